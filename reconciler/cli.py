@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -32,8 +32,8 @@ COMMANDS: Mapping[str, Entry] = {}
 class LazyGroup(click.Group):
     """A group that knows the names and summaries of its commands and imports one when it is called."""
 
-    def __init__(self, *, entries: Mapping[str, Entry], **settings: object) -> None:
-        super().__init__(**settings)  # type: ignore[arg-type]  # handed through to click as they came
+    def __init__(self, *, entries: Mapping[str, Entry], **settings: Any) -> None:
+        super().__init__(**settings)
         self.entries = entries
 
     def list_commands(self, ctx: click.Context) -> list[str]:
