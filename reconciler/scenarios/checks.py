@@ -50,7 +50,7 @@ def expectation(section: Section) -> Expectation:
         start=_bound(bounds[0], section) or 0,
         end=_bound(bounds[1], section),
         match=match or ("*" if source == "each" else source,),
-        where=str(where) if where is not None else as_expression(buckets, section.path),
+        where=as_expression(buckets if where is None else where, section.path),
         verdicts=_known(section.texts("verdict"), VERDICTS, section),
         proven=None if proven is None else bool(proven),
         evidence=section.texts("evidence"),
