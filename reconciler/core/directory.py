@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from reconciler.core.observations import LEGAL_ENDS
-from reconciler.core.tiles import CHUNK
+from reconciler.core.tiles import CHUNK, Ints
 from reconciler.core.times import NEVER, Micros
 
 OK = 0
@@ -42,6 +44,7 @@ class Directory:
     series: list[SeriesKey] = field(default_factory=list)
     classes: list[int] = field(default_factory=list)
     """By series: `outcome_class`."""
+    _table: tuple[Ints, Ints] = field(default_factory=lambda: (np.zeros(0, np.int64), np.zeros(0, np.int64)))
     _source_ids: dict[str, int] = field(default_factory=dict)
     _series_ids: dict[SeriesKey, int] = field(default_factory=dict)
 
@@ -67,6 +70,13 @@ class Directory:
     def saw(self, source: int, bucket: Micros) -> None:
         """Note that the source has a count in this bucket."""
         self.first_bucket[source] = min(self.first_bucket[source], bucket)
+
+    def table(self) -> tuple[Ints, Ints]:
+        """By series, as arrays: ordinal of its source, and its class."""
+        if len(self._table[0]) != len(self.series):
+            sources = np.array([key.source for key in self.series], np.int64)
+            self._table = (sources, np.array(self.classes, np.int64))
+        return self._table
 
     @property
     def chunks(self) -> int:
