@@ -1,0 +1,73 @@
+# One command each. Everything is installed into .venv, from the lock files; nothing outside this folder is touched.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Not compiled ahead: most modules of the big libraries are never imported, and compiling all of them takes longer than the rest.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+
+# The Python to build .venv with: PYTHON=... or the first of these that runs, is 3.11 or later and can make environments.
+PYTHONS := python3 python3.13 python3.12 python3.11 python3.14 python
+PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lock bench clean
+
+help:  ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
+
+demo: $(RUN_STAMP)  ## watch an incident unfold on an embedded ledger: no account, no server
+	@"$(BIN)/reconciler" demo
+
+test: $(DEV_STAMP)  ## run every test (a part of them: make test ARGS='-k lag')
+	@"$(BIN)/python" -m pytest $(ARGS)
+
+check: $(DEV_STAMP)  ## formatter, linter, types and import rules
+	@"$(BIN)/ruff" format --check .
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/mypy"
+	@"$(BIN)/lint-imports" --no-cache --no-logo
+
+format: $(DEV_STAMP)  ## put the code into its one form
+	@"$(BIN)/ruff" format .
+	@"$(BIN)/ruff" check --fix .
+
+bench: $(DEV_STAMP)  ## measure what the performance claims rest on
+	@for bench in benchmarks/bench_*.py; do echo "== $$bench"; "$(BIN)/python" -m "benchmarks.$$(basename "$$bench" .py)" || exit 1; done
+
+# uv resolves for every platform and Python at once; it lives in an environment of its own, since only this target needs it.
+LOCK := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(ARGS) pyproject.toml
+lock: $(VENV)/lock/bin/uv  ## resolve the dependencies anew (all to their newest: make lock ARGS=--upgrade)
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:  ## remove what these targets have made
+	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what the targets stand on: stamps, so that the set-up runs again only when a lock or pyproject.toml has changed ---------
+
+$(BIN)/python:
+	@if [ -z '$(PYTHON)' ]; then \
+		echo 'error: no Python 3.11 or later with venv and ensurepip was found (tried: $(PYTHONS)).' >&2; \
+		echo 'Install one (on Debian: python3 and python3-venv), or name it: make PYTHON=/path/to/python3' >&2; exit 1; fi
+	@echo 'making $(VENV) with $(PYTHON)'
+	@'$(PYTHON)' -m venv --clear "$(VENV)"
+
+$(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	@echo 'installing what it needs to run (once, some 20 seconds)'
+	@$(PIP) install --no-compile --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps -e .
+	@touch "$@"
+
+$(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
+	@echo 'installing what it needs to be tested (once)'
+	@$(PIP) install --no-compile --use-pep517 --require-hashes -r requirements-dev.lock
+	@touch "$@"
+
+$(VENV)/lock/bin/uv: | $(BIN)/python
+	@"$(BIN)/python" -m venv "$(VENV)/lock"
+	@"$(VENV)/lock/bin/python" -m pip --disable-pip-version-check --quiet install uv

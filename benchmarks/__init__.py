@@ -1,0 +1,1 @@
+"""What performance claims rest on, one command each."""

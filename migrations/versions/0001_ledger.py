@@ -1,0 +1,241 @@
+"""The ledger."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "capacity",
+        sa.Column("resource_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("resource", sa.Text(), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.Column("limit", sa.BigInteger(), nullable=False),
+        sa.Column("pipelines", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("resource_hash", "at", name="pk_capacity"),
+    )
+    op.create_table(
+        "connector_cursor",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_connector_cursor"),
+    )
+    op.create_table(
+        "incident",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_incident"),
+    )
+    op.create_index("ix_incident_updated_at", "incident", ["pipeline", "updated_at"])
+    op.create_table(
+        "incident_change",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", "at", name="pk_incident_change"),
+    )
+    op.create_table(
+        "judged",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("hop", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "hop", name="pk_judged"),
+        comment="Up to which tick and which position of the ledger each hop is judged",
+    )
+    op.create_table(
+        "ledger",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_ledger"),
+        comment="One row: who writes locks it. position counts the transactions that changed something",
+    )
+    op.create_table(
+        "pipeline",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("width", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_pipeline"),
+        comment="Pipelines that have counts; width of a bucket; revision counts the changes of sources that were known",
+    )
+    op.create_table(
+        "progress",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("reporter_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("reporter", sa.Text(), nullable=False),
+        sa.Column("through", sa.BigInteger(), nullable=False),
+        sa.Column("final", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "stage", "reporter_hash", "at", name="pk_progress"),
+    )
+    op.create_table(
+        "queue_sample",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("partition", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("start_offset", sa.BigInteger(), nullable=True),
+        sa.Column("end_offset", sa.BigInteger(), nullable=True),
+        sa.Column("committed_offset", sa.BigInteger(), nullable=True),
+        sa.Column("depth", sa.BigInteger(), nullable=True),
+        sa.Column("oldest_at", sa.BigInteger(), nullable=True),
+        sa.Column("committed_at", sa.BigInteger(), nullable=True),
+        sa.Column("retention", sa.BigInteger(), nullable=True),
+        sa.Column("retention_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("replicas", sa.BigInteger(), nullable=True),
+        sa.Column("in_sync_replicas", sa.BigInteger(), nullable=True),
+        sa.Column("exact", sa.Boolean(), nullable=False),
+        sa.Column("epoch", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("pipeline", "queue_hash", "partition", "at", name="pk_queue_sample"),
+    )
+    op.create_index("ix_queue_sample_at", "queue_sample", ["pipeline", "at"])
+    op.create_table(
+        "reading",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("min_bucket", sa.BigInteger(), nullable=False),
+        sa.Column("max_bucket", sa.BigInteger(), nullable=False),
+        sa.Column("min_at", sa.BigInteger(), nullable=False),
+        sa.Column("max_at", sa.BigInteger(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "stage", "position", name="pk_reading"),
+        comment="The history of counts, append-only: one block of readings a stage and transaction",
+    )
+    op.create_index("ix_reading_max_at", "reading", ["pipeline", "stage", "max_at"])
+    op.create_index("ix_reading_max_bucket", "reading", ["pipeline", "stage", "max_bucket"])
+    op.create_table(
+        "reporter",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("reporter_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("heard_at", sa.BigInteger(), nullable=False),
+        sa.Column("through", sa.BigInteger(), nullable=False),
+        sa.Column("final", sa.Boolean(), nullable=False),
+        sa.Column("advances", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "stage", "reporter_hash", name="pk_reporter"),
+        comment="What the rows of progress come to, per reporter",
+    )
+    op.create_table(
+        "said",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("hop", sa.Text(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("min_bucket", sa.BigInteger(), nullable=False),
+        sa.Column("max_bucket", sa.BigInteger(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "hop", "position", name="pk_said"),
+        comment="What was said of cells when, append-only",
+    )
+    op.create_index("ix_said_max_bucket", "said", ["pipeline", "hop", "max_bucket"])
+    op.create_table(
+        "series",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("source", sa.BigInteger(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("reporter", sa.Text(), nullable=False),
+        sa.Column("replay", sa.Text(), nullable=True),
+        sa.Column("key_hash", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "number", name="pk_series"),
+        sa.UniqueConstraint("pipeline", "key_hash", name="uq_series_pipeline_key_hash"),
+    )
+    op.create_table(
+        "source",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("ordinal", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("first_bucket", sa.BigInteger(), nullable=False),
+        sa.Column("retired_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "ordinal", name="pk_source"),
+        sa.UniqueConstraint("pipeline", "name_hash", name="uq_source_pipeline_name_hash"),
+    )
+    op.create_table(
+        "state",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("json", sa.Boolean(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "name", name="pk_state"),
+    )
+    op.create_table(
+        "tile",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("part", sa.Text(), nullable=False),
+        sa.Column("span", sa.BigInteger(), nullable=False),
+        sa.Column("chunk", sa.BigInteger(), nullable=False),
+        sa.Column("touched", sa.BigInteger(), nullable=False),
+        sa.Column("latest_at", sa.BigInteger(), nullable=False),
+        sa.Column("active", sa.Integer(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_tile"),
+        sa.UniqueConstraint("pipeline", "kind", "part", "span", "chunk", name="uq_tile_pipeline_kind_part_span_chunk"),
+        comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells",
+    )
+    op.create_index(
+        "ix_tile_active",
+        "tile",
+        ["pipeline", "part"],
+        sqlite_where=sa.text("active > 0"),
+        postgresql_where=sa.text("active > 0"),
+    )
+    op.create_index("ix_tile_latest_at", "tile", ["pipeline", "latest_at"])
+    op.create_index("ix_tile_touched", "tile", ["pipeline", "touched"])
+    op.execute("INSERT INTO ledger (id, position) VALUES (1, 0)")
+    if op.get_bind().dialect.name == "postgresql":
+        for table in ("tile", "reading", "said"):
+            # The payloads are compressed already.
+            op.execute(f"ALTER TABLE {table} ALTER COLUMN payload SET STORAGE EXTERNAL")
+
+
+def downgrade() -> None:
+    op.drop_index("ix_tile_touched", table_name="tile")
+    op.drop_index("ix_tile_latest_at", table_name="tile")
+    op.drop_index(
+        "ix_tile_active", table_name="tile", sqlite_where=sa.text("active > 0"), postgresql_where=sa.text("active > 0")
+    )
+    op.drop_table("tile")
+    op.drop_table("state")
+    op.drop_table("source")
+    op.drop_table("series")
+    op.drop_index("ix_said_max_bucket", table_name="said")
+    op.drop_table("said")
+    op.drop_table("reporter")
+    op.drop_index("ix_reading_max_bucket", table_name="reading")
+    op.drop_index("ix_reading_max_at", table_name="reading")
+    op.drop_table("reading")
+    op.drop_index("ix_queue_sample_at", table_name="queue_sample")
+    op.drop_table("queue_sample")
+    op.drop_table("progress")
+    op.drop_table("pipeline")
+    op.drop_table("ledger")
+    op.drop_table("judged")
+    op.drop_table("incident_change")
+    op.drop_index("ix_incident_updated_at", table_name="incident")
+    op.drop_table("incident")
+    op.drop_table("connector_cursor")
+    op.drop_table("capacity")

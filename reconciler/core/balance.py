@@ -1,0 +1,293 @@
+"""The algebra: every accepted event is in exactly one part.
+
+For each cell ``accepted = processed + accounted + retained + in_flight + passed_over + unproven + lost − surplus +
+misplaced``. Queues know buckets, not sources, so what a queue proves of a bucket is shared out over its sources in
+proportion to what each of them still misses, in whole events, and never more than the queue proves.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reconciler.core.tiles import Bools, Ints
+from reconciler.core.verdicts import Evidence
+
+
+@dataclass(slots=True)
+class Cells:
+    """Cells of one lane that have a gap or are otherwise in question, as parallel arrays."""
+
+    source: Ints
+    """Ordinal of the source."""
+    bucket: Ints
+    """Position of the bucket in `BucketFacts`."""
+    accepted: Ints
+    processed: Ints
+    """Including events that were sent again."""
+    accounted: Ints
+    replayed: Ints
+    """Of `processed`: sent again."""
+    error: Ints
+    """Half-width of the counts' approximation, in events."""
+    shrunk: Ints
+    """How much the processed and accounted counts have become smaller than they once were."""
+    unequal: Bools
+    """All digests are known and differ though the counts are equal."""
+    differs: Bools
+    """All digests are known and differ."""
+    unreported: Bools
+    """A reporter is missing that could have counted here, or a count has never come."""
+    remembered: Ints
+    """What was proven lost at the last judgement."""
+    remembered_evidence: Ints
+
+
+@dataclass(slots=True)
+class BucketFacts:
+    """What is known of each bucket of a lane, over all its sources; arrays of one entry a bucket, in events."""
+
+    share: np.ndarray[tuple[int], np.dtype[np.float64]]
+    """Share of the bucket's events that lag may still hold back."""
+    unread: Ints
+    stale: Ints
+    expired: Ints
+    overrun: Ints
+    kept: Ints
+    """Behind the consumer, still in the queue."""
+    gone: Ints
+    """Behind the consumer, and deleted since."""
+    not_enqueued: Ints
+    covered: Bools
+    """The queue was watched when the bucket was written."""
+    mature: Bools
+    """Older than lag could ever explain, and lag is known."""
+    settled: Bools
+    """The neighbouring buckets are whole, so a misplaced event would have shown."""
+    purged: Bools
+    overtaken: Bools
+    past_retention: Bools
+    balanced: bool
+    """A queue with fresh samples carries the lane."""
+    exact: bool = True
+    usual_in_flight: int = 0
+    """Most events that were read and not yet processed in peace, over all buckets."""
+    reach: int = 1
+    """Over how many buckets an event may be misplaced."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """The parts of each cell's gap; arrays parallel to `Cells`."""
+
+    retained: Ints
+    in_flight: Ints
+    passed_over: Ints
+    unproven: Ints
+    lost: Ints
+    lost_proven: Ints
+    surplus: Ints
+    misplaced: Ints
+    recovered: Ints
+    duplicated: Ints
+    evidence: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+def split(cells: Cells, facts: BucketFacts, cap: Ints) -> Parts:
+    """Split every gap into its parts. `cap`: the most that lag may still hold back in each cell."""
+    return _Splitter(cells, facts, cap).run()
+
+
+class _Splitter:
+    """One pass over the claims, in order; `need` is what no claim has taken yet."""
+
+    def __init__(self, cells: Cells, facts: BucketFacts, cap: Ints) -> None:
+        self.cells = cells
+        self.facts = facts
+        gap = cells.accepted - cells.processed - cells.accounted
+        self.short = np.maximum(gap, 0) + cells.unequal
+        self.surplus = np.maximum(-gap, 0) + cells.unequal
+        self.slack = np.minimum(self.short, cells.error)
+        self.in_flight = np.minimum(self.short - self.slack, cap)
+        self.need = self.short - self.slack - self.in_flight
+        self.evidence = np.zeros(len(gap), np.int64)
+        self.proven = np.zeros(len(gap), np.int64)
+        self.open = ~cells.unreported
+        self.misplaced = np.zeros(len(gap), np.int64)
+        before = gap + cells.replayed
+        self.recovered = np.minimum(cells.replayed, np.maximum(before, 0))
+
+    def run(self) -> Parts:
+        everyone = np.ones(len(self.need), np.bool_)
+        retained = self._claim(self.facts.unread, everyone)
+        retained += self._convert(self.facts.unread, retained)
+        stale = self._claim(self.facts.stale, everyone)
+        self._direct()
+        self._net()
+        self._overrun()
+        passed_over = self._passed_over()
+        inferred = self._inferred()
+        lost = self.proven + inferred
+        return Parts(
+            retained=retained,
+            in_flight=self.in_flight,
+            passed_over=passed_over,
+            unproven=self.need + self.slack + stale,
+            lost=lost,
+            lost_proven=self.proven if self.facts.exact else self.proven - self._inexact,
+            surplus=self.surplus,
+            misplaced=self.misplaced,
+            recovered=self.recovered,
+            duplicated=self.cells.replayed - self.recovered,
+            evidence=self.evidence,
+        )
+
+    def _claim(self, capacity: Ints, of: Bools) -> Ints:
+        """Take from the needs of these cells what the buckets hold, neighbouring buckets included."""
+        if not capacity.any():
+            return np.zeros(len(self.need), np.int64)
+        need = np.where(of, self.need, 0)
+        total = _sum(self.cells.bucket, need, len(capacity))
+        amount = np.minimum(spill(capacity, total), total)
+        taken = share_out(need, self.cells.bucket, amount)
+        self.need = self.need - taken
+        return taken
+
+    def _convert(self, unread: Ints, retained: Ints) -> Ints:
+        """Of what lag could hold back, the part that is seen in the queue is retained instead."""
+        left = np.maximum(unread - _sum(self.cells.bucket, retained, len(unread)), 0)
+        if not left.any():
+            return np.zeros(len(retained), np.int64)
+        total = _sum(self.cells.bucket, self.in_flight, len(unread))
+        taken = share_out(self.in_flight, self.cells.bucket, np.minimum(left, total))
+        self.in_flight = self.in_flight - taken
+        return taken
+
+    def _direct(self) -> None:
+        """Losses that the ledger proves: deleted unread, never written, or counted once and gone."""
+        facts, cells = self.facts, self.cells
+        known = np.where(self.open & ~facts.covered[cells.bucket], np.minimum(self.need, cells.remembered), 0)
+        self._book(known, np.where(known > 0, cells.remembered_evidence, 0))
+        self.need = self.need - known
+        deleted = np.where(facts.purged, int(Evidence.PURGED), int(Evidence.QUEUE_EXPIRED))[cells.bucket]
+        before = self.proven.sum()
+        self._book(self._claim(facts.expired, self.open), deleted)
+        self._inexact = self.proven if not facts.exact and self.proven.sum() > before else np.zeros_like(self.proven)
+        gone = np.where(self.open, np.minimum(self.need, cells.shrunk), 0)
+        self.need = self.need - gone
+        self._book(gone, Evidence.SHRUNK)
+        self._book(self._claim(facts.not_enqueued, self.open), Evidence.NOT_ENQUEUED)
+        hidden = np.where(cells.unequal & self.open, np.minimum(self.need, 1), 0)
+        self.need = self.need - hidden
+        self._book(hidden, Evidence.DIGEST)
+
+    def _overrun(self) -> None:
+        deleted = np.where(self.facts.purged, int(Evidence.PURGED), int(Evidence.QUEUE_EXPIRED))
+        self._book(self._claim(self.facts.overrun, self.open), deleted[self.cells.bucket])
+
+    def _book(self, amount: Ints, evidence: Ints | Evidence) -> None:
+        self.proven = self.proven + amount
+        self.evidence |= np.where(amount > 0, evidence, 0)
+
+    def _net(self) -> None:
+        """A settled shortage beside a surplus of the same source is one misplaced event, not a loss."""
+        cells, facts = self.cells, self.facts
+        if not self.surplus.any():
+            return
+        can = self.open & facts.settled[cells.bucket] & ~cells.differs & ~cells.unequal
+        key = cells.source * (len(facts.settled) + 2 * facts.reach) + cells.bucket
+        order = np.argsort(key, kind="stable")
+        ranked = key[order]
+        for step in range(1, facts.reach + 1):
+            for side in (step, -step):
+                short = np.flatnonzero(can & (self.need > 0))
+                at = np.searchsorted(ranked, key[short] + side)
+                hit = (at < len(ranked)) & (ranked[np.minimum(at, len(ranked) - 1)] == key[short] + side)
+                here, there = short[hit], order[at[hit]]
+                moved = np.where(can[there], np.minimum(self.need[here], self.surplus[there]), 0)
+                self._move(here[moved > 0], there[moved > 0], moved[moved > 0])
+
+    def _move(self, here: Ints, there: Ints, moved: Ints) -> None:
+        self.need[here] -= moved
+        self.surplus[there] -= moved
+        self.misplaced[here] += moved
+        self.misplaced[there] -= moved
+        self.evidence[here] |= int(Evidence.MISPLACED)
+        self.evidence[there] |= int(Evidence.MISPLACED)
+
+    def _passed_over(self) -> Ints:
+        """Behind the consumer and not processed: still in the queue, or deleted by now."""
+        facts, cells = self.facts, self.cells
+        if not facts.exact:
+            return np.zeros(len(self.need), np.int64)
+        sure = self.open & facts.settled[cells.bucket]
+        skipped = self._skipped(sure)
+        sure &= facts.mature[cells.bucket] | skipped
+        passed = self._claim(facts.kept, sure)
+        deleted = self._claim(facts.gone, sure)
+        self._book(deleted, Evidence.PASSED_EXPIRED)
+        both = passed + deleted > 0
+        self.evidence |= np.where(both & (passed > 0), int(Evidence.SKIPPED), 0)
+        self.evidence |= np.where(both & ~skipped & (passed > 0), int(Evidence.LAG_EXCEEDED), 0)
+        return passed
+
+    def _skipped(self, sure: Bools) -> Bools:
+        """Cells whose records the consumer's position jumped over, oldest first.
+
+        All that lies behind the consumer and was never counted, less what peace has there too, cannot be on its way.
+        """
+        facts, cells = self.facts, self.cells
+        total = _sum(cells.bucket, np.where(sure, self.need, 0), len(facts.kept))
+        behind = np.minimum(total, facts.kept + facts.gone)
+        on_its_way = int(self.in_flight.sum())
+        budget = int(behind.sum()) - int(self.surplus.sum()) - max(0, facts.usual_in_flight - on_its_way)
+        return sure & (np.cumsum(behind) <= budget)[cells.bucket] & (behind > 0)[cells.bucket]
+
+    def _inferred(self) -> Ints:
+        """What is left of mature, settled gaps is lost by inference."""
+        facts, cells = self.facts, self.cells
+        sure = self.open & facts.settled[cells.bucket] & facts.mature[cells.bucket]
+        lost = np.where(sure, self.need, 0)
+        self.need = self.need - lost
+        why = np.where(facts.overtaken, int(Evidence.OVERTAKEN), 0) | int(Evidence.LAG_EXCEEDED)
+        why |= np.where(facts.past_retention, int(Evidence.RETENTION_PASSED), 0)
+        if facts.balanced:
+            why |= int(Evidence.QUEUE_BALANCE)
+        self.evidence |= np.where(lost > 0, why[cells.bucket], 0)
+        return lost
+
+
+def spill(capacity: Ints, need: Ints) -> Ints:
+    """Lend a bucket's surplus capacity to its neighbours: an event near an edge is written on the other side of it."""
+    lent = capacity.copy()
+    for short, over in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
+        moved = np.minimum(np.maximum(need[short] - lent[short], 0), np.maximum(lent[over] - need[over], 0))
+        lent[short] += moved
+        lent[over] -= moved
+    return lent
+
+
+def share_out(need: Ints, bucket: Ints, amount: Ints) -> Ints:
+    """Share each bucket's amount over its cells in proportion to their needs, in whole events.
+
+    Cumulative rounding: the shares of a bucket add up to its amount exactly, and none exceeds its need.
+    `amount[b]` must not exceed the sum of the needs in bucket b.
+    """
+    order = np.argsort(bucket, kind="stable")
+    ranked, where = need[order], bucket[order]
+    running = np.cumsum(ranked)
+    total = _sum(bucket, need, len(amount))
+    start = np.concatenate([[0], np.cumsum(total)[:-1]])
+    upto = running - start[where]
+    below = upto - ranked
+    wide: type = object if float(total.max(initial=0)) * float(amount.max(initial=0)) > 2.0**62 else np.int64
+    scale, base = amount.astype(wide)[where], np.maximum(total, 1).astype(wide)[where]
+    shares = upto.astype(wide) * scale // base - below.astype(wide) * scale // base
+    result = np.empty(len(need), np.int64)
+    result[order] = shares.astype(np.int64)
+    return result
+
+
+def _sum(bucket: Ints, amount: Ints, size: int) -> Ints:
+    total = np.zeros(size, np.int64)
+    np.add.at(total, bucket, amount)
+    return total

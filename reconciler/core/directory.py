@@ -1,0 +1,84 @@
+"""Who counts what in a pipeline: sources and series, each with a small number that tiles use for its row."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from reconciler.core.observations import LEGAL_ENDS
+from reconciler.core.tiles import CHUNK, Ints
+from reconciler.core.times import NEVER, Micros
+
+OK = 0
+"""Class of a series whose events go on: `accepted` or `processed`."""
+REPLAYED = 8
+"""Added to the class of a series that counts events sent again."""
+
+
+def outcome_class(outcome: str, *, replayed: bool) -> int:
+    """0 for events that go on, 1 to 6 for the legal ends; plus `REPLAYED` where they were sent again."""
+    base = LEGAL_ENDS.index(outcome) + 1 if outcome in LEGAL_ENDS else OK
+    return base + (REPLAYED if replayed else 0)
+
+
+class SeriesKey(NamedTuple):
+    """What one row of a count tile counts."""
+
+    stage: str
+    source: int
+    """Ordinal of the source."""
+    outcome: str
+    reporter: str
+    replay: str | None
+
+
+@dataclass(slots=True)
+class Directory:
+    """Sources and series of one pipeline. Numbers are given in order of appearance and never change."""
+
+    sources: list[str] = field(default_factory=list)
+    first_bucket: list[Micros] = field(default_factory=list)
+    """By source: its earliest bucket with a count at any stage, µs; `NEVER` until one came."""
+    retired_at: list[Micros] = field(default_factory=list)
+    """By source: from this instant it has no cells; `NEVER` while it lives."""
+    series: list[SeriesKey] = field(default_factory=list)
+    classes: list[int] = field(default_factory=list)
+    """By series: `outcome_class`."""
+    _table: tuple[Ints, Ints] = field(default_factory=lambda: (np.zeros(0, np.int64), np.zeros(0, np.int64)))
+    _source_ids: dict[str, int] = field(default_factory=dict)
+    _series_ids: dict[SeriesKey, int] = field(default_factory=dict)
+
+    def source(self, name: str) -> int:
+        """Ordinal of the source, given now if it is new."""
+        ordinal = self._source_ids.get(name)
+        if ordinal is None:
+            ordinal = self._source_ids[name] = len(self.sources)
+            self.sources.append(name)
+            self.first_bucket.append(NEVER)
+            self.retired_at.append(NEVER)
+        return ordinal
+
+    def series_id(self, key: SeriesKey) -> int:
+        """Number of the series, given now if it is new."""
+        number = self._series_ids.get(key)
+        if number is None:
+            number = self._series_ids[key] = len(self.series)
+            self.series.append(key)
+            self.classes.append(outcome_class(key.outcome, replayed=key.replay is not None))
+        return number
+
+    def saw(self, source: int, bucket: Micros) -> None:
+        """Note that the source has a count in this bucket."""
+        self.first_bucket[source] = min(self.first_bucket[source], bucket)
+
+    def table(self) -> tuple[Ints, Ints]:
+        """By series, as arrays: ordinal of its source, and its class."""
+        if len(self._table[0]) != len(self.series):
+            sources = np.array([key.source for key in self.series], np.int64)
+            self._table = (sources, np.array(self.classes, np.int64))
+        return self._table
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks of sources there are."""
+        return -(-len(self.sources) // CHUNK)

@@ -1,0 +1,429 @@
+"""One judgement of one hop: from the ledger as of now to what is said of every cell.
+
+1. Each open or changed tile is summed into accepted, processed and accounted, cell by cell.
+2. Cells that balance are `complete`, cells whose bucket is not whole are `open`; both at once for the whole tile.
+3. What remains is gathered from all tiles, lane by lane: the gap is split into parts (`balance`), and the rules give
+   the word (`verdicts`).
+4. What differs from the last judgement is what is said.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reconciler.core.balance import Cells, Parts, split
+from reconciler.core.lag import first_look, upper_bound
+from reconciler.core.lanes import Lane, Look, advance_head, look
+from reconciler.core.ledger import Ledger
+from reconciler.core.pipelines import Hop
+from reconciler.core.queues import QueueLedger
+from reconciler.core.stages import Stage, stage_now
+from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
+from reconciler.core.times import NEVER, Micros
+from reconciler.core.totals import Totals, totals
+from reconciler.core.verdicts import DIRECT, Evidence, Signs, Verdict, judge
+
+PART = {name: position for position, name in enumerate(PARTS)}
+FIRST_PATIENCE = 3
+"""Buckets that a gap may wait before it is a delay, while nothing at all is known of lag."""
+
+
+@dataclass(slots=True)
+class Sheet:
+    """One tile under judgement; arrays are `(rows, SPAN)`."""
+
+    key: TileKey
+    old: VerdictTile
+    exists: Bools
+    whole: Bools
+    unreported: Bools
+    accepted: Totals
+    processed: Totals
+    lanes: Ints
+    """By row: position of its lane."""
+    code: np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+    evidence: Ints
+    parts: Ints
+    """`(len(PARTS), rows, SPAN)`."""
+    loss_at: Ints
+    proven: Bools
+    settled: Bools
+    doubtful: Bools
+    """Goes to step 3."""
+
+    @property
+    def first(self) -> int:
+        """Ordinal of the first bucket."""
+        return self.key.span * SPAN
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Cells of which something new is said, before and after; parallel arrays."""
+
+    source: Ints
+    bucket: Ints
+    """Start of the bucket, µs."""
+    code: Ints
+    evidence: Ints
+    parts: Ints
+    """`(len(PARTS), n)`."""
+    loss_at: Ints
+    proven: Bools
+    old_code: Ints
+    old_evidence: Ints
+    old_lost: Ints
+
+
+@dataclass(slots=True)
+class HopJudgement:
+    """What one judgement of a hop came to."""
+
+    changes: Changes
+    dirty: list[TileKey]
+    unplaced: dict[int, int] = field(default_factory=dict)
+    """By lane: events that a queue deleted unread and that cannot be given to a source yet."""
+
+
+def part_of(hop: Hop) -> str:
+    """The name under which a hop's verdict tiles are kept."""
+    return f"{hop.from_stage}>{hop.to_stage}"
+
+
+@dataclass(slots=True)
+class HopJudge:
+    """Judges one hop again and again; what it remembers in between are its lanes."""
+
+    hop: Hop
+    lanes: list[Lane]
+    lane_of_source: list[int] = field(default_factory=list)
+
+    def judge(
+        self, ledger: Ledger, queues: Mapping[str, QueueLedger], now: Micros, judged_at: Micros | None
+    ) -> HopJudgement:
+        """Judge every tile that has changed or is still open."""
+        stages = (stage_now(ledger, self.hop.from_stage, now), stage_now(ledger, self.hop.to_stage, now))
+        sheets = [self._sheet(ledger, key, stages, now) for key in self._keys(ledger, now, judged_at)]
+        self._sum_up(sheets, stages, now, judged_at, ledger.pipeline.width)
+        unplaced: dict[int, int] = {}
+        for position, lane in enumerate(self.lanes):
+            doubtful = [sheet for sheet in sheets if (sheet.doubtful & (sheet.lanes == position)[:, None]).any()]
+            if doubtful:
+                unplaced[position] = self._judge_lane(position, lane, ledger, queues, doubtful, stages, now)
+        return HopJudgement(self._compare(sheets, ledger.pipeline.width), self._write(ledger, sheets, now), unplaced)
+
+    def _keys(self, ledger: Ledger, now: Micros, judged_at: Micros | None) -> list[TileKey]:
+        """Tiles that were touched, that are open, and those of the time that has passed since the last judgement."""
+        part, width = part_of(self.hop), ledger.pipeline.width
+        stages = (self.hop.from_stage, self.hop.to_stage)
+        keys = {TileKey(part, key.chunk, key.span) for key in ledger.touched if key.part in stages}
+        keys |= {key for key, tile in ledger.verdicts.items() if key.part == part and tile.active.any()}
+        since = min(ledger.directory.first_bucket, default=now) if judged_at is None else judged_at
+        for span in range(max(0, since - 1) // width // SPAN, (now - 1) // width // SPAN + 1):
+            keys |= {TileKey(part, chunk, span) for chunk in range(ledger.directory.chunks)}
+        return sorted(keys)
+
+    def _sheet(self, ledger: Ledger, key: TileKey, stages: tuple[Stage, Stage], now: Micros) -> Sheet:
+        directory, width = ledger.directory, ledger.pipeline.width
+        rows = min(CHUNK, len(directory.sources) - key.chunk * CHUNK)
+        fed = totals(ledger.counts.get(TileKey(stages[0].name, key.chunk, key.span)), directory, key.chunk, rows)
+        done = totals(ledger.counts.get(TileKey(stages[1].name, key.chunk, key.span)), directory, key.chunk, rows)
+        starts = (key.span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
+        chunk = slice(key.chunk * CHUNK, key.chunk * CHUNK + rows)
+        born = np.array(directory.first_bucket[chunk], np.int64)[:, None]
+        retired = np.array(directory.retired_at[chunk], np.int64)[:, None]
+        exists = (starts >= born) & (starts < retired) & ((starts < now) | fed.known | done.known)
+        whole = np.broadcast_to(starts + width <= stages[0].through, exists.shape)
+        unreported = self._unreported(key, rows, starts + width, stages, fed, done)
+        for source in range(len(self.lane_of_source), len(directory.sources)):
+            self.lane_of_source.append(self._lane_of(ledger, directory.sources[source]))
+        shape = (rows, SPAN)
+        sheet = Sheet(
+            key,
+            ledger.verdicts.get(key) or VerdictTile(),
+            exists,
+            whole,
+            unreported & exists,
+            fed,
+            done,
+            np.array(self.lane_of_source[chunk], np.int64),
+            np.zeros(shape, np.uint8),
+            np.zeros(shape, np.int64),
+            np.zeros((len(PARTS), *shape), np.int64),
+            np.zeros(shape, np.int64),
+            np.zeros(shape, np.bool_),
+            np.zeros(shape, np.bool_),
+            np.zeros(shape, np.bool_),
+        )
+        _plain(sheet, proven=stages[0].progressed and stages[1].progressed)
+        return sheet
+
+    def _lane_of(self, ledger: Ledger, source: str) -> int:
+        for position, lane in enumerate(self.lanes):
+            if any(ledger.pipeline.queue(name).carries(source) for name in lane.queues):
+                return position
+        return len(self.lanes) - 1
+
+    def _unreported(
+        self, key: TileKey, rows: int, ends: Ints, stages: tuple[Stage, Stage], fed: Totals, done: Totals
+    ) -> Bools:
+        unreported = np.zeros((rows, SPAN), np.bool_)
+        slack = 2 * max(lane.read.longest for lane in self.lanes)
+        for stage, late in ((stages[0], 0), (stages[1], slack)):
+            for absent in stage.missing:
+                unreported |= absent.hits(key.chunk, rows)[:, None] & (ends + late > absent.through)
+        if not stages[0].progressed:
+            unreported |= ~fed.known & (ends <= stages[0].through)
+        if not stages[1].progressed:
+            unreported |= ~done.known & (fed.ok > 0)
+        return unreported
+
+    def _sum_up(
+        self, sheets: list[Sheet], stages: tuple[Stage, Stage], now: Micros, judged_at: Micros | None, width: Micros
+    ) -> None:
+        """Bring the lanes' sums up to date, and learn lag from what has newly been processed."""
+        prompt = judged_at is not None and now - judged_at <= FIRST_PATIENCE * width
+        news: list[tuple[Sheet, Ints, Ints]] = []
+        for sheet in sheets:
+            fed = sheet.parts[PART["accepted"]] - sheet.old.parts[PART["accepted"], : len(sheet.lanes)]
+            done = _through(sheet.parts) - _through(sheet.old.parts[:, : len(sheet.lanes)])
+            news.append((sheet, fed, done))
+        for position, lane in enumerate(self.lanes):
+            own = [(sheet, fed, done, sheet.lanes == position) for sheet, fed, done in news]
+            own = [entry for entry in own if entry[3].any()]
+            before = sum(int(done[rows].sum()) for _, _, done, rows in own)
+            for sheet, fed, done, rows in own:
+                _add(lane, sheet, fed[rows].sum(axis=0), done[rows].sum(axis=0), sheet.exists[rows].any(axis=0))
+            if before > 0 or not lane.moved_at:
+                lane.moved_at = stages[1].through
+            advance_head(lane, width, stages[0].through, stages[1].through, prompt=prompt)
+            _learn(lane, own, stages[1].through, now, width, prompt=prompt)
+
+    def _judge_lane(
+        self, position: int, lane: Lane, ledger: Ledger, queues: Mapping[str, QueueLedger], sheets: list[Sheet],
+        stages: tuple[Stage, Stage], now: Micros,
+    ) -> int:  # fmt: skip
+        masks = [sheet.doubtful & (sheet.lanes == position)[:, None] for sheet in sheets]
+        first = min(sheet.first for sheet in sheets)
+        last = max(sheet.first for sheet in sheets) + SPAN
+        seen = look(lane, ledger.pipeline, queues, stages, (first, last), now)
+        cells = _gather(sheets, masks, first)
+        width = ledger.pipeline.width
+        mean = cells.accepted * seen.facts.share[cells.bucket]
+        late = now - (cells.bucket + first + 1) * width
+        wall = upper_bound(cells.accepted * lane.wall.share(late), cells.accepted)
+        stalled = (seen.age < 0)[cells.bucket] & ~seen.facts.covered[cells.bucket]
+        cap = np.where(stalled, wall, upper_bound(mean, cells.accepted))
+        parts = split(cells, seen.facts, cap)
+        gap = np.maximum(cells.accepted - cells.processed - cells.accounted, 0)
+        ordinary = gap <= (wall if lane.wall.seen else np.where(late <= FIRST_PATIENCE * width, gap, 0))
+        off = np.maximum(gap, parts.surplus)
+        tolerance = ledger.pipeline.tolerance
+        allowed = np.maximum(tolerance.events, np.floor(tolerance.ratio * cells.accepted))
+        whole = np.concatenate([sheet.whole[mask] for sheet, mask in zip(sheets, masks, strict=True)])
+        signs = Signs(
+            lost=parts.lost,
+            passed_over=parts.passed_over,
+            retained=parts.retained,
+            in_flight=parts.in_flight,
+            unproven=parts.unproven,
+            surplus=parts.surplus,
+            threatened=seen.threatened[cells.bucket],
+            whole=whole,
+            unreported=cells.unreported,
+            ordinary=ordinary,
+            tolerated=((off <= allowed) | (off <= cells.error)) & ~cells.unequal,
+        )
+        _scatter(sheets, masks, cells, parts, signs, seen)
+        self._learn_peace(lane, parts, judge(signs))
+        left = np.minimum(seen.facts.expired.sum(), (parts.unproven + parts.in_flight)[cells.unreported].sum())
+        return int(left)
+
+    def _learn_peace(self, lane: Lane, parts: Parts, codes: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+        """In peace, what is read and not processed is simply on its way; remember how much that can be."""
+        if (codes <= Verdict.PENDING).all():
+            lane.usual_in_flight = max(lane.usual_in_flight, int((parts.in_flight + parts.unproven).sum()))
+
+    def _compare(self, sheets: list[Sheet], width: Micros) -> Changes:
+        rows: list[tuple[Ints, ...]] = []
+        for sheet in sheets:
+            count = len(sheet.lanes)
+            old_code, old_parts = sheet.old.code[:count], sheet.old.parts[:, :count]
+            old_evidence = sheet.old.evidence[:count].astype(np.int64)
+            new = (sheet.code != old_code) | (sheet.evidence != old_evidence)
+            at = np.nonzero(new | (sheet.parts != old_parts).any(axis=0))
+            rows.append(
+                (
+                    at[0] + sheet.key.chunk * CHUNK,
+                    (at[1] + sheet.first) * width,
+                    sheet.code[at].astype(np.int64),
+                    sheet.evidence[at],
+                    sheet.parts[(slice(None), *at)],
+                    sheet.loss_at[at],
+                    sheet.proven[at],
+                    old_code[at].astype(np.int64),
+                    old_evidence[at],
+                    old_parts[(PART["lost"], *at)],
+                )
+            )
+        if not rows:
+            empty = np.zeros(0, np.int64)
+            wide = np.zeros((len(PARTS), 0), np.int64)
+            return Changes(empty, empty, empty, empty, wide, empty, empty.astype(np.bool_), empty, empty, empty)
+        return Changes(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
+
+    def _write(self, ledger: Ledger, sheets: list[Sheet], now: Micros) -> list[TileKey]:
+        """Put the new state into the ledger's verdict tiles; returns the tiles that differ."""
+        dirty: list[TileKey] = []
+        for sheet in sheets:
+            count = len(sheet.lanes)
+            tile = sheet.old
+            active = sheet.exists & ~_final(sheet)
+            columns = (
+                (tile.code, sheet.code), (tile.evidence, sheet.evidence), (tile.loss_at, sheet.loss_at),
+                (tile.proven, sheet.proven), (tile.active, active),
+            )  # fmt: skip
+            same = all(np.array_equal(old[:count], new) for old, new in columns)
+            if same and np.array_equal(tile.parts[:, :count], sheet.parts):
+                continue
+            for old, new in columns:
+                old[:count] = new
+            tile.parts[:, :count] = sheet.parts
+            ledger.verdicts[sheet.key] = tile
+            dirty.append(sheet.key)
+        return dirty
+
+
+def _through(parts: Ints) -> Ints:
+    """Processed and accounted for, those sent again left out."""
+    again = parts[PART["recovered"]] + parts[PART["duplicated"]]
+    done: Ints = parts[PART["processed"]] + parts[PART["accounted"]] - again
+    return done
+
+
+def _plain(sheet: Sheet, *, proven: bool) -> None:
+    """Step 2: all that needs no queue and no lag."""
+    fed, done = sheet.accepted, sheet.processed
+    processed = done.ok + done.replayed
+    gap = fed.ok - processed - done.legal
+    differs = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
+    balanced = (gap == 0) & ~differs & (done.replayed == 0)
+    opened = sheet.exists & ~sheet.whole & ~sheet.unreported
+    complete = sheet.exists & sheet.whole & balanced & ~sheet.unreported
+    sheet.doubtful = sheet.exists & ~opened & ~complete
+    sheet.code[complete], sheet.code[opened] = Verdict.COMPLETE, Verdict.OPEN
+    sheet.proven |= complete & proven
+    for name, amount in (("accepted", fed.ok), ("processed", processed), ("accounted", done.legal)):
+        sheet.parts[PART[name]] = np.where(sheet.exists, amount, 0)
+    sheet.parts[PART["in_flight"]] = np.where(opened, np.maximum(gap, 0), 0)
+    sheet.parts[PART["surplus"]] = np.where(opened, np.maximum(-gap, 0), 0)
+
+
+def _add(lane: Lane, sheet: Sheet, fed: Ints, done: Ints, exists: Bools) -> None:
+    if not exists.any():
+        return
+    first = sheet.first + int(np.argmax(exists))
+    lane.first = min(lane.first, first)
+    if lane.remembered_from == NEVER:
+        lane.remembered_from = lane.first
+    kept = np.arange(sheet.first, sheet.first + SPAN) >= lane.remembered_from
+    lane.accepted.view(sheet.first, sheet.first + SPAN)[0] += np.where(kept, fed, 0)
+    lane.processed.view(sheet.first, sheet.first + SPAN)[0] += np.where(kept, done, 0)
+
+
+def _learn(
+    lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros, *, prompt: bool
+) -> None:  # fmt: skip
+    """Learn from events seen processed for the first time; from cells never seen before, only what one look shows."""
+    for sheet, _, done, rows in own:
+        ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
+        seen = (sheet.old.code[: len(sheet.lanes)] != Verdict.NONE) | prompt
+        fresh = np.where(seen & rows[:, None] & (sheet.processed.replayed == 0), done, 0).clip(0).sum(axis=0)
+        at = np.flatnonzero(fresh)
+        passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]
+        since = np.maximum(ends[at], np.where(passed < NEVER, passed, through))
+        lane.read.learn(now, through - since, fresh[at])
+        lane.wall.learn(now, now - ends[at], fresh[at])
+    if not prompt:
+        _learn_at_first_sight(lane, own, through, now, width)
+
+
+def _learn_at_first_sight(
+    lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros
+) -> None:
+    ages, fed, done = [], [], []
+    for sheet, _, _, rows in own:
+        ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
+        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & rows[:, None] & sheet.whole
+        ages.append(through - ends)
+        fed.append(np.where(new, sheet.parts[PART["accepted"]], 0).sum(axis=0))
+        done.append(np.where(new, _through(sheet.parts), 0).sum(axis=0))
+    if ages:
+        delays, events = first_look(np.concatenate(ages), np.concatenate(fed), np.concatenate(done))
+        lane.read.learn(now, delays[events > 0], events[events > 0])
+        lane.wall.learn(now, (delays + (now - through))[events > 0], events[events > 0])
+
+
+def _gather(sheets: list[Sheet], masks: list[Bools], first: int) -> Cells:
+    """The doubtful cells of a lane from all its tiles, side by side."""
+    columns: list[list[Ints]] = [[] for _ in range(13)]
+    for sheet, mask in zip(sheets, masks, strict=True):
+        row, column = np.nonzero(mask)
+        fed, done, old = sheet.accepted, sheet.processed, sheet.old
+        digests = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
+        gap = fed.ok - done.ok - done.replayed - done.legal
+        values = (
+            row + sheet.key.chunk * CHUNK,
+            column + (sheet.first - first),
+            fed.ok[mask],
+            (done.ok + done.replayed)[mask],
+            done.legal[mask],
+            done.replayed[mask],
+            (fed.error + done.error)[mask],
+            done.shrunk[mask],
+            (digests & (gap == 0))[mask],
+            digests[mask],
+            sheet.unreported[mask],
+            old.parts[PART["lost_proven"]][: len(sheet.lanes)][mask],
+            old.evidence[: len(sheet.lanes)][mask].astype(np.int64) & int(DIRECT),
+        )
+        for kept, value in zip(columns, values, strict=True):
+            kept.append(value)
+    return Cells(*(np.concatenate(column) for column in columns))
+
+
+def _scatter(
+    sheets: list[Sheet], masks: list[Bools], cells: Cells, parts: Parts, signs: Signs, seen: Look
+) -> None:
+    """Put what was found back into the tiles."""
+    codes = judge(signs)
+    evidence = parts.evidence | np.where((codes == Verdict.UNKNOWN), int(Evidence.NOT_REPORTED), 0)
+    foretold = signs.threatened & (parts.retained > 0) & (codes != Verdict.COMPLETE)
+    evidence |= np.where(foretold, int(Evidence.FORECAST), 0)
+    evidence &= np.where(codes == Verdict.COMPLETE, int(Evidence.MISPLACED), -1)
+    waiting = (parts.retained + parts.passed_over > 0) & (codes != Verdict.COMPLETE)
+    deadline = np.where(waiting & (seen.deleted_at < NEVER)[cells.bucket], seen.deleted_at[cells.bucket], 0)
+    sure = (parts.unproven == 0) & ~cells.unreported
+    proven = sure & ((parts.retained + parts.passed_over > 0) | (parts.lost_proven > 0))
+    proven &= parts.lost == parts.lost_proven
+    settled = seen.facts.settled[cells.bucket] & (seen.facts.mature | (seen.age < 0))[cells.bucket]
+    amounts = {name: getattr(parts, name) for name in PARTS if hasattr(parts, name)}
+    start = 0
+    for sheet, mask in zip(sheets, masks, strict=True):
+        piece = slice(start, start + int(mask.sum()))
+        start = piece.stop
+        sheet.code[mask], sheet.evidence[mask] = codes[piece], evidence[piece]
+        sheet.loss_at[mask], sheet.proven[mask] = deadline[piece], proven[piece]
+        sheet.settled[mask] = settled[piece]
+        for name, amount in amounts.items():
+            sheet.parts[PART[name]][mask] = amount[piece]
+
+
+def _final(sheet: Sheet) -> Bools:
+    """Cells of which time alone changes nothing: complete, or settled with nothing left that could move."""
+    moving = sum(sheet.parts[PART[name]] for name in ("retained", "in_flight", "passed_over", "unproven"))
+    still = np.isin(sheet.code, (Verdict.LOST, Verdict.SURPLUS)) & (moving == 0) & sheet.settled
+    netted = (sheet.parts[PART["misplaced"]] == 0) | sheet.settled
+    final: Bools = ((sheet.code == Verdict.COMPLETE) & netted) | still
+    return final

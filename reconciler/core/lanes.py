@@ -1,0 +1,226 @@
+"""A lane: the sources of a hop that travel together, through the same queue or through none.
+
+It keeps, bucket by bucket, what all its sources together had accepted and processed, when the head of processing passed
+the bucket, and the lag learned from that. Queues and lag are looked at here; cells take what follows for their bucket.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from reconciler.core.balance import BucketFacts
+from reconciler.core.lag import DelayCurve
+from reconciler.core.pipelines import Hop, Pipeline, Queue
+from reconciler.core.queues import Facts, QueueLedger
+from reconciler.core.stages import Stage
+from reconciler.core.strips import Strip
+from reconciler.core.tiles import Bools, Ints
+from reconciler.core.times import DAY, MINUTE, NEVER, SECOND, Micros
+
+MISPLACED_WITHIN: Micros = 120 * SECOND
+"""How far a clock may be off for its events to be looked for next door."""
+_NO_QUEUES: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Lane:
+    """What is remembered of a lane from one judgement to the next."""
+
+    hop: Hop
+    queues: tuple[str, ...]
+    """Names of the queues that carry it; empty: none is known."""
+    read: DelayCurve = field(default_factory=DelayCurve)
+    """Delay since the head of processing passed the bucket."""
+    wall: DelayCurve = field(default_factory=DelayCurve)
+    """Delay since the bucket ended."""
+    accepted: Strip = field(default_factory=Strip)
+    processed: Strip = field(default_factory=Strip)
+    """Processed and accounted for, by bucket."""
+    passed: Strip = field(default_factory=lambda: Strip(NEVER))
+    """When the head of processing was first seen beyond the bucket, µs."""
+    first: int = NEVER
+    """Ordinal of the first bucket with a count."""
+    remembered_from: int = NEVER
+    """Buckets before this ordinal are passed long since, and their sums are forgotten."""
+    moved_at: Micros = 0
+    """How far the second stage had reported when its counts last grew."""
+    usual_in_flight: int = 0
+    """Most events seen read and not yet processed while nothing was wrong."""
+    head: int = -1
+    """Ordinal of the newest bucket of which half is processed."""
+
+    def dump(self) -> dict[str, Any]:
+        """As plain values, to be stored."""
+        first, last = self.remembered_from, max(self.accepted.end, self.processed.end, self.passed.end)
+        strips = {} if first >= last else {
+            name: getattr(self, name).view(first, last)[0].tolist() for name in ("accepted", "processed", "passed")
+        }  # fmt: skip
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return plain | {"strips": strips, "read": self.read.dump(), "wall": self.wall.dump()}
+
+    def restore(self, stored: Mapping[str, Any]) -> None:
+        """Take up what `dump` gave."""
+        for name in _PLAIN:
+            setattr(self, name, int(stored[name]))
+        self.read, self.wall = DelayCurve.restore(stored["read"]), DelayCurve.restore(stored["wall"])
+        for name, values in stored["strips"].items():
+            getattr(self, name).view(self.remembered_from, self.remembered_from + len(values))[0] = values
+
+    def forget(self, before: int) -> None:
+        """Drop the detail of buckets before this ordinal; nothing there is open any more."""
+        if self.first < NEVER:
+            self.remembered_from = max(before, self.first)
+        for strip in (self.accepted, self.processed, self.passed):
+            strip.forget(before)
+
+
+_PLAIN = ("first", "remembered_from", "moved_at", "usual_in_flight", "head")
+
+
+def lanes_of(pipeline: Pipeline, hop: Hop) -> list[tuple[str, ...]]:
+    """The queue names of each lane of a hop: one lane a queue, or one for all where their sources overlap.
+
+    The last lane, without a queue, is for sources that no queue is said to carry.
+    """
+    queues = [queue for queue in pipeline.queues.values() if queue.hop == hop]
+    shared = len(queues) > 1 and any("*" in queue.sources for queue in queues)
+    groups = [tuple(queue.name for queue in queues)] if shared else [(queue.name,) for queue in queues]
+    return [*groups, _NO_QUEUES]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A lane as of now, over the buckets of ordinals `first` to `last` (exclusive)."""
+
+    first: int
+    last: int
+    facts: BucketFacts
+    threatened: Bools
+    deleted_at: Ints
+    age: Ints
+    """Time since the head passed the bucket, by the clock of the second stage, µs; negative: not passed."""
+
+
+def advance_head(lane: Lane, width: Micros, whole_until: Micros, clock: Micros, *, prompt: bool) -> None:
+    """Find the newest bucket of which half is processed, and note that the head has passed all before it.
+
+    `prompt`: the last judgement was moments ago, so that "now" is when it happened; else the buckets' own ends are
+    taken, since nobody looked.
+    """
+    last = min(whole_until // width, max(lane.accepted.end, lane.first))
+    first = max(lane.head, lane.remembered_from)
+    if first >= last:
+        return
+    fed, done = lane.accepted.view(first, last)[0], lane.processed.view(first, last)[0]
+    half = np.flatnonzero((fed > 0) & (2 * done >= fed))
+    if not len(half):
+        return
+    lane.head = max(lane.head, first + int(half[-1]))
+    passed = lane.passed.view(lane.remembered_from, lane.head + 1)[0]
+    ends = (np.arange(lane.remembered_from, lane.head + 1, dtype=np.int64) + 1) * width
+    passed[passed == NEVER] = (np.maximum(ends, clock) if prompt else ends)[passed == NEVER]
+
+
+def look(
+    lane: Lane, pipeline: Pipeline, queues: Mapping[str, QueueLedger], stages: tuple[Stage, Stage], span: tuple[int, int], now: Micros
+) -> Look:  # fmt: skip
+    """All that the cells of these buckets need to know of their lane."""
+    (first, last), width = span, pipeline.width
+    ends = (np.arange(first, last, dtype=np.int64) + 1) * width
+    clock = min(stages[1].through, lane.moved_at or stages[1].through)
+    passed = _passed(lane, first, last, ends)
+    age = np.where(passed < NEVER, clock - np.maximum(ends, passed), -1)
+    ledgers = [queues[name] for name in lane.queues if name in queues and queues[name].partitions]
+    seen = [ledger.facts(first, last, now, _reaction(pipeline, ledger)) for ledger in ledgers]
+    share, mature = lane.read.share(age), (age > 2 * lane.read.longest)
+    if seen:
+        share, mature, age = _with_queues(lane, seen, ends, clock, (share, mature, age), ledgers)
+    known = lane.first < NEVER and clock - 2 * lane.read.longest - (lane.first + 1) * width >= DAY
+    reach = int(min(12, max(1, -(-MISPLACED_WITHIN // width))))
+    kept = sum((facts.kept for facts in seen), np.zeros(last - first, np.int64))
+    zero = np.zeros(last - first, np.int64)
+    behind = sum((facts.behind.sum(axis=0) for facts in seen), zero)
+    expired = sum((facts.expired for facts in seen), zero)
+    overrun = sum((facts.overrun for facts in seen), zero)
+    fresh = any(now - ledger.sampled_at <= 3 * max(width, MINUTE) for ledger in ledgers)
+    facts = BucketFacts(
+        share=np.where(age < 0, 1.0, share) if not seen else share,
+        unread=sum((facts.unread for facts in seen), zero),
+        stale=sum((facts.stale for facts in seen), zero),
+        expired=expired,
+        overrun=overrun,
+        kept=kept,
+        gone=np.maximum(behind - kept - expired - overrun, 0),
+        not_enqueued=_not_enqueued(lane, pipeline, ledgers, stages[0], span, now),
+        covered=np.all([facts.known for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
+        mature=mature & known & (age >= 0),
+        settled=ends + reach * width <= stages[0].through,
+        purged=np.any([facts.purged for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
+        overtaken=np.arange(first, last) < lane.head,
+        past_retention=now - ends > min((_retention(ledger) for ledger in ledgers), default=NEVER),
+        balanced=bool(seen) and fresh,
+        exact=all(ledger.exact for ledger in ledgers),
+        usual_in_flight=lane.usual_in_flight,
+        reach=reach,
+    )
+    threatened = np.any([facts.threatened for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_)
+    deleted = np.min([facts.deleted_at for facts in seen], axis=0) if seen else np.full(last - first, NEVER, np.int64)
+    return Look(first, last, facts, threatened, deleted, age)
+
+
+def _passed(lane: Lane, first: int, last: int, ends: Ints) -> Ints:
+    passed = lane.passed.view(first, last)[0].copy()
+    old = np.arange(first, last) < lane.remembered_from
+    return np.where(old, ends, passed)
+
+
+def _with_queues(
+    lane: Lane, seen: list[Facts], ends: Ints, clock: Micros, plain: tuple[Any, Bools, Ints], ledgers: list[QueueLedger]
+) -> tuple[Any, Bools, Ints]:  # fmt: skip
+    """Where a queue was watched, the consumer's own position tells the age, partition by partition."""
+    behind = np.concatenate([facts.behind for facts in seen])
+    passed = np.concatenate([facts.passed_at for facts in seen])
+    written = sum(facts.written for facts in seen)
+    watched = np.all([facts.known for facts in seen], axis=0) & (written > 0)
+    sampled = max(ledger.sampled_at for ledger in ledgers)
+    since = np.where(passed < NEVER, passed, sampled)
+    ages = clock - np.maximum(ends, since)
+    waiting = (behind * lane.read.share(np.maximum(ages, 0))).sum(axis=0)
+    share = np.where(watched, waiting / np.maximum(written, 1), plain[0])
+    last_passed = passed.max(axis=0)
+    age = np.where(watched, np.where(last_passed < NEVER, clock - np.maximum(ends, last_passed), -1), plain[2])
+    mature = np.where(watched, (age > 2 * lane.read.longest), plain[1])
+    return share, mature, age
+
+
+def _not_enqueued(
+    lane: Lane, pipeline: Pipeline, ledgers: list[QueueLedger], stage: Stage, span: tuple[int, int], now: Micros
+) -> Ints:  # fmt: skip
+    """Accepted and never written: less was written in the bucket than accepted, and the neighbours do not make up."""
+    first, last = span
+    nothing = np.zeros(last - first, np.int64)
+    direct = stage.name == pipeline.stages[0] and not stage.missing
+    if not ledgers or not direct or not all(ledger.exact for ledger in ledgers):
+        return nothing
+    seen = [ledger.facts(first - 1, last + 1, now, 0) for ledger in ledgers]
+    written = sum((facts.written for facts in seen), np.zeros(last - first + 2, np.int64))
+    known = np.all([facts.known for facts in seen], axis=0)
+    ends = (np.arange(first - 1, last + 1, dtype=np.int64) + 1) * pipeline.width
+    known &= (ends <= stage.through) & (np.arange(first - 1, last + 1) >= lane.remembered_from)
+    missing = np.where(known, lane.accepted.view(first - 1, last + 1)[0] - written, 0)
+    spare = np.maximum(-missing, 0)
+    amount = np.maximum(missing[1:-1], 0) - spare[:-2] - spare[2:]
+    return np.where(known[1:-1] & known[2:], np.maximum(amount, 0), 0)
+
+
+def _retention(ledger: QueueLedger) -> Micros:
+    spans = [part.retention() for part in ledger.partitions.values()]
+    return min((span for span in spans if span is not None), default=NEVER)
+
+
+def _reaction(pipeline: Pipeline, ledger: QueueLedger) -> Micros:
+    queue: Queue = ledger.queue
+    retention = _retention(ledger)
+    return pipeline.reaction_for(queue, None if retention == NEVER else retention)

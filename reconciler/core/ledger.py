@@ -1,0 +1,130 @@
+"""What is known of one pipeline as of an instant: the working set that the judgement reads.
+
+The backtest keeps one `Ledger` for its whole run; the service loads the tiles that changed or are still open into one,
+judges, and writes back what is new. Either way observations enter by `apply`, and the judgement sees the same arrays.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reconciler.core.directory import Directory, SeriesKey
+from reconciler.core.observations import Capacity, Count, Observation, Progress, QueueSample
+from reconciler.core.pipelines import Pipeline
+from reconciler.core.tiles import CHUNK, SPAN, CountTile, Readings, TileKey, VerdictTile
+from reconciler.core.times import Micros
+
+ADVANCES = 9
+"""How many of a reporter's latest advances are kept to know its usual interval."""
+
+
+@dataclass(slots=True)
+class Reporter:
+    """How far one reporter of a stage has reported, as of now."""
+
+    stage: str
+    name: str
+    heard_at: Micros
+    """`at` of its latest progress."""
+    through: Micros
+    final: bool = False
+    advances: tuple[tuple[Micros, Micros], ...] = ()
+    """The latest (at, through) pairs in which `through` grew, oldest first, at most `ADVANCES`."""
+
+    def advance(self, seen: Progress) -> None:
+        """Take a later progress of this reporter."""
+        if not self.advances or seen.through > self.advances[-1][1]:
+            self.advances = (*self.advances, (seen.at, seen.through))[-ADVANCES:]
+        self.heard_at, self.through, self.final = seen.at, max(self.through, seen.through), seen.final
+
+    @property
+    def advanced_at(self) -> Micros:
+        """When `through` last grew."""
+        return self.advances[-1][0] if self.advances else self.heard_at
+
+    @property
+    def usual_interval(self) -> Micros:
+        """Median time between its latest advances; 0 while fewer than two were seen."""
+        times = [at for at, _ in self.advances]
+        return int(np.median(np.diff(times))) if len(times) > 1 else 0
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The working set of one pipeline."""
+
+    pipeline: Pipeline
+    directory: Directory = field(default_factory=Directory)
+    counts: dict[TileKey, CountTile] = field(default_factory=dict)
+    verdicts: dict[TileKey, VerdictTile] = field(default_factory=dict)
+    touched: set[TileKey] = field(default_factory=set)
+    """Count tiles whose current values have changed since they were last judged."""
+    reporters: dict[tuple[str, str], Reporter] = field(default_factory=dict)
+    """By (stage, reporter)."""
+    samples: list[QueueSample] = field(default_factory=list)
+    """Queue samples since the last judgement (or since the oldest open cell, after a load), in order of `at`."""
+    capacities: dict[str, list[Capacity]] = field(default_factory=dict)
+    """By resource: the latest readings, oldest first."""
+    counted_at: dict[str, Micros] = field(default_factory=dict)
+    """By stage: `at` of its latest count. A stage without progress is judged by it."""
+
+    def apply(self, observations: Iterable[Observation]) -> None:
+        """Take observations of this pipeline, in order of arrival."""
+        counts: list[Count] = []
+        for seen in observations:
+            match seen:
+                case Count():
+                    counts.append(seen)
+                case Progress():
+                    self._progress(seen)
+                case QueueSample():
+                    self.samples.append(seen)
+                case Capacity():
+                    kept = self.capacities.setdefault(seen.resource, [])
+                    kept.append(seen)
+                    del kept[:-CAPACITY_READINGS]
+        for key, batch in group(self.directory, self.pipeline.width, counts).items():
+            news, stale = self.counts.setdefault(key, CountTile()).apply(batch)
+            if (news & ~stale).any():
+                self.touched.add(key)
+        for seen in counts:
+            self.counted_at[seen.stage] = max(self.counted_at.get(seen.stage, 0), seen.at)
+
+    def _progress(self, seen: Progress) -> None:
+        key = (seen.stage, seen.reporter)
+        reporter = self.reporters.get(key)
+        if reporter is None:
+            reporter = self.reporters[key] = Reporter(seen.stage, seen.reporter, seen.at, seen.through)
+        elif seen.at < reporter.heard_at:
+            return
+        reporter.advance(seen)
+
+
+CAPACITY_READINGS = 60
+"""How many readings of a capacity are kept in the working set, to see how fast it fills."""
+
+
+def group(directory: Directory, width: Micros, counts: Sequence[Count]) -> dict[TileKey, Readings]:
+    """Sort counts into the tiles that they belong to; new sources and series get their numbers here."""
+    rows: dict[TileKey, list[tuple[int, int, Count]]] = defaultdict(list)
+    for seen in counts:
+        source = directory.source(seen.source)
+        directory.saw(source, seen.bucket)
+        series = directory.series_id(SeriesKey(seen.stage, source, seen.outcome, seen.reporter, seen.replay))
+        span, column = divmod(seen.bucket // width, SPAN)
+        rows[TileKey(seen.stage, source // CHUNK, span)].append((series, column, seen))
+    return {key: _readings(batch) for key, batch in rows.items()}
+
+
+def _readings(batch: list[tuple[int, int, Count]]) -> Readings:
+    return Readings(
+        series=np.array([series for series, _, _ in batch], np.int64),
+        column=np.array([column for _, column, _ in batch], np.int64),
+        count=np.array([seen.count for _, _, seen in batch], np.int64),
+        at=np.array([seen.at for _, _, seen in batch], np.int64),
+        digest=np.array([seen.digest or 0 for _, _, seen in batch], np.uint64),
+        digested=np.array([seen.digest is not None for _, _, seen in batch], np.bool_),
+        error=np.array([seen.error for _, _, seen in batch], np.float64),
+    )

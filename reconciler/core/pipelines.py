@@ -1,0 +1,98 @@
+"""What is watched: pipelines, their hops and queues, as the judgement needs to know them."""
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from reconciler.core.times import DAY, HOUR, MINUTE, Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One stage compared with another that it feeds."""
+
+    from_stage: str
+    to_stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a queue is meant to guarantee; ``None`` where nothing is declared."""
+
+    retention: Micros | None = None
+    replicas: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue between two stages of a pipeline."""
+
+    name: str
+    hop: Hop
+    policy: Policy = Policy()
+    sources: tuple[str, ...] = ("*",)
+    """Patterns of the sources that it carries, where several queues share a hop."""
+
+    def carries(self, source: str) -> bool:
+        """Whether events of this source pass through the queue."""
+        return any(fnmatchcase(source, pattern) for pattern in self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How much may be missing before a verdict speaks of it; the numbers themselves are never changed."""
+
+    events: int = 0
+    ratio: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reporters:
+    """Who is expected to count at a stage."""
+
+    expect: tuple[str, ...] = ()
+    missing_after: Micros | None = None
+    """How long a reporter may be silent; ``None``: three buckets or three of its usual intervals, the longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """One way that events take, and how it is judged."""
+
+    name: str
+    stages: tuple[str, ...]
+    width: Micros = MINUTE
+    """Width of a bucket."""
+    hops: tuple[Hop, ...] = ()
+    queues: dict[str, Queue] = field(default_factory=dict)
+    objective: float = 0.9999
+    """Share of accepted events that must be accounted for; drives severity, never hides a gap."""
+    tolerance: Tolerance = Tolerance()
+    alert: bool = False
+    """``mode: alert``; otherwise the pipeline is only observed."""
+    reaction: Micros | None = None
+    reporters: dict[str, Reporters] = field(default_factory=dict)
+    clock_allowance: Micros = 5 * MINUTE
+    """How far ahead of its own ``at`` a bucket may lie before the observation is refused."""
+
+    def __post_init__(self) -> None:
+        if not self.hops:
+            line = tuple(Hop(a, b) for a, b in zip(self.stages, self.stages[1:], strict=False))
+            object.__setattr__(self, "hops", line)
+
+    def reaction_for(self, queue: Queue, retention: Micros | None) -> Micros:
+        """Time that people need to act: configured, else the smaller of 12 h and a quarter of the retention promised.
+
+        Where neither a policy nor the retention read is known it is zero, and nothing is at risk.
+        """
+        if self.reaction is not None:
+            return self.reaction
+        known = queue.policy.retention or retention
+        return min(12 * HOUR, known // 4) if known else 0
+
+    def queue(self, name: str) -> Queue:
+        """The queue of this name; one that nobody configured belongs to the first hop and promises nothing."""
+        return self.queues.get(name) or Queue(name, self.hops[0])
+
+
+HEARD_WITHIN: Micros = DAY
+"""A reporter that was heard in this time is waited for."""

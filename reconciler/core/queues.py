@@ -1,0 +1,324 @@
+"""The queue as a ledger: what its offsets prove of the events of each bucket.
+
+From samples alone: what was written in each bucket (end offsets at its edges), and of that what is unread, what lies
+behind the consumer, and what was deleted before it was read. These are facts that stay, not gauges that fall back when
+a consumer restarts. All amounts are records; one record is one event where the queue is `exact`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reconciler.core.observations import QueueSample
+from reconciler.core.pipelines import Queue
+from reconciler.core.strips import Strip
+from reconciler.core.tiles import Bools, Ints
+from reconciler.core.times import MINUTE, NEVER, Micros
+
+UNSET = -1
+RATE_WINDOW: Micros = 15 * MINUTE
+"""The forecast reads the consumer's speed over this time (contract §4)."""
+STALE_AFTER = 3
+"""A sample older than so many sampling intervals proves nothing."""
+
+
+@dataclass(slots=True)
+class Partition:
+    """The latest sample of one partition, and how its consumer and its retention have moved."""
+
+    row: int
+    seen: QueueSample
+    start: int
+    end: int
+    committed: int
+    """The next record to be read; the start of the queue where no consumer is known."""
+    read: list[tuple[Micros, int]]
+    """(at, records read so far) over the last `RATE_WINDOW`; jumps over deleted records are not reading."""
+    ptr: int
+    """Ordinal of the first bucket that the consumer has not passed."""
+    kept: list[Micros]
+    """Age of the oldest readable record after each of the latest deletions, µs."""
+    interval: Micros = 0
+    """Usual time between samples, µs; 0 until two have come."""
+
+    def fresh(self, now: Micros, width: Micros) -> bool:
+        """Whether the latest sample may still be believed."""
+        return now - self.seen.at <= STALE_AFTER * max(self.interval, 1 if self.interval else width)
+
+    def rate(self) -> float:
+        """Records read per µs lately; 0 where it stood still over the last two samples with records waiting."""
+        if len(self.read) < 2 or self._stands_still():
+            return 0.0
+        (first, before), (last, after) = self.read[0], self.read[-1]
+        return (after - before) / (last - first)
+
+    def _stands_still(self) -> bool:
+        last = self.read[-3:]
+        return self.end > self.committed and len({amount for _, amount in last}) == 1
+
+    def retention(self) -> Micros | None:
+        """How long a record can be counted on: as configured, or as measured where deletion comes sooner."""
+        measured = int(np.median(self.kept)) if len(self.kept) >= 3 else None
+        known = [span for span in (self.seen.retention, measured) if span is not None]
+        return min(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a queue shows of the buckets `first` to `first + n`; arrays of `n` records, or as said."""
+
+    written: Ints
+    known: Bools
+    """`written` was read at both edges of the bucket, in every partition."""
+    unread: Ints
+    """Can still be read, and has not been."""
+    stale: Ints
+    """Unread when last seen, but that was too long ago to prove anything."""
+    behind: Ints
+    """`(partitions, n)`: the consumer's position lies beyond these."""
+    passed_at: Ints
+    """`(partitions, n)`: when the consumer was first seen beyond the bucket, µs; `NEVER` until then."""
+    kept: Ints
+    """Behind the consumer, and still in the queue."""
+    expired: Ints
+    """Deleted while the consumer still stood before them."""
+    overrun: Ints
+    """Deleted in the same interval in which the consumer moved beyond them: read just before, or never."""
+    purged: Bools
+    """The deletion moved the start to the very end of the queue."""
+    threatened: Bools
+    """By the forecast, unread records are deleted before the consumer gets there, within the reaction time."""
+    deleted_at: Ints
+    """Earliest deletion of what is still in the queue, µs; `NEVER` where no retention is known."""
+
+
+class QueueLedger:
+    """All partitions of one queue, sample by sample."""
+
+    def __init__(self, queue: Queue, width: Micros) -> None:
+        self.queue = queue
+        self.width = width
+        self.exact = True
+        self.partitions: dict[int, Partition] = {}
+        self.expired_total = 0
+        """Records that were deleted before they were read, over all time."""
+        self._edges = Strip(UNSET, rows=0)
+        self._passed = Strip(NEVER, rows=0)
+        self._written = Strip()
+        self._edged = Strip()
+        self._vague = Strip()
+        self._expired = Strip()
+        self._overrun = Strip()
+        self._purged = Strip()
+
+    @property
+    def sampled_at(self) -> Micros:
+        """When the queue was last looked at; 0: never."""
+        return max((part.seen.at for part in self.partitions.values()), default=0)
+
+    def observe(self, sample: QueueSample) -> None:
+        """Take the next sample of a partition, in order of `at`; queues without offsets are kept by `depths`."""
+        if sample.start_offset is None or sample.end_offset is None:
+            return
+        self.exact &= sample.exact
+        part = self.partitions.get(sample.partition)
+        if part is None:
+            self._begin(sample)
+        elif sample.at <= part.seen.at:
+            return
+        elif sample.end_offset < part.end or sample.epoch != part.seen.epoch:
+            self._restart(part, sample)
+        else:
+            self._advance(part, sample)
+
+    def _begin(self, sample: QueueSample) -> None:
+        row = self._edges.add_row()
+        self._passed.add_row()
+        start, end, committed = _offsets(sample)
+        ptr = sample.at // self.width
+        part = Partition(row, sample, start, end, committed, [(sample.at, 0)], ptr, [])
+        before = self.sampled_at
+        self.partitions[sample.partition] = part
+        if before and start == 0:
+            # A partition that appears while the queue is watched began empty, after the last look at the others.
+            first = min(before, sample.at)
+            self._edges.view(self._edges.base, first // self.width + 1)[row] = 0
+            self._fill(part, first, 0, sample.at, end)
+            part.ptr = first // self.width
+        else:
+            self._guess_edges(part, sample)
+        if sample.at % self.width == 0:
+            self._edges.view(ptr, ptr + 1)[row, 0] = end
+        self._pass(part)
+
+    def _guess_edges(self, part: Partition, sample: QueueSample) -> None:
+        """Place a backlog that was there before the first sample, by the accept times that the sample names."""
+        anchors = [(sample.oldest_at, part.start), (sample.committed_at, part.committed), (sample.at, part.end)]
+        known = [(at, offset) for at, offset in anchors if at is not None and at <= sample.at]
+        for (at, offset), (later, beyond) in zip(known, known[1:], strict=False):
+            if later > at and beyond >= offset:
+                part.ptr = min(part.ptr, at // self.width)
+                self._edges.view(at // self.width, at // self.width + 1)[part.row, 0] = offset
+                self._fill(part, at, offset, later, beyond, vague=True)
+
+    def _restart(self, part: Partition, sample: QueueSample) -> None:
+        """A new ledger of offsets: a topic made again, or a log cut short. Not a purge; old facts stay."""
+        start, end, committed = _offsets(sample)
+        here = sample.at // self.width
+        self._edges.view(min(self._edges.base, here), here + 1)[part.row] = 0
+        self._fill(part, part.seen.at, 0, sample.at, end, vague=True)
+        part.start, part.end, part.committed, part.seen = start, end, committed, sample
+        part.read, part.kept = [(sample.at, 0)], []
+        self._pass(part)
+
+    def _advance(self, part: Partition, sample: QueueSample) -> None:
+        start, end, committed = _offsets(sample)
+        self._fill(part, part.seen.at, part.end, sample.at, end)
+        gap = sample.at - part.seen.at
+        part.interval = gap if not part.interval else (3 * part.interval + gap) // 4
+        jumped = 0
+        if start > part.start:
+            jumped = self._delete(part, start, end, committed, sample.at)
+        if committed < part.committed:
+            self._rewind(part, committed)
+        amount = part.read[-1][1] + max(0, committed - max(part.committed, part.start) - jumped)
+        part.read.append((sample.at, amount))
+        while part.read[0][0] < sample.at - RATE_WINDOW:
+            part.read.pop(0)
+        part.start, part.end, part.committed, part.seen = start, end, committed, sample
+        self._pass(part)
+
+    def _fill(
+        self, part: Partition, at: Micros, end: int, later: Micros, beyond: int, *, vague: bool = False
+    ) -> None:
+        """Set the end offsets at the edges after `at` up to `later`, in proportion to time between the two samples."""
+        first, last = at // self.width + 1, later // self.width
+        if last < first:
+            return
+        edges = self._edges.view(first - 1, last + 1)[part.row]
+        times = np.arange(first, last + 1, dtype=np.int64) * self.width - at
+        edges[1:] = end + np.floor((beyond - end) * (times / (later - at))).astype(np.int64)
+        if later % self.width == 0:
+            edges[-1] = beyond
+        if edges[0] != UNSET:
+            self._written.view(first - 1, last)[0] += np.diff(edges)
+            self._edged.view(first - 1, last)[0] += 1
+        elif last > first:
+            self._written.view(first, last)[0] += np.diff(edges[1:])
+            self._edged.view(first, last)[0] += 1
+        if vague or later - at > 2 * self.width:
+            self._vague.view(first - 1, last + 1)[0] = 1
+
+    def _delete(self, part: Partition, start: int, end: int, committed: int, at: Micros) -> int:
+        """Book what deletion took since the last sample; returns how far the consumer jumped over it."""
+        purged = start == end
+        if not purged:
+            part.kept = [*part.kept, max(0, at - self._time_of(part, start))][-8:]
+        if committed < start:
+            taken = self._book(self._expired, part, max(part.start, committed), start, purged=purged)
+            self.expired_total += taken
+            return 0
+        taken = self._book(self._overrun, part, max(part.start, part.committed), start, purged=purged)
+        return taken
+
+    def _book(self, strip: Strip, part: Partition, low: int, high: int, *, purged: bool) -> int:
+        if high <= low:
+            return 0
+        last = part.seen.at // self.width + 2
+        first = min(self._edges.base, last)
+        edges = _whole_edges(self._edges.view(first, last + 1)[part.row], max(part.end, high))
+        amount = np.diff(np.clip(edges, low, high))
+        strip.view(first, last)[0] += amount
+        if purged:
+            self._purged.view(first, last)[0] |= amount > 0
+        return high - low
+
+    def _time_of(self, part: Partition, offset: int) -> Micros:
+        """About when the record at this offset was written (start of its bucket)."""
+        edges = self._edges.view(self._edges.base, self._edges.end)[part.row]
+        set_ = np.flatnonzero(edges != UNSET)
+        found = int(np.searchsorted(edges[set_], offset, side="right")) - 1
+        return int(self._edges.base + set_[max(found, 0)]) * self.width if len(set_) else part.seen.at
+
+    def _pass(self, part: Partition) -> None:
+        """Note the buckets whose last record the consumer has now moved beyond."""
+        edges = self._edges.view(part.ptr, max(self._edges.end, part.ptr + 1))[part.row]
+        ready = (edges[1:] != UNSET) & (edges[1:] <= part.committed)
+        count = int(np.argmin(ready)) if len(ready) and not ready.all() else len(ready)
+        if count:
+            self._passed.view(part.ptr, part.ptr + count)[part.row] = part.seen.at
+            part.ptr += count
+
+    def _rewind(self, part: Partition, committed: int) -> None:
+        edges = self._edges.view(self._edges.base, part.ptr + 1)[part.row]
+        again = np.flatnonzero(edges[1:] > committed)
+        if len(again):
+            part.ptr = self._edges.base + int(again[0])
+            self._passed.view(part.ptr, max(self._passed.end, part.ptr))[part.row] = NEVER
+
+    def facts(self, first: int, last: int, now: Micros, reaction: Micros) -> Facts:
+        """What is known at `now` of the buckets of ordinals first to last (exclusive)."""
+        parts = sorted(self.partitions.values(), key=lambda part: part.row)
+        ends = np.array([part.end for part in parts], np.int64)[:, None]
+        starts = np.array([part.start for part in parts], np.int64)[:, None]
+        read = np.array([part.committed for part in parts], np.int64)[:, None]
+        fresh = np.array([part.fresh(now, self.width) for part in parts], np.bool_)[:, None]
+        raw = self._edges.view(first, last + 1)
+        edges = np.stack([_whole_edges(raw[part.row], part.end) for part in parts])
+        unread = np.diff(np.clip(edges, np.maximum(starts, read), ends))
+        kept = np.diff(np.clip(edges, starts, np.maximum(starts, read)))
+        deleted_at = self._deadlines(parts, first, last, now)
+        eta = now + self._wait(parts, edges[:, 1:] - read)
+        late = (eta > deleted_at) & (deleted_at - now <= reaction)
+        return Facts(
+            written=self._written.view(first, last)[0],
+            known=(self._edged.view(first, last)[0] >= len(parts)) & (self._vague.view(first, last)[0] == 0),
+            unread=np.where(fresh, unread, 0).sum(axis=0),
+            stale=np.where(fresh, 0, unread).sum(axis=0),
+            behind=np.diff(np.clip(edges, 0, read)),
+            passed_at=self._passed.view(first, last),
+            kept=np.where(fresh, kept, 0).sum(axis=0),
+            expired=self._expired.view(first, last)[0],
+            overrun=self._overrun.view(first, last)[0],
+            purged=self._purged.view(first, last)[0] > 0,
+            threatened=((unread > 0) & late & fresh).any(axis=0),
+            deleted_at=np.where(unread + kept > 0, deleted_at, NEVER).min(axis=0),
+        )
+
+    def _deadlines(self, parts: list[Partition], first: int, last: int, now: Micros) -> Ints:
+        """`(partitions, n)`: when the first record of each bucket may go; never before the sample that showed it."""
+        starts = np.arange(first, last, dtype=np.int64) * self.width
+        spans = [part.retention() for part in parts]
+        rows = [np.maximum(starts + span, now) if span is not None else np.full_like(starts, NEVER) for span in spans]
+        return np.stack(rows)
+
+    def _wait(self, parts: list[Partition], ahead: Ints) -> Ints:
+        """`(partitions, n)`: time until the consumer has read so many records, at its speed of late."""
+        rates = np.array([part.rate() for part in parts])[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            wait = np.where(rates > 0, np.maximum(ahead, 0) / rates, np.inf)
+        return np.minimum(wait, NEVER // 4).astype(np.int64)
+
+    def forget(self, before: int) -> None:
+        """Drop the detail of buckets before this ordinal."""
+        strips = (self._edges, self._passed, self._written, self._edged)
+        for strip in (*strips, self._vague, self._expired, self._overrun, self._purged):
+            strip.forget(before)
+
+
+def _offsets(sample: QueueSample) -> tuple[int, int, int]:
+    start, end = sample.start_offset or 0, sample.end_offset or 0
+    return start, end, start if sample.committed_offset is None else sample.committed_offset
+
+
+def _whole_edges(edges: Ints, end: int) -> Ints:
+    """Edges with the unknown ones filled: ahead of the first known by it, behind the last known by the end."""
+    known = np.flatnonzero(edges != UNSET)
+    if len(known) == len(edges):
+        return edges
+    if not len(known):
+        return np.full_like(edges, end)
+    whole = edges.copy()
+    whole[: known[0]] = edges[known[0]]
+    whole[known[-1] + 1 :] = end
+    return np.maximum.accumulate(whole)

@@ -1,0 +1,154 @@
+"""Tiles: the counts and verdicts of up to 256 sources over 60 neighbouring buckets, as arrays.
+
+A tile is what is loaded, judged and stored as one piece, so that cost follows what changed and every step is an array
+operation. Rows of a count tile are *series* (one source, outcome, reporter and replay); rows of a verdict tile are
+sources. Columns are buckets. A count that was never read is `ABSENT`, which is not zero.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK = 256
+"""Sources in a tile."""
+SPAN = 60
+"""Buckets in a tile: an hour of one-minute buckets."""
+ABSENT = -1
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class TileKey(NamedTuple):
+    """Where a tile lies: a stage (counts) or a hop (verdicts), which sources, which buckets."""
+
+    part: str
+    """The stage, or ``from>to`` of the hop."""
+    chunk: int
+    """Ordinal of the source divided by `CHUNK`."""
+    span: int
+    """Ordinal of the bucket (start divided by width) divided by `SPAN`."""
+
+
+@dataclass(slots=True)
+class Readings:
+    """A batch of readings of one count tile, as parallel arrays in order of arrival."""
+
+    series: Ints
+    column: Ints
+    """Bucket ordinal within the span, 0 to 59."""
+    count: Ints
+    at: Ints
+    """µs; when each reading was learned."""
+    digest: NDArray[np.uint64]
+    digested: Bools
+    """Whether the reading carried a digest."""
+    error: NDArray[np.float64]
+
+    def take(self, which: NDArray[np.intp] | Bools) -> "Readings":
+        """The readings at these positions."""
+        return Readings(*(getattr(self, part.name)[which] for part in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+
+def _grid(rows: int, value: int = 0) -> Ints:
+    return np.full((rows, SPAN), value, dtype=np.int64)
+
+
+@dataclass(slots=True)
+class CountTile:
+    """Current value of each series and bucket, the instant of that reading, and the largest value ever read."""
+
+    series: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Ids of the rows, ascending."""
+    count: Ints = field(default_factory=lambda: _grid(0))
+    at: Ints = field(default_factory=lambda: _grid(0))
+    peak: Ints = field(default_factory=lambda: _grid(0))
+    digest: NDArray[np.uint64] = field(default_factory=lambda: np.zeros((0, SPAN), np.uint64))
+    digested: Bools = field(default_factory=lambda: np.zeros((0, SPAN), np.bool_))
+    error: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, SPAN)))
+
+    def apply(self, batch: Readings) -> tuple[Bools, Bools]:
+        """Take a batch of readings; returns (`news`, `stale`), a flag a reading each.
+
+        `news`: the reading is not the current one said again. `stale`: an older reading than the current one, which
+        belongs to the history only. Of readings with the same instant the later line wins.
+        """
+        self._make_room(batch.series)
+        row = np.searchsorted(self.series, batch.series)
+        cell = (row, batch.column)
+        stale = batch.at < self.at[cell]
+        news = stale | (batch.at != self.at[cell]) | self._differs(cell, batch)
+        order = np.argsort(batch.at, kind="stable")
+        order = order[~stale[order]]
+        flat = row[order] * SPAN + batch.column[order]
+        last = len(flat) - 1 - np.unique(flat[::-1], return_index=True)[1]
+        self._write(batch.take(order[last]), row[order[last]])
+        np.maximum.at(self.peak, cell, batch.count)
+        return news, stale
+
+    def _differs(self, cell: tuple[NDArray[np.intp], Ints], batch: Readings) -> Bools:
+        same = (batch.count == self.count[cell]) & (batch.digest == self.digest[cell])
+        return ~(same & (batch.digested == self.digested[cell]) & (batch.error == self.error[cell]))
+
+    def _write(self, batch: Readings, row: NDArray[np.intp]) -> None:
+        cell = (row, batch.column)
+        self.count[cell], self.at[cell] = batch.count, batch.at
+        self.digest[cell], self.digested[cell], self.error[cell] = batch.digest, batch.digested, batch.error
+
+    def _make_room(self, wanted: Ints) -> None:
+        fresh = np.setdiff1d(wanted, self.series)
+        if not len(fresh):
+            return
+        blank = CountTile(
+            fresh,
+            _grid(len(fresh), ABSENT),
+            _grid(len(fresh)),
+            _grid(len(fresh), ABSENT),
+            np.zeros((len(fresh), SPAN), np.uint64),
+            np.zeros((len(fresh), SPAN), np.bool_),
+            np.zeros((len(fresh), SPAN)),
+        )
+        order = np.argsort(np.concatenate([self.series, fresh]), kind="stable")
+        for part in fields(self):
+            joined = np.concatenate([getattr(self, part.name), getattr(blank, part.name)])
+            setattr(self, part.name, joined[order])
+
+
+PARTS = (
+    "accepted",
+    "processed",
+    "accounted",
+    "retained",
+    "in_flight",
+    "passed_over",
+    "unproven",
+    "lost",
+    "surplus",
+    "misplaced",
+    "lost_proven",
+    "recovered",
+    "duplicated",
+)
+"""The event counts of a cell, in the order of contract §4; all in events, `misplaced` signed."""
+
+
+@dataclass(slots=True)
+class VerdictTile:
+    """What was last said of each cell of a hop; rows are sources, `(CHUNK, SPAN)`."""
+
+    code: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((CHUNK, SPAN), np.uint8))
+    """`Verdict` value; 0: the cell does not exist yet."""
+    evidence: NDArray[np.uint32] = field(default_factory=lambda: np.zeros((CHUNK, SPAN), np.uint32))
+    """Bits of `Evidence`."""
+    parts: Ints = field(default_factory=lambda: np.zeros((len(PARTS), CHUNK, SPAN), np.int64))
+    loss_at: Ints = field(default_factory=lambda: np.zeros((CHUNK, SPAN), np.int64))
+    """µs; 0: none."""
+    proven: Bools = field(default_factory=lambda: np.zeros((CHUNK, SPAN), np.bool_))
+    active: Bools = field(default_factory=lambda: np.zeros((CHUNK, SPAN), np.bool_))
+    """Time alone may still change what is said of the cell."""
+

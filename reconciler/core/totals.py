@@ -1,0 +1,68 @@
+"""A count tile summed over reporters and outcomes: what each source has at a stage, bucket by bucket."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconciler.core.directory import OK, REPLAYED, Directory
+from reconciler.core.tiles import ABSENT, CHUNK, SPAN, Bools, CountTile, Ints
+
+
+@dataclass(slots=True)
+class Totals:
+    """Sums over the series of each source of a chunk; `(rows, SPAN)`, in events."""
+
+    ok: Ints
+    """Events that go on: accepted or processed, those sent again left out."""
+    legal: Ints
+    """Events that have found a legal end."""
+    replayed: Ints
+    """Events that were sent again and go on."""
+    known: Bools
+    """Some reporter has given a count, even zero."""
+    error: Ints
+    """Half-width of the approximation."""
+    shrunk: Ints
+    """How much counts have become smaller than they were."""
+    digest: NDArray[np.uint64]
+    """Sum of the digests modulo 2^64."""
+    digested: Bools
+    """Every count that is not zero came with a digest."""
+
+
+def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) -> Totals:
+    """Sum a tile (`None`: nothing was counted there) over its series."""
+    shape = (rows, SPAN)
+    total = Totals(
+        *(np.zeros(shape, np.int64) for _ in range(3)),
+        known=np.zeros(shape, np.bool_),
+        error=np.zeros(shape, np.int64),
+        shrunk=np.zeros(shape, np.int64),
+        digest=np.zeros(shape, np.uint64),
+        digested=np.ones(shape, np.bool_),
+    )
+    if tile is None or not len(tile.series):
+        return total
+    sources, classes = directory.table()
+    row, kind = sources[tile.series] - chunk * CHUNK, classes[tile.series]
+    count = np.maximum(tile.count, 0)
+    live = kind < REPLAYED
+    _add(total.ok, row, count, kind == OK)
+    _add(total.legal, row, count, live & (kind != OK))
+    _add(total.replayed, row, count, kind == REPLAYED + OK)
+    _add(total.known, row, tile.count != ABSENT, live)
+    if tile.error.any():
+        _add(total.error, row, np.ceil(tile.error).astype(np.int64), live)
+    _add(total.shrunk, row, np.maximum(tile.peak, 0) - count, live)
+    np.logical_and.at(total.digested, row, tile.digested | (count == 0))
+    if tile.digested.any():
+        _add(total.digest, row, np.where(count > 0, tile.digest, 0), live)
+    return total
+
+
+def _add(total: Ints | Bools | NDArray[np.uint64], row: Ints, amount: Ints | Bools, which: Bools) -> None:
+    if which.all() and len(np.unique(row)) == len(row):
+        total[row] += amount.astype(total.dtype)
+    elif which.any():
+        np.add.at(total, row[which], amount[which].astype(total.dtype))

@@ -1,0 +1,142 @@
+"""Progress, queue samples and capacities at rest: plain rows, one a reading; the same reading twice is one row."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, select
+
+from reconciler.core.ledger import ADVANCES, CAPACITY_READINGS, Reporter
+from reconciler.core.observations import Capacity, Progress, QueueSample
+from reconciler.core.times import Micros
+from reconciler.store import tables
+from reconciler.store.database import upsert
+from reconciler.store.directories import digest_of
+
+
+def add_progress(connection: Connection, lines: Sequence[Progress]) -> int:
+    """Store lines of progress and what they come to; returns how many said something new."""
+    rows = [asdict(line) | {"reporter_hash": digest_of(line.reporter)} for line in lines]
+    kept = _add(connection, tables.progress, rows)
+    if kept:
+        for key in sorted({(line.pipeline, line.stage, line.reporter) for line in lines}):
+            own = [line for line in lines if (line.pipeline, line.stage, line.reporter) == key]
+            _retell(connection, key, sorted(own, key=lambda line: line.at))
+    return kept
+
+
+def add_samples(connection: Connection, samples: Sequence[QueueSample]) -> int:
+    """Store queue samples; returns how many said something new."""
+    rows = [asdict(sample) | {"queue_hash": digest_of(sample.queue)} for sample in samples]
+    return _add(connection, tables.queue_sample, rows)
+
+
+def add_capacities(connection: Connection, readings: Sequence[Capacity]) -> int:
+    """Store readings of capacities; returns how many said something new."""
+    rows = [
+        asdict(reading) | {"pipelines": json.dumps(reading.pipelines), "resource_hash": digest_of(reading.resource)}
+        for reading in readings
+    ]
+    return _add(connection, tables.capacity, rows)
+
+
+def _add(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
+    """Write rows, of those with one key the last."""
+    keys = [column.name for column in table.primary_key]
+    latest = {tuple(row[name] for name in keys): row for row in rows}
+    return upsert(connection, table, list(latest.values()))
+
+
+def _retell(connection: Connection, key: tuple[str, str, str], lines: Sequence[Progress]) -> None:
+    """Bring the summary of one reporter up to date: by the new lines, or anew where one of them comes late."""
+    pipeline, stage, name = key
+    table = tables.reporter.c
+    query = select(tables.reporter).where(
+        table.pipeline == pipeline, table.stage == stage, table.reporter_hash == digest_of(name)
+    )
+    row = connection.execute(query).first()
+    told = None if row is None else _reporter(row)
+    instants = [line.at for line in lines]
+    if told is None or lines[0].at <= told.heard_at or len(set(instants)) < len(instants):
+        told = _retold(connection, pipeline, stage, name, None)
+    else:
+        for line in lines:
+            told.advance(line)
+    if told is not None:
+        upsert(connection, tables.reporter, [_summary(pipeline, told)])
+
+
+def _retold(connection: Connection, pipeline: str, stage: str, name: str, until: Micros | None) -> Reporter | None:
+    """The reporter as its lines tell it, those up to `until`."""
+    table = tables.progress.c
+    query = select(table.at, table.through, table.final).where(
+        table.pipeline == pipeline, table.stage == stage, table.reporter_hash == digest_of(name)
+    )
+    if until is not None:
+        query = query.where(table.at <= until)
+    told: Reporter | None = None
+    for at, through, final in connection.execute(query.order_by(table.at)):
+        told = told or Reporter(stage, name, at, through)
+        told.advance(Progress(at, pipeline, stage, through, name, final))
+    return told
+
+
+def _summary(pipeline: str, told: Reporter) -> dict[str, Any]:
+    row = asdict(told) | {"pipeline": pipeline, "reporter_hash": digest_of(told.name)}
+    return row | {"advances": json.dumps(told.advances)}
+
+
+def _reporter(row: Row[Any]) -> Reporter:
+    advances = tuple((at, through) for at, through in json.loads(row.advances))
+    return Reporter(row.stage, row.name, row.heard_at, row.through, row.final, advances[-ADVANCES:])
+
+
+def reporters(connection: Connection, pipeline: str, now: Micros) -> dict[tuple[str, str], Reporter]:
+    """The reporters of a pipeline as of `now`, by stage and name."""
+    rows = connection.execute(select(tables.reporter).where(tables.reporter.c.pipeline == pipeline)).all()
+    told = {}
+    for row in rows:
+        one: Reporter | None = _reporter(row)
+        if row.heard_at > now:
+            one = _retold(connection, pipeline, row.stage, row.name, now)
+        if one is not None:
+            told[one.stage, one.name] = one
+    return dict(sorted(told.items()))
+
+
+def samples(connection: Connection, pipeline: str, since: Micros, now: Micros) -> list[QueueSample]:
+    """The queue samples of an interval, in order of `at`."""
+    table = tables.queue_sample.c
+    names = [part.name for part in fields(QueueSample)]
+    query = select(*(table[name] for name in names)).where(
+        table.pipeline == pipeline, table.at >= since, table.at <= now
+    )
+    rows = connection.execute(query.order_by(table.at, table.queue_hash, table.partition))
+    return [QueueSample(*row) for row in rows]
+
+
+def capacities(connection: Connection, pipeline: str, now: Micros) -> dict[str, list[Capacity]]:
+    """By resource that the pipeline depends on: its latest readings, oldest first."""
+    found: dict[str, list[Capacity]] = {}
+    for resource in _resources(connection):
+        table = tables.capacity.c
+        query = select(tables.capacity).where(table.resource_hash == resource, table.at <= now)
+        rows = connection.execute(query.order_by(table.at.desc()).limit(CAPACITY_READINGS)).all()
+        if rows and pipeline in json.loads(rows[0].pipelines):
+            found[rows[0].resource] = [_capacity(row) for row in reversed(rows)]
+    return dict(sorted(found.items()))
+
+
+def _resources(connection: Connection) -> Iterator[bytes]:
+    """The hashes of all resources, each found by a jump in the index: there are few, with many readings each."""
+    column = tables.capacity.c.resource_hash
+    query = select(column).order_by(column).limit(1)
+    found = connection.execute(query).scalar()
+    while found is not None:
+        yield found
+        found = connection.execute(query.where(column > found)).scalar()
+
+
+def _capacity(row: Row[Any]) -> Capacity:
+    return Capacity(row.at, row.resource, row.used, row.limit, tuple(json.loads(row.pipelines)))

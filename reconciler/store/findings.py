@@ -1,0 +1,172 @@
+"""What judgements said, at rest: changed cells, incidents, and the engine's small memory."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, delete, func, insert, select
+
+from reconciler.core.pipelines import Pipeline
+from reconciler.core.tiles import CHUNK, PARTS, SPAN, Ints, TileKey, VerdictTile
+from reconciler.core.times import DAY, Micros, parse_time
+from reconciler.ports import Said
+from reconciler.store import tables
+from reconciler.store.database import upsert
+from reconciler.store.packing import pack, unpack
+
+
+def append_said(connection: Connection, pipeline: str, position: int, at: Micros, said: Sequence[Said]) -> None:
+    """Add what was said at `at`, one block a hop."""
+    for block in said:
+        if not len(block.bucket):
+            continue
+        row = {
+            "pipeline": pipeline,
+            "hop": block.hop,
+            "position": position,
+            "at": at,
+            "n": len(block.bucket),
+            "min_bucket": int(block.bucket.min()),
+            "max_bucket": int(block.bucket.max()),
+            "payload": pack(_arrays(block)),
+        }
+        connection.execute(insert(tables.said), [row])
+
+
+def _arrays(block: Said) -> dict[str, Any]:
+    arrays = {part.name: getattr(block, part.name) for part in fields(block) if part.name not in ("hop", "parts")}
+    return arrays | {f"parts.{name}": plane for name, plane in zip(PARTS, block.parts, strict=True)}
+
+
+def said_tiles(
+    connection: Connection, pipeline: Pipeline, hop: str, span: int, as_of: Micros
+) -> Iterator[tuple[TileKey, VerdictTile]]:
+    """The verdict tiles of one span of buckets as of `as_of`, laid together from what was said, in order of chunk."""
+    first = span * SPAN * pipeline.width
+    table = tables.said.c
+    query = select(table.payload).where(
+        table.pipeline == pipeline.name,
+        table.hop == hop,
+        table.max_bucket >= first,
+        table.min_bucket < first + SPAN * pipeline.width,
+        table.at <= as_of,
+    )
+    found: dict[int, VerdictTile] = {}
+    for (payload,) in connection.execute(query.order_by(table.at, table.position)):
+        block = unpack(payload)
+        column = block["bucket"] // pipeline.width - span * SPAN
+        inside = (column >= 0) & (column < SPAN)
+        for chunk in np.unique(block["source"][inside] // CHUNK).tolist():
+            which = inside & (block["source"] // CHUNK == chunk)
+            tile = found.setdefault(chunk, VerdictTile())
+            _lay(tile, block, which, (block["source"][which] % CHUNK, column[which]))
+    for chunk in sorted(found):
+        yield TileKey(hop, chunk, span), found[chunk]
+
+
+def _lay(tile: VerdictTile, block: Mapping[str, Any], which: Any, cell: tuple[Ints, Ints]) -> None:
+    for part in fields(tile):
+        target = getattr(tile, part.name)
+        if target.ndim == 3:
+            for number, name in enumerate(PARTS):
+                if f"{part.name}.{name}" in block:
+                    target[number][cell] = block[f"{part.name}.{name}"][which]
+        elif part.name in block:
+            target[cell] = block[part.name][which]
+
+
+def save_incidents(connection: Connection, pipeline: str, now: Micros, states: Sequence[Mapping[str, Any]]) -> None:
+    """Write the states of incidents as of `now`."""
+    table = tables.incident.c
+    known = (
+        dict(
+            connection.execute(
+                select(table.id, table.opened_at).where(table.id.in_([one["id"] for one in states]))
+            ).all()
+        )
+        if states
+        else {}
+    )
+    rows = [
+        {
+            "id": state["id"],
+            "pipeline": pipeline,
+            "kind": state["kind"],
+            "status": state["status"],
+            "opened_at": known.get(state["id"], _instant(state.get("opened_at"), now)),
+            "updated_at": now,
+            "state": _text(state),
+        }
+        for state in states
+    ]
+    upsert(connection, tables.incident, rows)
+
+
+def save_changes(connection: Connection, pipeline: str, now: Micros, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Add what was said of incidents at `now`."""
+    rows = [{"id": line["id"], "at": now, "pipeline": pipeline, "line": _text(line)} for line in lines]
+    upsert(connection, tables.incident_change, rows)
+
+
+def open_incidents(connection: Connection, pipeline: str, now: Micros) -> list[dict[str, Any]]:
+    """States of the incidents that are not resolved, or were within a day: the same cause is the same incident."""
+    table = tables.incident.c
+    query = select(table.state).where(
+        table.pipeline == pipeline, (table.status != "resolved") | (table.updated_at >= now - DAY)
+    )
+    return [json.loads(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()]
+
+
+def incidents(connection: Connection, pipeline: str | None, as_of: Micros | None) -> list[dict[str, Any]]:
+    """All incidents, the oldest first; as they stand, or by the last line of each until `as_of`."""
+    table = tables.incident.c
+    query = select(table.state)
+    if as_of is not None:
+        change = tables.incident_change.c
+        last = (
+            select(change.id, func.max(change.at).label("at")).where(change.at <= as_of).group_by(change.id).subquery()
+        )
+        lines = tables.incident_change.join(last, (change.id == last.c.id) & (change.at == last.c.at))
+        query = select(change.line).select_from(lines.join(tables.incident, table.id == change.id))
+    if pipeline is not None:
+        query = query.where(table.pipeline == pipeline)
+    return [json.loads(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()]
+
+
+def incident_changes(connection: Connection, incident: str) -> list[dict[str, Any]]:
+    """All that was said of one incident, in order."""
+    table = tables.incident_change.c
+    query = select(table.line).where(table.id == incident).order_by(table.at)
+    return [json.loads(text) for text in connection.execute(query).scalars()]
+
+
+def load_state(connection: Connection, pipeline: str) -> dict[str, Any]:
+    """The engine's memory of the pipeline."""
+    table = tables.state.c
+    rows = connection.execute(select(table.name, table.json, table.payload).where(table.pipeline == pipeline))
+    return {name: json.loads(payload) if is_json else payload for name, is_json, payload in rows}
+
+
+def save_state(connection: Connection, pipeline: str, now: Micros, state: Mapping[str, Any]) -> None:
+    """Replace the engine's memory of the pipeline."""
+    table = tables.state
+    gone = delete(table).where(table.c.pipeline == pipeline, table.c.name.not_in(list(state)))
+    connection.execute(gone)
+    rows = []
+    for name, value in state.items():
+        is_json = not isinstance(value, bytes)
+        payload = _text(value).encode() if is_json else value
+        rows.append({"pipeline": pipeline, "name": name, "at": now, "json": is_json, "payload": payload})
+    upsert(connection, table, rows)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _instant(value: object, otherwise: Micros) -> Micros:
+    if isinstance(value, str):
+        return parse_time(value)
+    return value if isinstance(value, int) else otherwise

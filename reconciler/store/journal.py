@@ -1,0 +1,125 @@
+"""The history of counts: append-only blocks of readings, and the tiles of any past instant rebuilt from them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Select, func, insert, select
+
+from reconciler.core.directory import Directory
+from reconciler.core.tiles import CHUNK, SPAN, Bools, CountTile, Ints, Readings, TileKey
+from reconciler.core.times import Micros
+from reconciler.store import tables
+from reconciler.store.packing import pack, unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which history: a stage of a pipeline, and the width of its buckets in µs."""
+
+    pipeline: str
+    stage: str
+    width: Micros
+
+
+def last_lines(batch: Readings) -> Bools:
+    """Of readings of one cell with the same `at` the last one; the others were never in force."""
+    cell = batch.series * SPAN + batch.column
+    order = np.lexsort((np.arange(len(batch)), batch.at, cell))
+    cell, at = cell[order], batch.at[order]
+    keep = np.ones(len(batch), np.bool_)
+    keep[order[:-1]] = (cell[1:] != cell[:-1]) | (at[1:] != at[:-1])
+    return keep
+
+
+def join(batches: Sequence[Readings]) -> Readings:
+    """Batches as one, in their order."""
+    return Readings(*(np.concatenate([getattr(batch, part.name) for batch in batches]) for part in fields(Readings)))
+
+
+def append(connection: Connection, place: Place, position: int, batch: Readings) -> None:
+    """Add a block; `column` of the batch counts buckets since the epoch."""
+    row = {
+        "pipeline": place.pipeline,
+        "stage": place.stage,
+        "position": position,
+        "n": len(batch),
+        "min_bucket": int(batch.column.min()) * place.width,
+        "max_bucket": int(batch.column.max()) * place.width,
+        "min_at": int(batch.at.min()),
+        "max_at": int(batch.at.max()),
+        "payload": pack({part.name: getattr(batch, part.name) for part in fields(batch)}),
+    }
+    connection.execute(insert(tables.reading), [row])
+
+
+def known(connection: Connection, place: Place, batch: Readings) -> Bools:
+    """Which readings the history holds already, as the last line of their cell and instant."""
+    first, last = int(batch.column.min()) * place.width, int(batch.column.max()) * place.width
+    table = tables.reading.c
+    query = _overlapping(place, first, last)
+    query = query.where(table.max_at >= int(batch.at.min()), table.min_at <= int(batch.at.max()))
+    wanted = {line[:3]: number for number, line in enumerate(_lines(batch))}
+    said: dict[tuple[int, int, int], tuple[Any, ...]] = {}
+    instants = np.unique(batch.at)
+    for block in _blocks(connection, query):
+        for line in _lines(block.take(np.isin(block.at, instants))):
+            if line[:3] in wanted:
+                said[line[:3]] = line
+    return np.array([said.get(line[:3]) == line for line in _lines(batch)], np.bool_)
+
+
+def _lines(batch: Readings) -> list[tuple[Any, ...]]:
+    """Each reading as a tuple: series, column and at, then what was read."""
+    values = (batch.count, batch.digest, batch.digested, batch.error)
+    return list(zip(*(array.tolist() for array in (batch.series, batch.column, batch.at, *values)), strict=True))
+
+
+def latest_at(connection: Connection, place: Place, now: Micros) -> Micros | None:
+    """`at` of the latest count of the stage, now at the latest."""
+    table = tables.reading.c
+    query = select(func.max(table.max_at)).where(
+        table.pipeline == place.pipeline, table.stage == place.stage, table.min_at <= now
+    )
+    found = connection.execute(query).scalar()
+    return None if found is None else min(found, now)
+
+
+def rebuild(
+    connection: Connection, place: Place, directory: Directory, span: int, as_of: Micros
+) -> Iterator[tuple[TileKey, CountTile]]:
+    """The tiles of one span of buckets as they were at `as_of`, in order of chunk."""
+    first = span * SPAN * place.width
+    query = _overlapping(place, first, first + (SPAN - 1) * place.width)
+    query = query.where(tables.reading.c.min_at <= as_of)
+    chunk_of = np.array([key.source // CHUNK for key in directory.series], np.int64)
+    parts = []
+    for block in _blocks(connection, query):
+        part = block.take((block.at <= as_of) & (block.column // SPAN == span))
+        part.column -= span * SPAN
+        parts.append(part)
+    if not parts:
+        return
+    whole = join(parts)
+    chunks: Ints = chunk_of[whole.series]
+    for chunk in np.unique(chunks).tolist():
+        tile = CountTile()
+        tile.apply(whole.take(chunks == chunk))
+        yield TileKey(place.stage, chunk, span), tile
+
+
+def _overlapping(place: Place, first: Micros, last: Micros) -> Select[Any]:
+    table = tables.reading.c
+    query = select(table.payload).where(
+        table.pipeline == place.pipeline,
+        table.stage == place.stage,
+        table.max_bucket >= first,
+        table.min_bucket <= last,
+    )
+    return query.order_by(table.position)
+
+
+def _blocks(connection: Connection, query: Select[Any]) -> Iterator[Readings]:
+    for (payload,) in connection.execution_options(yield_per=16).execute(query):
+        yield Readings(**unpack(payload))

@@ -1,0 +1,139 @@
+"""The ledger at rest, as the passes see it."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from reconciler.core.directory import Directory
+from reconciler.core.observations import Observation
+from reconciler.core.pipelines import Pipeline
+from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
+from reconciler.core.times import Micros
+from reconciler.ports import Cursor, Recorded
+from reconciler.store import findings, journal, tables, tiles
+from reconciler.store.database import Database, upsert
+from reconciler.store.directories import Directories
+from reconciler.store.journal import Place
+from reconciler.store.judging import SqlJudging
+from reconciler.store.recording import Recording
+
+
+class SqlStore:
+    """See `reconciler.ports.Store`. One for each process; threads may share it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._directories = Directories()
+
+    def record(
+        self,
+        observations: Sequence[Observation],
+        pipelines: Mapping[str, Pipeline],
+        *,
+        skip_unchanged: bool = False,
+        cursor: Cursor | None = None,
+    ) -> Recorded:
+        """See `reconciler.ports.Store.record`."""
+        with self._writing() as connection:
+            recording = Recording(connection, self._directories, skip_unchanged=skip_unchanged)
+            kept = recording.take(observations, pipelines)
+            if cursor is not None:
+                row = {"name": cursor.name, "payload": json.dumps(cursor.payload), "at": cursor.at}
+                upsert(connection, tables.connector_cursor, [row])
+        return Recorded(kept, len(observations) - kept)
+
+    @contextmanager
+    def judging(self, pipeline: Pipeline, now: Micros) -> Iterator[SqlJudging]:
+        """See `reconciler.ports.Store.judging`."""
+        with self._writing() as connection:
+            yield SqlJudging(connection, self._directories, pipeline, now)
+
+    def cursor(self, name: str) -> Cursor | None:
+        """See `reconciler.ports.Store.cursor`."""
+        table = tables.connector_cursor
+        with self.database.reading() as connection:
+            row = connection.execute(select(table).where(table.c.name == name)).first()
+        return None if row is None else Cursor(row.name, json.loads(row.payload), row.at)
+
+    def directory(self, pipeline: Pipeline) -> Directory:
+        """See `reconciler.ports.Store.directory`."""
+        with self.database.reading() as connection:
+            return self._directories.load(connection, pipeline)
+
+    def counts_as_of(
+        self, pipeline: Pipeline, stage: str, first: Micros, last: Micros, as_of: Micros | None = None
+    ) -> Iterator[tuple[TileKey, CountTile]]:
+        """See `reconciler.ports.Store.counts_as_of`."""
+        with self.database.reading() as connection:
+            directory = self._directories.load(connection, pipeline)
+            place = Place(pipeline.name, stage, pipeline.width)
+            for span, stored in _by_span(connection, pipeline, tiles.COUNT, stage, first, last):
+                if as_of is None or all(one.latest_at <= as_of for one in stored):
+                    yield from tiles.load(connection, stored, CountTile)
+                else:
+                    yield from journal.rebuild(connection, place, directory, span, as_of)
+
+    def verdict_tiles(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros
+    ) -> Iterator[tuple[TileKey, VerdictTile]]:
+        """See `reconciler.ports.Store.verdict_tiles`."""
+        with self.database.reading() as connection:
+            for _, stored in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
+                yield from tiles.load(connection, stored, VerdictTile)
+
+    def verdicts_as_of(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Iterator[tuple[TileKey, VerdictTile]]:
+        """See `reconciler.ports.Store.verdicts_as_of`."""
+        with self.database.reading() as connection:
+            for span, _ in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
+                yield from findings.said_tiles(connection, pipeline, hop, span, as_of)
+
+    def incidents(self, pipeline: str | None = None, as_of: Micros | None = None) -> list[dict[str, Any]]:
+        """See `reconciler.ports.Store.incidents`."""
+        with self.database.reading() as connection:
+            return findings.incidents(connection, pipeline, as_of)
+
+    def incident_changes(self, incident: str) -> list[dict[str, Any]]:
+        """See `reconciler.ports.Store.incident_changes`."""
+        with self.database.reading() as connection:
+            return findings.incident_changes(connection, incident)
+
+    def judged_at(self, pipeline: Pipeline) -> Micros | None:
+        """See `reconciler.ports.Store.judged_at`."""
+        table = tables.judged.c
+        with self.database.reading() as connection:
+            found = connection.execute(select(table.at).where(table.pipeline == pipeline.name)).scalars().all()
+        return min(found, default=None)
+
+    def close(self) -> None:
+        """See `reconciler.ports.Store.close`."""
+        self.database.engine.dispose()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        written = False
+        try:
+            with self.database.writing() as connection:
+                yield connection
+            written = True
+        finally:
+            if not written:
+                self._directories.forget()
+
+
+def _by_span(
+    connection: Connection, pipeline: Pipeline, kind: str, part: str, first: Micros, last: Micros
+) -> Iterator[tuple[int, list[tiles.Stored]]]:
+    """The tiles that hold the buckets first to last, span by span, each in order of chunk."""
+    table = tables.tile.c
+    first_span, last_span = (instant // pipeline.width // SPAN for instant in (first, last))
+    found = tiles.where(
+        connection, pipeline.name, kind, table.part == part, table.span >= first_span, table.span <= last_span
+    )
+    for span, stored in groupby(found, key=lambda one: one.key.span):
+        yield span, list(stored)

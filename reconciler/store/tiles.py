@@ -1,0 +1,121 @@
+"""Tiles at rest: one row a tile, its arrays packed."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from reconciler.core.tiles import PARTS, CountTile, TileKey, VerdictTile
+from reconciler.store import tables
+from reconciler.store.database import raw_cursor
+from reconciler.store.packing import pack, unpack
+
+COUNT = "count"
+VERDICT = "verdict"
+_AT_ONCE = 5_000
+"""Values in one list of a statement."""
+_FETCH = 64
+"""Tiles held packed at a time."""
+
+AnyTile = TypeVar("AnyTile", CountTile, VerdictTile)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a tile lies, without its arrays."""
+
+    id: int
+    key: TileKey
+    touched: int
+    latest_at: int
+
+
+def find(
+    connection: Connection, pipeline: str, kind: str, parts: Collection[str], spans: Collection[int]
+) -> dict[TileKey, Stored]:
+    """The tiles of these parts and spans that exist."""
+    table = tables.tile.c
+    here = table.part.in_(sorted(parts))
+    found: list[Stored] = []
+    for some in batches(sorted(spans)):
+        found += where(connection, pipeline, kind, here, table.span.in_(some))
+    return {stored.key: stored for stored in found}
+
+
+def where(connection: Connection, pipeline: str, kind: str, *conditions: ColumnElement[bool]) -> list[Stored]:
+    """The tiles that these conditions hold for, by span and chunk."""
+    table = tables.tile.c
+    query = select(table.id, table.part, table.chunk, table.span, table.touched, table.latest_at)
+    query = query.where(table.pipeline == pipeline, table.kind == kind, *conditions).order_by(table.span, table.chunk)
+    return [
+        Stored(number, TileKey(part, chunk, span), touched, latest_at)
+        for number, part, chunk, span, touched, latest_at in connection.execute(query)
+    ]
+
+
+def load(connection: Connection, wanted: Iterable[Stored], kind: type[AnyTile]) -> Iterator[tuple[TileKey, AnyTile]]:
+    """The tiles themselves, in the order asked for, few at a time."""
+    for some in batches(list(wanted), _FETCH):
+        payloads = dict(_payloads(connection, [stored.id for stored in some]))
+        for stored in some:
+            yield stored.key, unpack_tile(payloads.pop(stored.id), kind)
+
+
+def save(connection: Connection, pipeline: str, kind: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Write tiles; each row has `key`, `payload` and, where they apply, `touched`, `latest_at`, `active`."""
+    if not rows:
+        return
+    blank = {"pipeline": pipeline, "kind": kind, "touched": 0, "latest_at": 0, "active": 0}
+    values = [blank | row["key"]._asdict() | {name: row[name] for name in row if name != "key"} for row in rows]
+    build = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    statement = build(tables.tile)
+    fresh = {name: statement.excluded[name] for name in ("touched", "latest_at", "active", "payload")}
+    key = ["pipeline", "kind", "part", "span", "chunk"]
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=fresh), values)
+
+
+def pack_tile(tile: CountTile | VerdictTile) -> bytes:
+    """The arrays of a tile, by the names of its fields; the planes of `parts` by theirs."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for part in fields(tile):
+        value = getattr(tile, part.name)
+        planes = zip(PARTS, value, strict=True) if value.ndim == 3 else [("", value)]
+        arrays |= {f"{part.name}.{name}" if name else part.name: plane for name, plane in planes}
+    return pack(arrays)
+
+
+def unpack_tile(payload: bytes, kind: type[AnyTile]) -> AnyTile:
+    """The tile again. An array that was not known when it was packed is blank."""
+    found = unpack(payload)
+    tile = kind()
+    rows = len(found["series"]) if "series" in found else None
+    for part in fields(tile):
+        blank: NDArray[Any] = getattr(tile, part.name)
+        if blank.ndim == 3:
+            for number, name in enumerate(PARTS):
+                blank[number] = found.get(f"{part.name}.{name}", 0)
+        elif part.name in found:
+            setattr(tile, part.name, found[part.name])
+        elif rows is not None:
+            setattr(tile, part.name, np.zeros((rows, *blank.shape[1:]), blank.dtype))
+    return tile
+
+
+def batches(items: Sequence[Any], size: int = _AT_ONCE) -> Iterator[Sequence[Any]]:
+    """The items, so many at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _payloads(connection: Connection, ids: list[int]) -> Iterable[tuple[int, bytes]]:
+    if connection.dialect.name == "postgresql":  # binary: half the bytes, and nothing to decode
+        with raw_cursor(connection) as cursor:
+            return cursor.execute("SELECT id, payload FROM tile WHERE id = ANY(%s)", [ids]).fetchall()
+    table = tables.tile.c
+    rows = connection.execute(select(table.id, table.payload).where(table.id.in_(ids)))
+    return [(row.id, row.payload) for row in rows]
