@@ -5,7 +5,7 @@ behind the consumer, and what was deleted before it was read. These are facts th
 a consumer restarts. All amounts are records; one record is one event where the queue is `exact`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -92,6 +92,10 @@ class Facts:
     """By the forecast, unread records are deleted before the consumer gets there, within the reaction time."""
     deleted_at: Ints
     """Earliest deletion of what is still in the queue, µs; `NEVER` where no retention is known."""
+
+    def within(self, first: int, last: int) -> "Facts":
+        """The same of a stretch of these buckets, by position."""
+        return Facts(*(getattr(self, part.name)[..., first:last] for part in fields(self)))
 
 
 class QueueLedger:
