@@ -70,26 +70,26 @@ class SqlJudging:
         ]
         upsert(connection, tables.judged, judged)
 
-    def _judged(self) -> tuple[Micros | None, int]:
+    def _judged(self) -> tuple[Micros, int]:
         """The tick and the position that all hops are judged up to; a hop that is new begins the pipeline anew."""
         table = tables.judged.c
         query = select(table.hop, table.at, table.position).where(table.pipeline == self._pipeline.name)
         found = {row.hop: row for row in self._connection.execute(query)}
         parts = [part_of(hop) for hop in self._pipeline.hops]
         if not all(part in found for part in parts):
-            return None, -1
+            return 0, -1
         return min(found[part].at for part in parts), min(found[part].position for part in parts)
 
     def _touched(self, position: int) -> set[TileKey]:
         """Count tiles that changed since the last judgement, or hold readings that it could not see yet."""
         name, table = self._pipeline.name, tables.tile.c
         changed = tiles.where(self._connection, name, tiles.COUNT, table.touched > position)
-        unseen = tiles.where(self._connection, name, tiles.COUNT, table.latest_at > (self.judged_at or 0))
+        unseen = tiles.where(self._connection, name, tiles.COUNT, table.latest_at > self.judged_at)
         stages = {stage for hop in self._pipeline.hops for stage in (hop.from_stage, hop.to_stage)}
         return {one.key for one in (*changed, *unseen) if one.key.part in stages}
 
     def _tiles(self) -> None:
-        least = 0 if self.judged_at is None else 1  # a judgement that begins anew needs all that was said
+        least = 1 if self.judged_at else 0  # a judgement that begins anew needs all that was said
         active = tiles.where(self._connection, self._pipeline.name, tiles.VERDICT, tables.tile.c.active >= least)
         verdicts: set[TileKey] = set()
         counts: set[TileKey] = set()
@@ -104,7 +104,7 @@ class SqlJudging:
 
     def _passed(self) -> set[tuple[int, int]]:
         """Chunks and spans of the time since the last judgement: their cells begin to exist though nobody counted."""
-        if self.judged_at is None:
+        if not self.judged_at:
             return set()
         width = self._pipeline.width * SPAN
         spans = range(max(0, self.judged_at - 1) // width, (self._now - 1) // width + 1)

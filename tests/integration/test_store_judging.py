@@ -57,7 +57,7 @@ def judge(store: SqlStore, now: Micros, *, active: bool = False, said: Iterable[
 def test_the_first_judgement_is_given_everything(store: SqlStore) -> None:
     store.record([count(0, 5, at=minute(1)), count(200, 6, at=minute(201), stage="processed")], pipelines())
     with store.judging(BATCH, minute(300)) as judging:
-        assert judging.judged_at is None
+        assert judging.judged_at == 0
         assert judging.ledger.touched == {INGRESS, TileKey("processed", 0, HERE + 3)}
         assert set(judging.ledger.counts) == judging.ledger.touched
         assert judging.ledger.counted_at == {"ingress": minute(1), "processed": minute(201)}
@@ -145,7 +145,7 @@ def test_a_new_hop_begins_the_pipeline_anew(store: SqlStore) -> None:
     judge(store, minute(500))
     longer = replace(BATCH, stages=(*BATCH.stages, "stored"), hops=(*BATCH.hops, Hop("processed", "stored")))
     with store.judging(longer, minute(501)) as judging:
-        assert judging.judged_at is None
+        assert judging.judged_at == 0
         assert judging.ledger.touched == {INGRESS, PROCESSED}
         assert KEY in judging.ledger.verdicts
 
