@@ -397,9 +397,7 @@ def _gather(sheets: list[Sheet], masks: list[Bools], first: int) -> Cells:
     return Cells(*(np.concatenate(column) for column in columns))
 
 
-def _scatter(
-    sheets: list[Sheet], masks: list[Bools], cells: Cells, parts: Parts, signs: Signs, seen: Look
-) -> None:
+def _scatter(sheets: list[Sheet], masks: list[Bools], cells: Cells, parts: Parts, signs: Signs, seen: Look) -> None:
     """Put what was found back into the tiles."""
     codes = judge(signs)
     evidence = parts.evidence | np.where((codes == Verdict.UNKNOWN), int(Evidence.NOT_REPORTED), 0)

@@ -194,9 +194,7 @@ class QueueLedger:
         part.start, part.end, part.committed, part.seen = start, end, committed, sample
         self._pass(part)
 
-    def _fill(
-        self, part: Partition, at: Micros, end: int, later: Micros, beyond: int, *, vague: bool = False
-    ) -> None:
+    def _fill(self, part: Partition, at: Micros, end: int, later: Micros, beyond: int, *, vague: bool = False) -> None:
         """Set the end offsets at the edges after `at` up to `later`, in proportion to time between the two samples."""
         first, last = at // self.width + 1, later // self.width
         if last < first:
