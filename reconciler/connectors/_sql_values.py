@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
+from reconciler.core.observations import LIMIT
 from reconciler.core.times import SECOND, Micros, from_datetime, to_datetime
 
 Bind = Literal["datetime", "naive", "iso", "epoch", "epoch_ms"]
@@ -66,21 +67,22 @@ def instant_reader(bind: Bind, zone: tzinfo) -> Callable[[object], Micros]:
 
 
 def _from_number(value: float | Decimal, unit: Micros) -> Micros:
-    if value != value or abs(value) > _FAR // unit:
+    number = Decimal(value)
+    if not number.is_finite() or abs(number) > _FAR // unit:
         raise ValueError(f"is {value}, which is no time")
-    return round(Decimal(value) * unit)
+    return round(number * unit)
 
 
 def whole_number(value: object) -> int:
     """A count as a database gives it: sums often come as decimals. `ValueError` says what is wrong with any other."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("is NULL" if value is None else f"is {value!r}, not a number")
-    # Not a number is the only value that differs from itself; infinities have no whole part.
-    if value != value or abs(value) >= 2**63 or value != int(value):
+    number = Decimal(value)
+    if not number.is_finite() or abs(number) >= LIMIT or number % 1:
         raise ValueError(f"is {value}, not a whole number below 2^63")
-    if value < 0:
+    if number < 0:
         raise ValueError(f"is {value}, less than nothing")
-    return int(value)
+    return int(number)
 
 
 def name_of(value: object) -> str:

@@ -35,7 +35,7 @@ def read(
     """
     with opened(path, on_bytes) as stream:
         rows = lines(stream)
-        first = next(rows, None)
+        first = next((line for line in rows if line.fault or line.text.strip()), None)
         if first is None:
             return
         table = path.endswith((".csv", ".csv.gz")) or looks_like_header(first.text.removesuffix(b"\r"))
@@ -48,6 +48,8 @@ def _from_json(rows: Iterator[Line], pipelines: Mapping[str, Pipeline]) -> Itera
     for number, text, fault in rows:
         if fault:
             yield RefusedLine(number, "(line)", fault)
+            continue
+        if not text or text.isspace():
             continue
         try:
             yield parse(decode(text.decode()), pipelines)

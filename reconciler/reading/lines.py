@@ -34,7 +34,9 @@ class Line(NamedTuple):
 def opened(path: str, on_bytes: Callable[[int], None] | None = None) -> Iterator[IO[bytes]]:
     """The file, or standard input for ``-``, unpacked if it begins like gzip; `on_bytes` hears what was read of it."""
     try:
-        raw = sys.stdin.buffer if path == STDIN else Path(path).open("rb", buffering=0)  # noqa: SIM115  closed below
+        # What lies under the buffer of standard input hands on what there is, and does not wait for more.
+        piped = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        raw = piped if path == STDIN else Path(path).open("rb", buffering=0)  # noqa: SIM115  closed below
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
     try:
@@ -46,7 +48,7 @@ def opened(path: str, on_bytes: Callable[[int], None] | None = None) -> Iterator
 
 
 def lines(stream: IO[bytes]) -> Iterator[Line]:
-    """All lines that are not blank. One too long is named and passed over; so is the place where a file breaks off."""
+    """All lines, blank ones too. One too long is named and passed over; so is the place where a file breaks off."""
     number, rest, skipping = 0, b"", False
     for chunk, fault in _chunks(stream):
         if fault:
@@ -60,13 +62,13 @@ def lines(stream: IO[bytes]) -> Iterator[Line]:
             if skipping or len(piece) > LONGEST_LINE:
                 skipping = False
                 yield _too_long(number)
-            elif piece and not piece.isspace():
+            else:
                 yield Line(number, piece)
         if len(rest) > LONGEST_LINE or skipping:
             rest, skipping = b"", True
     if skipping:
         yield _too_long(number + 1)
-    elif rest and not rest.isspace():
+    elif rest:
         yield Line(number + 1, rest)
 
 
@@ -96,14 +98,9 @@ def _chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, str]]:
 
 
 def _begins(stream: IO[bytes], magic: bytes) -> bool:
-    """Whether the stream begins so. Nothing is consumed; a pipe that dribbles is waited for."""
-    peeked = b""
-    while len(peeked) < len(magic):
-        more: bytes = stream.peek(len(magic))  # type: ignore[attr-defined]
-        if len(more) <= len(peeked):
-            break
-        peeked = more
-    return peeked.startswith(magic)
+    """Whether the stream begins so; nothing is consumed."""
+    begins: bool = stream.peek(len(magic)).startswith(magic)  # type: ignore[attr-defined]  # it is buffered
+    return begins
 
 
 class _Counted(io.RawIOBase):

@@ -119,7 +119,8 @@ def _rows(feed: _Feed) -> Iterator[Record | _Row]:
         except csv.Error as error:
             yield Record(feed.first or 0, None, "(line)", f"is not CSV: {error}")
         else:
-            yield _Row(feed.first or 0, cells)
+            if cells:  # a blank line has none
+                yield _Row(feed.first or 0, cells)
 
 
 def _header_faults(header: _Row) -> Iterator[Record]:

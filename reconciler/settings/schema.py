@@ -49,7 +49,7 @@ def _whole(value: object) -> int:
 
 def _objective(value: float) -> float:
     if not 0 < value <= 1:
-        hint = f"; {value:g}% needs its percent sign" if 1 < value <= 100 else ""
+        hint = f"; {value:g}% needs its percent sign" if 2 <= value <= 100 else ""
         raise ValueError(f"is {value:g}, not above 0 and at most 1 (100%){hint}")
     return value
 
