@@ -122,8 +122,9 @@ class SqlConnector:
         with self._connection() as connection:
             # Asked first: what is loaded while the query runs is then not claimed.
             loaded = self._loaded(connection, now)
-            result = connection.execute(*self._statement(connection.dialect.name, start, end))
-            tally.take(result)
+            streaming = connection.execution_options(stream_results=True, max_row_buffer=FETCH)
+            with streaming.execute(*self._statement(connection.dialect.name, start, end)) as result:
+                tally.take(result)
         yield from tally.refused
         for (source, bucket, outcome), count in tally.cells.items():
             yield Count(now, self.pipeline, self.stage, source, bucket, count, outcome, self.name)
@@ -145,7 +146,7 @@ class SqlConnector:
         """A connection for reading; its transaction sees one state of the database where the engine can."""
         try:
             engine = sa.create_engine(_with_driver(self.options.url), poolclass=sa.NullPool)
-            with engine.connect().execution_options(stream_results=True, max_row_buffer=FETCH) as connection:
+            with engine.connect() as connection:
                 if connection.dialect.name == "postgresql":
                     connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                     # Where a column has no zone, PostgreSQL compares it with :start in the zone of the session.
@@ -234,7 +235,7 @@ class Tally:
         bucket = floor_to(instant, self.connector.target.width)
         if bucket != instant and not raw:
             raise Refusal(
-                "bucket", f"is {format_time(instant)}, not the start of a bucket; as a column `time` it need not be"
+                "bucket", f"is {format_time(instant)}, not the start of a bucket; a column named time need not be one"
             )
         if not self.start <= bucket < self.end:
             asked = f"{format_time(self.start)} to {format_time(self.end)}"

@@ -5,7 +5,6 @@ import io
 import json
 import sys
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def line(**changes: object) -> str:
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Iterator[Any]:
+def found(tmp_path: Path) -> Any:
     """What is read of a file of these bytes, whose name says nothing."""
 
     def take(content: str | bytes, name: str = "observations") -> list[Observation | RefusedLine]:
@@ -53,7 +52,7 @@ def found(tmp_path: Path) -> Iterator[Any]:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return list(read(str(path), PIPELINES))
 
-    yield take
+    return take
 
 
 def test_each_line_becomes_an_observation(found: Any) -> None:
