@@ -65,7 +65,7 @@ $(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
 
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	@echo 'installing what it needs to be tested (once)'
-	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-compile --use-pep517 --require-hashes -r requirements-dev.lock
 	@touch "$@"
 
 $(VENV)/lock/bin/uv: | $(BIN)/python

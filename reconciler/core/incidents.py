@@ -5,11 +5,11 @@ incident keeps, by source, how many of its cells are bad and how many events the
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.core.times import DAY, MINUTE, Micros, format_time
+from reconciler.core.times import DAY, MINUTE, Micros
 from reconciler.core.verdicts import DIRECT, Evidence, Verdict
 
 RESOLVE_AFTER: Micros = 15 * MINUTE
@@ -105,7 +105,7 @@ class Incident:
 
     @property
     def bad(self) -> int:
-        """Cells that are bad now; a condition without cells counts as one while it lasts."""
+        """Cells that are bad now."""
         return sum(share.bad for share in self.shares.values())
 
     @property
@@ -147,6 +147,8 @@ class Register:
         self.pipeline = pipeline
         self.width = width
         self.incidents: dict[str, Incident] = {}
+        self.dropped: list[Incident] = []
+        """Those that came to nothing, or are long over; the next judgement need not load them."""
 
     def take(self, hop: str, changes: Iterable[CellChange], now: Micros) -> None:
         """Move changed cells out of the incidents that they were in and into those that they are in now."""
@@ -215,6 +217,22 @@ class Register:
             incident.detail, incident.severity, incident.loss_at = condition.detail, condition.severity, condition.loss_at
             incident.until, incident.last_bad = now, now
 
+    def rejects(
+        self, hop: str, cells: Sequence[tuple[str, Micros]], usual: Iterable[str], width: Micros, now: Micros
+    ) -> None:  # fmt: skip
+        """Take cells (source, bucket) whose share of legal ends is unusual, and sources that are usual again."""
+        incident = self._find(hop, "rejects", "rejects")
+        if cells and (incident is None or (incident.status == "resolved" and now - incident.last_bad > SAME_WITHIN)):
+            incident = self._begin(hop, "rejects", "rejects", cells[0][1], now)
+        if incident is None:
+            return
+        for source, bucket in cells:
+            incident.shares.setdefault(source, Share()).bad = 1
+            incident.since, incident.until = min(incident.since, bucket), max(incident.until, bucket + width)
+        for source in set(usual) - {source for source, _ in cells}:
+            if source in incident.shares:
+                incident.shares[source].bad = 0
+
     def unplaced(self, hop: str, events: int, now: Micros) -> None:
         """Events that a queue deleted unread and that no source can be given yet: the incident opens with the total."""
         incident = self._find(hop, "loss", "deleted")
@@ -242,7 +260,7 @@ class Register:
         over = {"resolved": SAME_WITHIN, "pending": 0}
         for name, incident in list(self.incidents.items()):
             if now - incident.last_bad > over.get(incident.status, now):
-                del self.incidents[name]
+                self.dropped.append(self.incidents.pop(name))
         return told
 
     def _step(self, incident: Incident, now: Micros, *, alive: bool) -> None:
@@ -260,6 +278,8 @@ class Register:
         if incident.kind in {"queue_policy", "capacity", "missing_counts"} or incident.evidence & DIRECT:
             return True
         lasting = now - incident.seen_at
+        if incident.kind == "rejects":
+            return lasting > 0
         return lasting > 0 and (incident.bad >= STRAY_CELLS or lasting >= STRAY_LASTS)
 
     def _foretold(self, loss: Incident) -> str | None:
@@ -277,7 +297,3 @@ def _fingerprint(incident: Incident) -> str:
     facts = (incident.since, incident.until if incident.shares else 0, incident.lost, int(incident.evidence))
     return hashlib.sha256(f"{facts}{sources}{incident.detail}{incident.severity}".encode()).hexdigest()[:16]
 
-
-def describe_window(incident: Incident) -> str:
-    """The buckets that it covers, for people."""
-    return f"{format_time(incident.since)} to {format_time(incident.until)}"

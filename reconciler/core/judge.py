@@ -420,10 +420,13 @@ def _scatter(
             sheet.parts[PART[name]][mask] = amount[piece]
 
 
+_SETTLES = np.array([verdict in (Verdict.LOST, Verdict.SURPLUS) for verdict in Verdict])
+
+
 def _final(sheet: Sheet) -> Bools:
     """Cells of which time alone changes nothing: complete, or settled with nothing left that could move."""
     moving = sum(sheet.parts[PART[name]] for name in ("retained", "in_flight", "passed_over", "unproven"))
-    still = np.isin(sheet.code, (Verdict.LOST, Verdict.SURPLUS)) & (moving == 0) & sheet.settled
+    still = _SETTLES[sheet.code] & (moving == 0) & sheet.settled
     netted = (sheet.parts[PART["misplaced"]] == 0) | sheet.settled
     final: Bools = ((sheet.code == Verdict.COMPLETE) & netted) | still
     return final

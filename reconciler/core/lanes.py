@@ -183,7 +183,7 @@ def _with_queues(
     behind = np.concatenate([facts.behind for facts in seen])
     passed = np.concatenate([facts.passed_at for facts in seen])
     written = sum(facts.written for facts in seen)
-    watched = np.all([facts.known for facts in seen], axis=0) & (written > 0)
+    watched = np.all([facts.known for facts in seen], axis=0)
     sampled = max(ledger.sampled_at for ledger in ledgers)
     since = np.where(passed < NEVER, passed, sampled)
     ages = clock - np.maximum(ends, since)

@@ -91,6 +91,8 @@ class Meter:
         self._carried: dict[object, Fraction] = {}
 
     def take(self, key: object, amount: Fraction) -> int:
+        if amount.denominator == 1:  # nothing to carry, and by far the most usual
+            return amount.numerator
         carried = self._carried.get(key)
         if carried is None:
             carried = self._phases.get(str(key), Fraction(0))

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+from reconciler.scenarios.expressions import Expression
 from reconciler.scenarios.sections import Section, StoryError
 from reconciler.scenarios.story import Checkpoint, Expectation, Minute, Never, Soonest, Total
 
@@ -41,7 +42,7 @@ def expectation(section: Section) -> Expectation:
     if not isinstance(bounds, list) or len(bounds) != 2:
         raise StoryError(f"{section.path}.at: [from, to) is needed, not {bounds!r}")
     source, buckets = section.text("source", "*"), section.take("buckets", "all")
-    where, match = section.take("where", None), section.texts("match")
+    match = section.texts("match")
     proven = section.take("proven", None)
     text = f"{source} {_plain(buckets)}"
     for key in ("reason", "delivered"):
@@ -50,7 +51,7 @@ def expectation(section: Section) -> Expectation:
         start=_bound(bounds[0], section) or 0,
         end=_bound(bounds[1], section),
         match=match or ("*" if source == "each" else source,),
-        where=str(where) if where is not None else as_expression(buckets, section.path),
+        where=_where(section, buckets),
         verdicts=_known(section.texts("verdict"), VERDICTS, section),
         proven=None if proven is None else bool(proven),
         evidence=section.texts("evidence"),
@@ -71,7 +72,7 @@ def never(section: Section) -> Never:
         raise StoryError(f"{section.path}: a verdict or an incident is needed, not both")
     entry = Never(
         match=section.texts("match") or ("*",),
-        where=section.text("where", "True"),
+        where=_where(section),
         verdict=verdict and _known((verdict,), VERDICTS, section)[0],
         proven=None if proven is None else bool(proven),
         incident=incident,
@@ -92,7 +93,7 @@ def soonest(section: Section) -> Soonest:
     entry = Soonest(
         t=section.whole("t"),
         match=section.texts("match") or ("*",),
-        where=section.text("where", "True"),
+        where=_where(section),
         verdict=known,
         incident=incident,
     )
@@ -108,12 +109,17 @@ def total(section: Section) -> Total:
     entry = Total(
         part=section.text("part"),
         match=section.texts("match") or ("*",),
-        where=section.text("where", "True"),
+        where=_where(section),
         t=section.whole_or_none("t"),
         equals=int(equals),
     )
     section.close()
     return entry
+
+
+def _where(section: Section, buckets: object = "all") -> Expression:
+    chosen = section.take("where", None)
+    return Expression(as_expression(buckets if chosen is None else chosen, section.path), f"{section.path}.where")
 
 
 def as_expression(buckets: object, path: str) -> str:

@@ -23,6 +23,9 @@ class _Shares:
     restamped: bool
 
 
+_ALL = _Shares(_ONE, Fraction(0), Fraction(0), 0, restamped=False)  # every record is processed once, at once
+
+
 @dataclass(frozen=True)
 class _Later:
     source: str
@@ -45,6 +48,10 @@ class Consumer:
         shares = self._shares_of(interval, source)
         cell = self._cells.at(source, bucket)
         cell.left += records
+        if shares is _ALL:
+            cell.handled += records
+            self._count(now, source, bucket, bucket, records)
+            return
         processed, rejected = self._split(source, shares, records)
         handled = min(records, processed + rejected)
         if handled < records:
@@ -94,6 +101,7 @@ def _shares(interval: Interval | None, source: str) -> _Shares:
     retry = interval.retried.get(source) if interval else None
     retried = (retry.share, retry.after, retry.stamp == "processing") if retry else (Fraction(0), 0, False)
     if interval is None or not interval.read[source]:
-        return _Shares(_ONE, Fraction(0), *retried)
+        return _ALL if not retry else _Shares(_ONE, Fraction(0), *retried)
     read = interval.read[source]
-    return _Shares(interval.processed[source] / read, interval.rejected[source] / read, *retried)
+    found = _Shares(interval.processed[source] / read, interval.rejected[source] / read, *retried)
+    return _ALL if found == _ALL else found

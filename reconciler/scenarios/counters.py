@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -20,10 +19,9 @@ def rfc3339(seconds: int, micros: int = 0) -> str:
     return text.replace("+00:00", "Z")
 
 
-def instant(t0: int, minute: Minute, second: Fraction) -> str:
-    """The instant so far behind t0, to the microsecond below."""
-    micros = int(second * 1_000_000)
-    return rfc3339(t0 + 60 * minute + micros // 1_000_000, micros % 1_000_000)
+def instant(t0: int, micros: int) -> str:
+    """The instant so many microseconds behind t0."""
+    return rfc3339(t0 + micros // 1_000_000, micros % 1_000_000)
 
 
 class Stage:

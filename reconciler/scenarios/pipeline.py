@@ -1,7 +1,7 @@
 """One pipeline on its way through a story: ingress, its queue, the consumer, and what each of them counts."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -46,6 +46,7 @@ class Pipeline:
         self._budgets: dict[Lane, int] = {}
         self._on_the_way: dict[Minute, tuple[Minute, list[int]]] = {}
         self._passed: Taken = {}
+        self._plans: dict[int, _Plan] = {}
 
     def begin(self, minute: Minute) -> None:
         """Accept the minute's events, and settle how many of them will be written and read in it."""
@@ -99,7 +100,7 @@ class Pipeline:
         """Accept one source's events; the answer is how many of them will reach the queue."""
         accepted = self._accepted.take(source, self._rate(interval.accepted, source))
         appended = accepted
-        if interval.appended[source] != interval.accepted[source]:
+        if source in self._plan(interval).losing:
             appended = min(accepted, self._appended.take(source, self._rate(interval.appended, source)))
         cell = self.cells.at(source, self._minute)
         cell.accepted += accepted
@@ -113,12 +114,17 @@ class Pipeline:
 
     def _budget(self, lane: Lane, interval: Interval) -> int:
         """How many records the consumer takes out of one lane in this minute."""
-        own = [(index, source) for index, source in enumerate(self.sources) if self._lanes[index] == lane]
-        read = sum((self._rate(interval.read, source) for _, source in own), _ZERO)
-        written = sum((self._rate(interval.appended, source) for _, source in own), _ZERO)
-        if read == written:  # keeps up exactly, however the fractions fall
-            return sum(self._writing[index] for index, _ in own)
-        return self._read.take(lane, read)
+        own = [index for index, other in enumerate(self._lanes) if other == lane]
+        if lane in self._plan(interval).even:
+            return sum(self._writing[index] for index in own)
+        rate = sum((self._rate(interval.read, self.sources[index]) for index in own), _ZERO)
+        return self._read.take(lane, rate)
+
+    def _plan(self, interval: Interval) -> "_Plan":
+        known = self._plans.get(id(interval))
+        if known is None:
+            known = self._plans[id(interval)] = _plan(interval, self.sources, self._lanes)
+        return known
 
     def _rate(self, rates: Rates, source: str) -> Fraction:
         """Events in this minute."""
@@ -220,6 +226,24 @@ class Pipeline:
                     if count:
                         self._processed.count(self._minute, replay.source, bucket, count, outcome, replay.label)
         return sent
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What holds all through an interval."""
+
+    interval: Interval  # kept, so that its identity stays its own
+    losing: frozenset[str]  # sources of which not all that was accepted reaches the queue
+    even: frozenset[Lane]  # lanes that are read as fast as they are written, however the fractions fall
+
+
+def _plan(interval: Interval, sources: list[str], lanes: list[Lane]) -> _Plan:
+    def same(lane: Lane) -> bool:
+        own = [source for source, other in zip(sources, lanes, strict=True) if other == lane]
+        return all(interval.read[source] == interval.appended[source] for source in own)
+
+    losing = {source for source in sources if interval.appended[source] != interval.accepted[source]}
+    return _Plan(interval, frozenset(losing), frozenset(lane for lane in lanes if same(lane)))
 
 
 def usual(story: Story) -> Interval:

@@ -26,10 +26,10 @@ class Chunk:
     first: int  # offset of its first record
     behind: int = 0  # how many of them the consumer has left behind
 
-    def accepted_at(self, position: int) -> tuple[Minute, Fraction]:
-        """Minute and second at which the record with this place in the chunk was accepted."""
+    def accepted_at(self, position: int) -> int:
+        """Microseconds since t0 at which the record with this place in the chunk was accepted."""
         low, high = self.span
-        return self.bucket, low + Fraction((high - low) * position, self.total)
+        return 1_000_000 * (60 * self.bucket + low) + 1_000_000 * (high - low) * position // self.total
 
     def take(self, records: int, into: Taken) -> None:
         """Move the consumer on by so many records, and say whose they are."""
@@ -103,10 +103,12 @@ class Partition:
         self.kept.clear()
         self.start = self.committed = self.end
 
-    def oldest(self) -> tuple[Minute, Fraction] | None:
+    def oldest(self) -> int | None:
+        """When the first record that can be read was accepted, in microseconds since t0."""
         return self.kept[0].accepted_at(0) if self.kept else None
 
-    def first_unread(self) -> tuple[Minute, Fraction] | None:
+    def first_unread(self) -> int | None:
+        """The same of the first that can be read and was not."""
         return self.unread[0].accepted_at(self.unread[0].behind) if self.unread else None
 
     def too_fresh(self, now: Fraction) -> int:

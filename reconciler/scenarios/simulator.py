@@ -110,7 +110,7 @@ def _sample(story: Story, pipeline: Pipeline, number: int, partition: Partition,
     }
     oldest, unread = partition.oldest(), partition.first_unread()
     if oldest is not None:
-        line["oldest_at"] = instant(story.t0, *oldest)
+        line["oldest_at"] = instant(story.t0, oldest)
     if unread is not None:
-        line["committed_at"] = instant(story.t0, *unread)
+        line["committed_at"] = instant(story.t0, unread)
     return line | {"retention_seconds": 60 * pipeline.queue.retention, "replicas": _REPLICAS}

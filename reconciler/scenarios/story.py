@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+from reconciler.scenarios.expressions import Expression
+
 Minute = int
 Rates = dict[str, Fraction]  # events a minute, by source
 
@@ -125,7 +127,7 @@ class Expectation:
     start: Minute
     end: Minute | None
     match: tuple[str, ...]  # patterns of source names; `!` in front leaves out
-    where: str  # which buckets: an expression in b, t and the parts of the cell
+    where: Expression  # which buckets
     verdicts: tuple[str, ...]
     proven: bool | None
     evidence: tuple[str, ...]  # at least one of these
@@ -140,7 +142,7 @@ class Never:
     """What no output may say: a verdict of a cell, or an incident."""
 
     match: tuple[str, ...]
-    where: str
+    where: Expression
     verdict: str | None
     proven: bool | None
     incident: str | None
@@ -155,7 +157,7 @@ class Soonest:
 
     t: Minute
     match: tuple[str, ...]
-    where: str
+    where: Expression
     verdict: str | None
     incident: str | None
 
@@ -166,7 +168,7 @@ class Total:
 
     part: str
     match: tuple[str, ...]
-    where: str
+    where: Expression
     t: Minute | None
     equals: int
 

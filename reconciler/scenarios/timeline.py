@@ -103,7 +103,7 @@ def queue_event(section: Section, queues: dict[str, QueueSpec]) -> QueueEvent:
 
 
 def reporter_event(section: Section) -> ReporterEvent:
-    """`{stage: processed, reporter: processed-1, silent: [10, 40]}`, or `late: [10, 40], minutes: 5`, or `restart: 30`."""
+    """`{stage: processed, reporter: processed-1, silent: [10, 40]}`, `late: [10, 40]` and `minutes: 5`, `restart: 30`."""
     stage, reporter = section.text("stage"), section.text("reporter")
     chosen = [key for key in ("silent", "late", "restart") if section.has(key)]
     if len(chosen) != 1:

@@ -76,7 +76,8 @@ class SqlJudging:
         return {part_of(hop): found.get(part_of(hop), (0, -1)) for hop in self._pipeline.hops}
 
     def _tiles(self, judged: Mapping[str, tuple[Micros, int]]) -> None:
-        touched, active = self._touched(judged), self._active()
+        touched = self._touched(judged)
+        active = self._active() | self._recent(min(at for at, _ in judged.values()))
         places: dict[str, set[tuple[int, int]]] = {}
         for hop in self._pipeline.hops:
             at, position = judged[part_of(hop)]
@@ -107,6 +108,13 @@ class SqlJudging:
     def _active(self) -> set[TileKey]:
         found = tiles.where(self._connection, self._pipeline.name, tiles.VERDICT, tables.tile.c.active > 0)
         return {one.key for one in found}
+
+    def _recent(self, since: Micros) -> set[TileKey]:
+        """Where the time since the last judgement has brought new buckets, under the name of each hop."""
+        first = max(0, since - 1) // self._pipeline.width // SPAN
+        found = tiles.where(self._connection, self._pipeline.name, tiles.COUNT, tables.tile.c.span >= first)
+        places = {one.key[1:] for one in found}
+        return {TileKey(part_of(hop), *place) for hop in self._pipeline.hops for place in places}
 
     def _find(self, kind: str, wanted: set[TileKey]) -> list[tiles.Stored]:
         parts, spans = {key.part for key in wanted}, {key.span for key in wanted}

@@ -1,0 +1,65 @@
+"""The very engine of the service over recorded observations, on a virtual clock: same input, same bytes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from reconciler.core.engine import Engine
+from reconciler.core.ledger import Ledger
+from reconciler.core.lines import verdict_lines
+from reconciler.core.observations import Capacity, Observation
+from reconciler.core.pipelines import Pipeline
+from reconciler.core.times import MINUTE, Micros
+
+
+def backtest(
+    observations: Iterable[Observation], pipelines: Mapping[str, Pipeline], *, tick: Micros = MINUTE, until: Micros | None = None
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Judge at every multiple of `tick` what had `at` ≤ then; yields the lines of contract §6 in order.
+
+    `observations` come in order of `at`. Ticks run from the first after the first `at` to the first at or after
+    `until` (default: the last `at`).
+    """
+    engines = {name: (Engine(pipeline), Ledger(pipeline)) for name, pipeline in sorted(pipelines.items())}
+    now: Micros | None = None
+    end = until or 0
+    batch: list[Observation] = []
+    for seen in observations:
+        if until is not None and seen.at > until:
+            break
+        now = (seen.at // tick + 1) * tick if now is None else now
+        while now < seen.at:
+            _apply(engines, batch)
+            batch = []
+            yield from _judge(engines, now)
+            now += tick
+        batch.append(seen)
+        end = max(end, seen.at)
+    if now is None:
+        return
+    _apply(engines, batch)
+    while now - tick < end:
+        yield from _judge(engines, now)
+        now += tick
+
+
+def _apply(engines: Mapping[str, tuple[Engine, Ledger]], batch: list[Observation]) -> None:
+    for name, (_, ledger) in engines.items():
+        own = [seen for seen in batch if name in _concerned(seen, engines)]
+        if own:
+            ledger.apply(own)
+
+
+def _concerned(seen: Observation, engines: Mapping[str, tuple[Engine, Ledger]]) -> Iterable[str]:
+    if isinstance(seen, Capacity):
+        return seen.pipelines or engines.keys()
+    return (seen.pipeline,)
+
+
+def _judge(engines: Mapping[str, tuple[Engine, Ledger]], now: Micros) -> Iterator[dict[str, Any]]:
+    incidents: list[dict[str, Any]] = []
+    for name, (engine, ledger) in engines.items():
+        found = engine.tick(ledger, now)
+        for hop, changes in found.changes:
+            yield from verdict_lines(name, hop, changes, ledger.directory, now)
+        incidents += found.incidents
+    yield from sorted(incidents, key=lambda line: str(line["id"]))

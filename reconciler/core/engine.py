@@ -1,0 +1,181 @@
+"""The engine of one pipeline: judges all its hops at an instant and keeps what it must remember in between."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reconciler.core import advice
+from reconciler.core.conditions import capacities, queue_policies
+from reconciler.core.incidents import KINDS, CellChange, Incident, Register
+from reconciler.core.judge import PART, Changes, HopJudge, part_of
+from reconciler.core.lanes import Lane, lanes_of
+from reconciler.core.ledger import Ledger
+from reconciler.core.pipelines import Pipeline
+from reconciler.core.queues import QueueLedger
+from reconciler.core.rejects import LegalShares
+from reconciler.core.tiles import TileKey
+from reconciler.core.times import HOUR, NEVER, Micros, format_time
+from reconciler.core.verdicts import Evidence, Verdict
+
+MARGIN: Micros = 3 * HOUR
+"""How much before the oldest open bucket queues and sums are still kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one judgement of a pipeline has to say."""
+
+    changes: list[tuple[str, Changes]]
+    """By hop (``from>to``), in the pipeline's order."""
+    incidents: list[dict[str, Any]]
+    """Lines of the contract for incidents opened, updated or resolved, by id."""
+    dirty: list[TileKey]
+    """Verdict tiles that differ from before."""
+
+
+class Engine:
+    """Judges a pipeline. Same ledger and same `now`, same findings."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.queues: dict[str, QueueLedger] = {}
+        self.judges = [
+            HopJudge(hop, [Lane(hop, names) for names in lanes_of(pipeline, hop)]) for hop in pipeline.hops
+        ]  # fmt: skip
+        self.shares = [LegalShares() for _ in pipeline.hops]
+        self.register = Register(pipeline.name, pipeline.width)
+        self.judged_at: Micros | None = None
+
+    def tick(self, ledger: Ledger, now: Micros) -> Findings:
+        """Judge all that has changed or may have changed by time, and say what is new."""
+        for sample in ledger.samples:
+            queue = self.queues.get(sample.queue)
+            if queue is None:
+                queue = self.queues[sample.queue] = QueueLedger(self.pipeline.queue(sample.queue), self.pipeline.width)
+            queue.observe(sample)
+        ledger.samples.clear()
+        changes: list[tuple[str, Changes]] = []
+        dirty: list[TileKey] = []
+        for position, judge in enumerate(self.judges):
+            judged = judge.judge(ledger, self.queues, now, self.judged_at)
+            name = part_of(judge.hop)
+            changes.append((name, judged.changes))
+            dirty += judged.dirty
+            self.register.take(name, _cells(judged.changes, ledger), now)
+            self.register.unplaced(name, sum(judged.unplaced.values()), now)
+            self._rejects(position, name, judged.changes, ledger, now)
+        self.register.hold(queue_policies(self.pipeline, self.queues.values()), now)
+        self.register.hold(capacities(ledger.capacities.values()), now)
+        ledger.touched.clear()
+        self.judged_at = now
+        told = self.register.settle(now)
+        self._forget(ledger)
+        return Findings(changes, [self.line(incident, now) for incident in told], dirty)
+
+    def _rejects(self, position: int, hop: str, changes: Changes, ledger: Ledger, now: Micros) -> None:
+        """Hold the legal ends of newly settled cells against their usual share; the usual ones train it."""
+        settled = (changes.code == Verdict.COMPLETE) & (changes.parts[PART["accepted"]] > 0)
+        at = np.flatnonzero(settled & (changes.old_code != Verdict.COMPLETE))
+        fed, legal = changes.parts[PART["accepted"]][at], changes.parts[PART["accounted"]][at]
+        shares = self.shares[position]
+        unusual = shares.unusual(changes.source[at], fed, legal)
+        shares.learn(changes.source[at][~unusual], fed[~unusual], legal[~unusual])
+        names, width = ledger.directory.sources, self.pipeline.width
+        cells = [(names[int(changes.source[i])], int(changes.bucket[i])) for i in at[unusual]]
+        self.register.rejects(hop, cells, [names[int(one)] for one in changes.source[at][~unusual]], width, now)
+
+    def _forget(self, ledger: Ledger) -> None:
+        oldest = NEVER
+        for key, tile in ledger.verdicts.items():
+            if tile.active.any():
+                oldest = min(oldest, key.span * tile.active.shape[1] + int(np.argmax(tile.active.any(axis=0))))
+        if oldest == NEVER:
+            return
+        before = oldest - max(2, MARGIN // self.pipeline.width)
+        for judge in self.judges:
+            for lane in judge.lanes:
+                lane.forget(before)
+        for queue in self.queues.values():
+            queue.forget(before)
+
+    def line(self, incident: Incident, now: Micros) -> dict[str, Any]:
+        """The incident as the contract writes it."""
+        hop = incident.hop.split(">") if ">" in incident.hop else None
+        line: dict[str, Any] = {
+            "type": "incident",
+            "at": format_time(now),
+            "id": incident.id,
+            "kind": incident.kind,
+            "status": incident.status,
+            "severity": advice.severity(incident),
+            "pipeline": incident.pipeline,
+            "sources": sorted(incident.shares),
+            "from": format_time(incident.since),
+            "to": format_time(incident.until),
+            "opened_at": format_time(incident.opened_at),
+            "lost": incident.lost,
+            "evidence": incident.evidence.words(),
+            "summary": advice.summary(incident),
+            "advice": advice.advice(incident, self.pipeline, now),
+            "mode": "alert" if self.pipeline.alert else "observe",
+        }
+        if incident.loss_at:
+            line["loss_at"] = format_time(incident.loss_at)
+        if incident.follows:
+            line["follows"] = incident.follows
+        if hop:
+            line |= {"from_stage": hop[0], "to_stage": hop[1]}
+        else:
+            line["subject"] = incident.hop
+        return line
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """All incidents to be stored, as plain values; what came to nothing is `resolved` and was never opened."""
+        for incident in self.register.dropped:
+            incident.status = "resolved"
+        kept = [*self.register.incidents.values(), *self.register.dropped]
+        self.register.dropped = []
+        return [incident.dump() for incident in kept]
+
+    def dump(self) -> dict[str, Any]:
+        """What must be remembered until the next judgement, as plain values; incidents apart."""
+        lanes = [[lane.dump() for lane in judge.lanes] for judge in self.judges]
+        return {"lanes": lanes, "shares": [shares.dump() for shares in self.shares]}
+
+    def restore(
+        self, state: Mapping[str, Any], incidents: Sequence[Mapping[str, Any]], judged_at: Micros | None
+    ) -> None:  # fmt: skip
+        """Take up what an earlier judgement remembered."""
+        for judge, lanes in zip(self.judges, state.get("lanes", []), strict=False):
+            for lane, stored in zip(judge.lanes, lanes, strict=False):
+                lane.restore(stored)
+        self.shares = [LegalShares.restore(stored) for stored in state.get("shares", [])] or self.shares
+        for stored in incidents:
+            incident = Incident.restore(stored)
+            self.register.incidents[incident.id] = incident
+        self.judged_at = judged_at
+
+
+def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
+    """The changes that concern an incident, before or after."""
+    bad = np.array([False] * 9)
+    bad[[int(verdict) for verdict in KINDS]] = True
+    at = np.flatnonzero(bad[changes.code] | bad[changes.old_code])
+    names, parts = ledger.directory.sources, changes.parts
+    gap = parts[PART["accepted"]] - parts[PART["processed"]] - parts[PART["accounted"]]
+    columns = (
+        changes.source, changes.bucket, changes.code, changes.evidence, parts[PART["lost"]], np.abs(gap),
+        changes.loss_at, changes.old_code, changes.old_evidence, changes.old_lost,
+    )  # fmt: skip
+    return [
+        CellChange(
+            names[source], bucket, Verdict(code), Evidence(why), lost, events, loss_at,
+            Verdict(old), Evidence(old_why), old_lost,
+        )
+        for source, bucket, code, why, lost, events, loss_at, old, old_why, old_lost in zip(
+            *(column[at].tolist() for column in columns), strict=True
+        )
+    ]  # fmt: skip
+

@@ -1,0 +1,39 @@
+"""Findings as the lines of the contract: plain dicts in a stated order, ready to be written as NDJSON."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.core.directory import Directory
+from reconciler.core.judge import Changes
+from reconciler.core.tiles import PARTS
+from reconciler.core.times import Micros, format_time
+from reconciler.core.verdicts import Evidence, Verdict
+
+
+def verdict_lines(pipeline: str, hop: str, changes: Changes, directory: Directory, now: Micros) -> Iterator[dict[str, Any]]:
+    """One line a changed cell, by source name and bucket."""
+    from_stage, to_stage = hop.split(">")
+    names = [directory.sources[source] for source in changes.source.tolist()]
+    order = sorted(range(len(names)), key=lambda at: (names[at], changes.bucket[at]))
+    at = format_time(now)
+    amounts = changes.parts.T.tolist()
+    for position in order:
+        code, loss_at = Verdict(int(changes.code[position])), int(changes.loss_at[position])
+        yield {
+            "type": "verdict",
+            "at": at,
+            "pipeline": pipeline,
+            "from_stage": from_stage,
+            "to_stage": to_stage,
+            "source": names[position],
+            "bucket": format_time(int(changes.bucket[position])),
+            "verdict": code.word,
+            **dict(zip(PARTS, amounts[position], strict=True)),
+            "proven": bool(changes.proven[position]),
+            "loss_at": format_time(loss_at) if loss_at else None,
+            "evidence": Evidence(int(changes.evidence[position])).words(),
+            "volume": "untrained",
+            "expected": None,
+            "band": None,
+        }
+
