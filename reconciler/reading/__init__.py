@@ -58,7 +58,7 @@ def _from_json(rows: Iterator[Line], pipelines: Mapping[str, Pipeline]) -> Itera
         except UnicodeDecodeError as error:
             yield RefusedLine(number, "(line)", f"is not UTF-8 (byte {error.start + 1})")
         except json.JSONDecodeError as error:
-            yield RefusedLine(number, "(line)", f"is not JSON: {error.msg} at column {error.colno}")
+            yield RefusedLine(number, "(line)", f"is not JSON: {error.msg} (column {error.colno})")
         except ValueError:
             yield RefusedLine(number, "(line)", "has a number of more digits than can be read")
         except RecursionError:

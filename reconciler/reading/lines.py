@@ -115,7 +115,7 @@ class _Counted(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer from what is wrapped."""
-        got: int = self._raw.readinto(buffer) or 0  # type: ignore[union-attr]
+        got: int = self._raw.readinto(buffer) or 0  # type: ignore[union-attr]  # raw streams have it
         if self._on_bytes is not None:
             self._on_bytes(got)
         return got

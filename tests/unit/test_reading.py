@@ -84,9 +84,9 @@ def test_a_refused_line_is_named_and_the_good_ones_around_it_are_kept(found: Any
 
 
 BROKEN = {
-    "no JSON": (b"{'at': 1}", "(line)", "is not JSON: Expecting property name enclosed in double quotes at column 2"),
-    "half a line": (b'{"type": "count"', "(line)", "is not JSON: Expecting ',' delimiter at column 17"),
-    "two objects": (b"{}{}", "(line)", "is not JSON: Extra data at column 3"),
+    "no JSON": (b"{'at': 1}", "(line)", "is not JSON: Expecting property name enclosed in double quotes (column 2)"),
+    "half a line": (b'{"type": "count"', "(line)", "is not JSON: Expecting ',' delimiter (column 17)"),
+    "two objects": (b"{}{}", "(line)", "is not JSON: Extra data (column 3)"),
     "a list": (b"[]", "(line)", "is not a JSON object"),
     "a field twice": (b'{"count": 1, "count": 2}', "count", "is said twice"),
     "not a number": (line(count=float("nan")).encode(), "(line)", "has NaN, which is no number of JSON"),
