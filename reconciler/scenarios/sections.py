@@ -41,8 +41,8 @@ class Section:
     def whole(self, key: str, default: object = ...) -> int:
         return as_whole(self.take(key, default), f"{self.path}.{key}")
 
-    def whole_or_none(self, key: str) -> int | None:
-        value = self.take(key, None)
+    def whole_or_none(self, key: str, default: object = None) -> int | None:
+        value = self.take(key, default)
         return None if value is None else as_whole(value, f"{self.path}.{key}")
 
     def items(self, key: str) -> list[tuple[object, str]]:
