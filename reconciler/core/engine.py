@@ -131,6 +131,14 @@ class Engine:
             line["subject"] = incident.hop
         return line
 
+    def incidents(self) -> list[dict[str, Any]]:
+        """All incidents to be stored, as plain values; what came to nothing is `resolved` and was never opened."""
+        for incident in self.register.dropped:
+            incident.status = "resolved"
+        kept = [*self.register.incidents.values(), *self.register.dropped]
+        self.register.dropped = []
+        return [incident.dump() for incident in kept]
+
     def dump(self) -> dict[str, Any]:
         """What must be remembered until the next judgement, as plain values; incidents apart."""
         lanes = [[lane.dump() for lane in judge.lanes] for judge in self.judges]

@@ -105,7 +105,7 @@ class Incident:
 
     @property
     def bad(self) -> int:
-        """Cells that are bad now; a condition without cells counts as one while it lasts."""
+        """Cells that are bad now."""
         return sum(share.bad for share in self.shares.values())
 
     @property
@@ -147,6 +147,8 @@ class Register:
         self.pipeline = pipeline
         self.width = width
         self.incidents: dict[str, Incident] = {}
+        self.dropped: list[Incident] = []
+        """Those that came to nothing, or are long over; the next judgement need not load them."""
 
     def take(self, hop: str, changes: Iterable[CellChange], now: Micros) -> None:
         """Move changed cells out of the incidents that they were in and into those that they are in now."""
@@ -212,7 +214,11 @@ class Register:
             incident = self._find(condition.subject, condition.kind, condition.mechanism)
             if incident is None or (incident.status == "resolved" and now - incident.last_bad > SAME_WITHIN):
                 incident = self._begin(condition.subject, condition.kind, condition.mechanism, now, now)
-            incident.detail, incident.severity, incident.loss_at = condition.detail, condition.severity, condition.loss_at
+            incident.detail, incident.severity, incident.loss_at = (
+                condition.detail,
+                condition.severity,
+                condition.loss_at,
+            )
             incident.until, incident.last_bad = now, now
 
     def rejects(
@@ -258,7 +264,7 @@ class Register:
         over = {"resolved": SAME_WITHIN, "pending": 0}
         for name, incident in list(self.incidents.items()):
             if now - incident.last_bad > over.get(incident.status, now):
-                del self.incidents[name]
+                self.dropped.append(self.incidents.pop(name))
         return told
 
     def _step(self, incident: Incident, now: Micros, *, alive: bool) -> None:

@@ -5,7 +5,7 @@ behind the consumer, and what was deleted before it was read. These are facts th
 a consumer restarts. All amounts are records; one record is one event where the queue is `exact`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -58,9 +58,11 @@ class Partition:
 
     def retention(self) -> Micros | None:
         """How long a record can be counted on: as configured, or as measured where deletion comes sooner."""
-        measured = int(np.median(self.kept)) if len(self.kept) >= 3 else None
-        known = [span for span in (self.seen.retention, measured) if span is not None]
-        return min(known) if known else None
+        configured = self.seen.retention
+        if len(self.kept) < 3:
+            return configured
+        measured = sorted(self.kept)[len(self.kept) // 2]
+        return measured if configured is None else min(configured, measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,10 @@ class Facts:
     deleted_at: Ints
     """Earliest deletion of what is still in the queue, µs; `NEVER` where no retention is known."""
 
+    def within(self, first: int, last: int) -> "Facts":
+        """The same of a stretch of these buckets, by position."""
+        return Facts(*(getattr(self, part.name)[..., first:last] for part in fields(self)))
+
 
 class QueueLedger:
     """All partitions of one queue, sample by sample."""
@@ -102,6 +108,8 @@ class QueueLedger:
         self.partitions: dict[int, Partition] = {}
         self.expired_total = 0
         """Records that were deleted before they were read, over all time."""
+        self._since = 0
+        """Ordinal of the first bucket of which the detail is kept."""
         self._edges = Strip(UNSET, rows=0)
         self._passed = Strip(NEVER, rows=0)
         self._written = Strip()
@@ -178,7 +186,7 @@ class QueueLedger:
         part.interval = gap if not part.interval else (3 * part.interval + gap) // 4
         jumped = 0
         if start > part.start:
-            jumped = self._delete(part, start, end, committed, sample.at)
+            jumped = self._delete(part, sample, start, end, committed)
         if committed < part.committed:
             self._rewind(part, committed)
         amount = part.read[-1][1] + max(0, committed - max(part.committed, part.start) - jumped)
@@ -188,38 +196,37 @@ class QueueLedger:
         part.start, part.end, part.committed, part.seen = start, end, committed, sample
         self._pass(part)
 
-    def _fill(
-        self, part: Partition, at: Micros, end: int, later: Micros, beyond: int, *, vague: bool = False
-    ) -> None:
+    def _fill(self, part: Partition, at: Micros, end: int, later: Micros, beyond: int, *, vague: bool = False) -> None:
         """Set the end offsets at the edges after `at` up to `later`, in proportion to time between the two samples."""
         first, last = at // self.width + 1, later // self.width
         if last < first:
             return
         edges = self._edges.view(first - 1, last + 1)[part.row]
-        times = np.arange(first, last + 1, dtype=np.int64) * self.width - at
-        edges[1:] = end + np.floor((beyond - end) * (times / (later - at))).astype(np.int64)
-        if later % self.width == 0:
-            edges[-1] = beyond
-        if edges[0] != UNSET:
-            self._written.view(first - 1, last)[0] += np.diff(edges)
-            self._edged.view(first - 1, last)[0] += 1
-        elif last > first:
-            self._written.view(first, last)[0] += np.diff(edges[1:])
-            self._edged.view(first, last)[0] += 1
+        if last == first:
+            exact = later == last * self.width
+            edges[1] = beyond if exact else end + (beyond - end) * (last * self.width - at) // (later - at)
+        else:
+            times = np.arange(first, last + 1, dtype=np.int64) * self.width - at
+            edges[1:] = end + np.floor((beyond - end) * (times / (later - at))).astype(np.int64)
+            edges[-1] = beyond if later == last * self.width else edges[-1]
+        known = first - 1 if edges[0] != UNSET else first
+        if last > known:
+            self._written.view(known, last)[0] += np.diff(edges[known - first + 1 :])
+            self._edged.view(known, last)[0] += 1
         if vague or later - at > 2 * self.width:
             self._vague.view(first - 1, last + 1)[0] = 1
 
-    def _delete(self, part: Partition, start: int, end: int, committed: int, at: Micros) -> int:
+    def _delete(self, part: Partition, sample: QueueSample, start: int, end: int, committed: int) -> int:
         """Book what deletion took since the last sample; returns how far the consumer jumped over it."""
         purged = start == end
-        if not purged:
-            part.kept = [*part.kept, max(0, at - self._time_of(part, start))][-8:]
+        oldest = sample.oldest_at if sample.oldest_at is not None else self._time_of(part, start)
+        if not purged and oldest is not None:
+            part.kept = [*part.kept, max(0, sample.at - oldest)][-8:]
         if committed < start:
             taken = self._book(self._expired, part, max(part.start, committed), start, purged=purged)
             self.expired_total += taken
             return 0
-        taken = self._book(self._overrun, part, max(part.start, part.committed), start, purged=purged)
-        return taken
+        return self._book(self._overrun, part, max(part.start, part.committed), start, purged=purged)
 
     def _book(self, strip: Strip, part: Partition, low: int, high: int, *, purged: bool) -> int:
         if high <= low:
@@ -233,21 +240,27 @@ class QueueLedger:
             self._purged.view(first, last)[0] |= amount > 0
         return high - low
 
-    def _time_of(self, part: Partition, offset: int) -> Micros:
-        """About when the record at this offset was written (start of its bucket)."""
+    def _time_of(self, part: Partition, offset: int) -> Micros | None:
+        """About when the record at this offset was written (start of its bucket); `None` where it is not known."""
         edges = self._edges.view(self._edges.base, self._edges.end)[part.row]
-        set_ = np.flatnonzero(edges != UNSET)
-        found = int(np.searchsorted(edges[set_], offset, side="right")) - 1
-        return int(self._edges.base + set_[max(found, 0)]) * self.width if len(set_) else part.seen.at
+        known = np.flatnonzero(edges != UNSET)
+        if not len(known) or offset < edges[known[0]]:
+            return None
+        found = int(np.searchsorted(edges[known], offset, side="right")) - 1
+        return int(self._edges.base + known[found]) * self.width
 
     def _pass(self, part: Partition) -> None:
         """Note the buckets whose last record the consumer has now moved beyond."""
-        edges = self._edges.view(part.ptr, max(self._edges.end, part.ptr + 1))[part.row]
-        ready = (edges[1:] != UNSET) & (edges[1:] <= part.committed)
-        count = int(np.argmin(ready)) if len(ready) and not ready.all() else len(ready)
-        if count:
-            self._passed.view(part.ptr, part.ptr + count)[part.row] = part.seen.at
-            part.ptr += count
+        last = part.seen.at // self.width
+        if last <= part.ptr:
+            return
+        edges = self._edges.view(part.ptr + 1, last + 1)[part.row]
+        if edges[0] == UNSET or edges[0] > part.committed:
+            return
+        ahead = np.flatnonzero((edges == UNSET) | (edges > part.committed))
+        count = int(ahead[0]) if len(ahead) else len(edges)
+        self._passed.view(part.ptr, part.ptr + count)[part.row] = part.seen.at
+        part.ptr += count
 
     def _rewind(self, part: Partition, committed: int) -> None:
         edges = self._edges.view(self._edges.base, part.ptr + 1)[part.row]
@@ -272,7 +285,7 @@ class QueueLedger:
         late = (eta > deleted_at) & (deleted_at - now <= reaction)
         return Facts(
             written=self._written.view(first, last)[0],
-            known=(self._edged.view(first, last)[0] >= len(parts)) & (self._vague.view(first, last)[0] == 0),
+            known=self._known(first, last),
             unread=np.where(fresh, unread, 0).sum(axis=0),
             stale=np.where(fresh, 0, unread).sum(axis=0),
             behind=np.diff(np.clip(edges, 0, read)),
@@ -284,6 +297,10 @@ class QueueLedger:
             threatened=((unread > 0) & late & fresh).any(axis=0),
             deleted_at=np.where(unread + kept > 0, deleted_at, NEVER).min(axis=0),
         )
+
+    def _known(self, first: int, last: int) -> Bools:
+        edged = self._edged.view(first, last)[0] >= len(self.partitions)
+        return edged & (self._vague.view(first, last)[0] == 0) & (np.arange(first, last) >= self._since)
 
     def _deadlines(self, parts: list[Partition], first: int, last: int, now: Micros) -> Ints:
         """`(partitions, n)`: when the first record of each bucket may go; never before the sample that showed it."""
@@ -301,6 +318,7 @@ class QueueLedger:
 
     def forget(self, before: int) -> None:
         """Drop the detail of buckets before this ordinal."""
+        self._since = max(self._since, before)
         strips = (self._edges, self._passed, self._written, self._edged)
         for strip in (*strips, self._vague, self._expired, self._overrun, self._purged):
             strip.forget(before)

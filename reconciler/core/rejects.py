@@ -33,8 +33,8 @@ class LegalShares:
     def unusual(self, source: Ints, accepted: Ints, legal: Ints) -> Bools:
         """Whether the share of legal ends lies above what is usual; one entry a cell."""
         usual = np.array([self._usual(int(one)) for one in source], np.float64)
-        mean = accepted * usual
-        limit = mean + DEVIATIONS * np.sqrt(mean * (1 - usual) + 1) + SPREAD * accepted
+        mean = accepted * np.maximum(usual, 0)
+        limit = mean + DEVIATIONS * np.sqrt(mean + 1) + SPREAD * accepted
         return (usual >= 0) & (legal > limit)
 
     def _usual(self, source: int) -> float:

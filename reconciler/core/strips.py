@@ -47,7 +47,8 @@ class Strip:
 
     def view(self, first: int, last: int) -> Ints:
         """The columns first to last (exclusive) of all rows, to read and to write: `(rows, last - first)`."""
-        self.reach(first, last)
+        if first < self._base or last > self._base + self._data.shape[1]:
+            self.reach(first, last)
         return self._data[:, first - self._base : last - self._base]
 
     def forget(self, before: int) -> None:

@@ -46,23 +46,28 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
         return total
     sources, classes = directory.table()
     row, kind = sources[tile.series] - chunk * CHUNK, classes[tile.series]
-    count = np.maximum(tile.count, 0)
     live = kind < REPLAYED
-    _add(total.ok, row, count, kind == OK)
-    _add(total.legal, row, count, live & (kind != OK))
-    _add(total.replayed, row, count, kind == REPLAYED + OK)
-    _add(total.known, row, tile.count != ABSENT, live)
+    alone = len(row) <= rows and len(set(row.tolist())) == len(row)
+    count = np.maximum(tile.count, 0)
+    _add(total.ok, row, count, kind == OK, alone=alone)
+    if kind.any():
+        _add(total.legal, row, count, live & (kind != OK), alone=alone)
+        _add(total.replayed, row, count, kind == REPLAYED + OK, alone=alone)
+    _add(total.known, row, tile.count != ABSENT, live, alone=alone)
+    _add(total.shrunk, row, np.maximum(tile.peak, 0) - count, live, alone=alone)
     if tile.error.any():
-        _add(total.error, row, np.ceil(tile.error).astype(np.int64), live)
-    _add(total.shrunk, row, np.maximum(tile.peak, 0) - count, live)
+        _add(total.error, row, np.ceil(tile.error).astype(np.int64), live, alone=alone)
     np.logical_and.at(total.digested, row, tile.digested | (count == 0))
     if tile.digested.any():
-        _add(total.digest, row, np.where(count > 0, tile.digest, 0), live)
+        _add(total.digest, row, np.where(count > 0, tile.digest, 0), live, alone=alone)
     return total
 
 
-def _add(total: Ints | Bools | NDArray[np.uint64], row: Ints, amount: Ints | Bools, which: Bools) -> None:
-    if which.all() and len(np.unique(row)) == len(row):
-        total[row] += amount.astype(total.dtype)
+def _add(
+    total: Ints | Bools | NDArray[np.uint64], row: Ints, amount: Ints | Bools, which: Bools, *, alone: bool
+) -> None:  # fmt: skip
+    """Add the amounts of some series to the rows of their sources; `alone`: no two series share a source."""
+    if alone:
+        total[row[which]] = amount[which]
     elif which.any():
         np.add.at(total, row[which], amount[which].astype(total.dtype))
