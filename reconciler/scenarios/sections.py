@@ -6,10 +6,12 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any
 
+from reconciler.errors import ReconcilerError
+
 _RANGE = re.compile(r"^(?P<stem>.*?)(?P<first>\d+)\.\.(?P=stem)?(?P<last>\d+)$")
 
 
-class StoryError(ValueError):
+class StoryError(ReconcilerError):
     """A story cannot be read or run. The message names the place in the file."""
 
 
