@@ -115,7 +115,7 @@ class SqlJudging:
     def _counts(self, wanted: Sequence[tiles.Stored]) -> None:
         """Load count tiles as of now: those with later readings are rebuilt from the history."""
         seen = [one for one in wanted if one.latest_at <= self._now]
-        self.ledger.counts.update(tiles.load(self._connection, seen, CountTile))
+        self.ledger.counts.update(tiles.load(self._connection, seen, CountTile, frozen=True))
         ahead = {one.key for one in wanted if one.latest_at > self._now}
         for part, span in sorted({(key.part, key.span) for key in ahead}):
             place = Place(self._pipeline.name, part, self._pipeline.width)
