@@ -57,6 +57,8 @@ class BucketFacts:
     gone: Ints
     """Behind the consumer, and deleted since."""
     not_enqueued: Ints
+    slack: Ints
+    """Records that may belong on the other side of the bucket's right edge, by what is known of when they were written."""
     covered: Bools
     """The queue was watched when the bucket was written."""
     mature: Bools
@@ -142,13 +144,12 @@ class _Splitter:
         )
 
     def _claim(self, capacity: Ints, of: Bools) -> Ints:
-        """Take from the needs of these cells what the buckets hold, neighbouring buckets included."""
+        """Take from the needs of these cells what the buckets hold, give or take the slack at their edges."""
         if not capacity.any():
             return np.zeros(len(self.need), np.int64)
         need = np.where(of, self.need, 0)
         total = _sum(self.cells.bucket, need, len(capacity))
-        amount = np.minimum(spill(capacity, total), total)
-        taken = share_out(need, self.cells.bucket, amount)
+        taken = share_out(need, self.cells.bucket, reach(capacity, total, self.facts.slack))
         self.need = self.need - taken
         return taken
 
@@ -257,14 +258,21 @@ class _Splitter:
         return lost
 
 
-def spill(capacity: Ints, need: Ints) -> Ints:
-    """Lend a bucket's surplus capacity to its neighbours: an event near an edge is written on the other side of it."""
-    lent = capacity.copy()
-    for short, over in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
-        moved = np.minimum(np.maximum(need[short] - lent[short], 0), np.maximum(lent[over] - need[over], 0))
-        lent[short] += moved
-        lent[over] -= moved
-    return lent
+def reach(capacity: Ints, need: Ints, slack: Ints) -> Ints:
+    """How much of each bucket's need the capacities meet, where `slack[b]` records may belong across b's right edge.
+
+    What is written near an edge of a bucket may be counted on its other side, by no more than the slack: a bucket
+    carries over what it does not need, or borrows from the next one.
+    """
+    if not slack.any():
+        return np.minimum(capacity, need)
+    met = np.zeros(len(need), np.int64)
+    carried = 0
+    for bucket, (has, wants, across) in enumerate(zip(capacity.tolist(), need.tolist(), slack.tolist(), strict=True)):
+        taken = max(0, min(wants, has + carried + across))
+        met[bucket] = taken
+        carried = max(-across, min(across, has + carried - taken))
+    return met
 
 
 def share_out(need: Ints, bucket: Ints, amount: Ints) -> Ints:

@@ -23,6 +23,12 @@ MISPLACED_WITHIN: Micros = 120 * SECOND
 """How far a clock may be off for its events to be looked for next door."""
 SETTLES: Micros = 180 * SECOND
 """How long the counts of a wide bucket may still move after it has ended."""
+WATCHED = 16
+"""Buckets that are looked at together to learn how accepted and written counts run apart."""
+UNSETTLED = 4
+"""The newest buckets, which may not be processed yet."""
+ENOUGH_WATCHED = 30
+"""Judgements in peace before a deficit of what was written proves anything."""
 _NO_QUEUES: tuple[str, ...] = ()
 
 
@@ -50,6 +56,10 @@ class Lane:
     """How far the second stage had reported when its counts last grew."""
     usual_in_flight: int = 0
     """Most events seen read and not yet processed while nothing was wrong."""
+    write_slack: int = 0
+    """Most events, in peace, by which what was accepted up to a bucket ran ahead of what was written, or behind."""
+    watched: int = 0
+    """Judgements in peace from which `write_slack` was learned."""
     head: int = -1
     """Ordinal of the newest bucket of which half is processed."""
 
@@ -82,7 +92,7 @@ class Lane:
             strip.forget(before)
 
 
-_PLAIN = ("first", "remembered_from", "moved_at", "usual_in_flight", "head")
+_PLAIN = ("first", "remembered_from", "moved_at", "usual_in_flight", "write_slack", "watched", "head")
 
 
 def lanes_of(pipeline: Pipeline, hop: Hop) -> list[tuple[str, ...]]:
@@ -161,6 +171,7 @@ def look(
         kept=kept,
         gone=np.maximum(behind - kept - expired - overrun, 0),
         not_enqueued=_not_enqueued(lane, pipeline, ledgers, wide, stages[0], span),
+        slack=lane.write_slack + sum((facts.blur for facts in seen), zero),
         covered=np.all([facts.known for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
         mature=mature & known & (age >= 0),
         settled=ends + max(reach * width, width + SETTLES if width > MISPLACED_WITHIN else 0) <= stages[0].through,
@@ -174,6 +185,9 @@ def look(
     )
     threatened = np.any([facts.threatened for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_)
     deleted = np.min([facts.deleted_at for facts in seen], axis=0) if seen else np.full(last - first, NEVER, np.int64)
+    lends = facts.slack > 0
+    threatened[:-1] |= threatened[1:] & lends[:-1]
+    deleted[:-1] = np.where(lends[:-1], np.minimum(deleted[:-1], deleted[1:]), deleted[:-1])
     return Look(first, last, facts, threatened, deleted, age)
 
 
@@ -205,22 +219,45 @@ def _with_queues(
 def _not_enqueued(
     lane: Lane, pipeline: Pipeline, ledgers: list[QueueLedger], wide: list[Facts], stage: Stage, span: tuple[int, int]
 ) -> Ints:  # fmt: skip
-    """Accepted and never written: less was written in the bucket than accepted, and the neighbours do not make up.
+    """Accepted and never written: the deficit that has not been made up since, beyond what peace brings.
 
     `wide` reaches one bucket further on either side than `span`.
     """
     first, last = span
-    direct = stage.name == pipeline.stages[0] and not stage.missing
+    direct = stage.name == pipeline.stages[0] and not stage.missing and lane.watched >= ENOUGH_WATCHED
     if not wide or not direct or not all(ledger.exact for ledger in ledgers):
         return np.zeros(last - first, np.int64)
     written = sum((facts.written for facts in wide), np.zeros(last - first + 2, np.int64))
     known = np.all([facts.known for facts in wide], axis=0)
     ends = (np.arange(first - 1, last + 1, dtype=np.int64) + 1) * pipeline.width
     known &= (ends <= stage.through) & (np.arange(first - 1, last + 1) >= lane.remembered_from)
-    missing = np.where(known, lane.accepted.view(first - 1, last + 1)[0] - written, 0)
-    spare = np.maximum(-missing, 0)
-    amount = np.maximum(missing[1:-1], 0) - spare[:-2] - spare[2:]
+    deficit = np.where(known, lane.accepted.view(first - 1, last + 1)[0] - written, 0)
+    stays = np.minimum.accumulate(np.maximum(_runs(deficit) - lane.write_slack, 0)[::-1])[::-1]
+    amount = np.diff(stays, prepend=0)[1:-1]
     return np.where(known[1:-1] & known[2:], np.maximum(amount, 0), 0)
+
+
+def _runs(change: Ints) -> Ints:
+    """Running sum that never falls below zero: ``r = max(0, r + change)``."""
+    total = np.cumsum(change)
+    return total - np.minimum(np.minimum.accumulate(total), 0)
+
+
+def watch_writes(lane: Lane, pipeline: Pipeline, queues: Mapping[str, QueueLedger], stage: Stage) -> None:
+    """Learn how far accepted and written counts may run apart while all that was accepted is also processed."""
+    ledgers = [queues[name] for name in lane.queues if name in queues and queues[name].partitions]
+    last = stage.through // pipeline.width
+    first = max(last - WATCHED, lane.remembered_from)
+    if not ledgers or last - first < WATCHED or stage.missing:
+        return
+    accepted, processed = lane.accepted.view(first, last)[0], lane.processed.view(first, last)[0]
+    pairs = [ledger.written(first, last) for ledger in ledgers]
+    apart = accepted - sum((written for written, _ in pairs), np.zeros(WATCHED, np.int64))
+    if (accepted != processed)[:-UNSETTLED].any() or not all(known[:-UNSETTLED].all() for _, known in pairs):
+        return
+    apart = apart[:-UNSETTLED]
+    lane.write_slack = max(lane.write_slack, int(_runs(apart).max()), int(_runs(-apart).max()))
+    lane.watched += 1
 
 
 def _retention(ledger: QueueLedger) -> Micros:

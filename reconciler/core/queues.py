@@ -72,6 +72,8 @@ class Facts:
     written: Ints
     known: Bools
     """`written` was read at both edges of the bucket, in every partition."""
+    blur: Ints
+    """Records that may lie on the other side of the bucket's right edge, as the samples were not taken at the edge."""
     unread: Ints
     """Can still be read, and has not been."""
     stale: Ints
@@ -115,9 +117,14 @@ class QueueLedger:
         self._written = Strip()
         self._edged = Strip()
         self._vague = Strip()
+        self._blur = Strip()
         self._expired = Strip()
         self._overrun = Strip()
         self._purged = Strip()
+
+    def written(self, first: int, last: int) -> tuple[Ints, Bools]:
+        """Records written in these buckets, and whether that is known for all partitions."""
+        return self._written.view(first, last)[0], self._known(first, last)
 
     @property
     def sampled_at(self) -> Micros:
@@ -209,6 +216,9 @@ class QueueLedger:
             times = np.arange(first, last + 1, dtype=np.int64) * self.width - at
             edges[1:] = end + np.floor((beyond - end) * (times / (later - at))).astype(np.int64)
             edges[-1] = beyond if later == last * self.width else edges[-1]
+        off = min(last * self.width - at, later - last * self.width)
+        if off:
+            self._blur.view(last, last + 1)[0] += -(-(beyond - end) * off // (later - at))
         known = first - 1 if edges[0] != UNSET else first
         if last > known:
             self._written.view(known, last)[0] += np.diff(edges[known - first + 1 :])
@@ -286,6 +296,7 @@ class QueueLedger:
         return Facts(
             written=self._written.view(first, last)[0],
             known=self._known(first, last),
+            blur=self._blur.view(first + 1, last + 1)[0],
             unread=np.where(fresh, unread, 0).sum(axis=0),
             stale=np.where(fresh, 0, unread).sum(axis=0),
             behind=np.diff(np.clip(edges, 0, read)),
@@ -320,7 +331,7 @@ class QueueLedger:
         """Drop the detail of buckets before this ordinal."""
         self._since = max(self._since, before)
         strips = (self._edges, self._passed, self._written, self._edged)
-        for strip in (*strips, self._vague, self._expired, self._overrun, self._purged):
+        for strip in (*strips, self._vague, self._blur, self._expired, self._overrun, self._purged):
             strip.forget(before)
 
 
