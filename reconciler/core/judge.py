@@ -14,7 +14,7 @@ import numpy as np
 
 from reconciler.core.balance import Cells, Parts, split
 from reconciler.core.lag import first_look, upper_bound
-from reconciler.core.lanes import Lane, Look, advance_head, look, watch_writes
+from reconciler.core.lanes import Lane, Look, advance_head, look, note_head, watch_writes
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
@@ -108,6 +108,7 @@ class HopJudge:
         self._sum_up(sheets, stages, now, judged_at, ledger.pipeline.width)
         unplaced: dict[int, int] = {}
         for position, lane in enumerate(self.lanes):
+            note_head(lane, queues, ledger.pipeline.width)
             watch_writes(lane, ledger.pipeline, queues, stages[0])
             doubtful = [sheet for sheet in sheets if (sheet.doubtful & (sheet.lanes == position)[:, None]).any()]
             if doubtful:

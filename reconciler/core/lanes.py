@@ -5,7 +5,7 @@ the bucket, and the lag learned from that. Queues and lag are looked at here; ce
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,16 @@ def advance_head(lane: Lane, width: Micros, whole_until: Micros, clock: Micros, 
     passed[passed == NEVER] = (np.maximum(ends, clock) if prompt else ends)[passed == NEVER]
 
 
+def note_head(lane: Lane, queues: Mapping[str, QueueLedger], width: Micros) -> None:
+    """Where a queue tells its oldest record, the head has passed every bucket that ended before it was accepted."""
+    told = [queues[name].depths for name in lane.queues if name in queues and queues[name].depths.latest]
+    until = min((depths.read_until() for depths in told), default=0) // width
+    if until > lane.remembered_from:
+        at = max(sample.at for depths in told for sample in depths.latest.values())
+        passed = lane.passed.view(lane.remembered_from, until)[0]
+        passed[passed == NEVER] = at
+
+
 def look(
     lane: Lane, pipeline: Pipeline, queues: Mapping[str, QueueLedger], stages: tuple[Stage, Stage], span: tuple[int, int], now: Micros
 ) -> Look:  # fmt: skip
@@ -161,7 +171,8 @@ def look(
     behind = sum((facts.behind.sum(axis=0) for facts in seen), zero)
     expired = sum((facts.expired for facts in seen), zero)
     overrun = sum((facts.overrun for facts in seen), zero)
-    fresh = any(now - ledger.sampled_at <= 3 * max(width, MINUTE) for ledger in ledgers)
+    told = [queues[name] for name in lane.queues if name in queues]
+    fresh = any(now - ledger.sampled_at <= 3 * max(width, MINUTE) for ledger in told)
     facts = BucketFacts(
         share=np.where(age < 0, 1.0, share) if not seen else share,
         unread=sum((facts.unread for facts in seen), zero),
@@ -178,17 +189,33 @@ def look(
         purged=np.any([facts.purged for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
         overtaken=np.arange(first, last) < lane.head,
         past_retention=now - ends > min((_retention(ledger) for ledger in ledgers), default=NEVER),
-        balanced=bool(seen) and fresh,
+        balanced=fresh,
         exact=all(ledger.exact for ledger in ledgers),
         usual_in_flight=lane.usual_in_flight,
         reach=reach,
     )
     threatened = np.any([facts.threatened for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_)
     deleted = np.min([facts.deleted_at for facts in seen], axis=0) if seen else np.full(last - first, NEVER, np.int64)
+    for ledger in (queues[name] for name in lane.queues if name in queues and queues[name].depths.latest):
+        facts, deep, late = _with_depths(lane, pipeline, ledger, facts, (first, last), now)
+        deleted, threatened = np.minimum(deleted, deep), threatened | late
     lends = facts.slack > 0
     threatened[:-1] |= threatened[1:] & lends[:-1]
     deleted[:-1] = np.where(lends[:-1], np.minimum(deleted[:-1], deleted[1:]), deleted[:-1])
     return Look(first, last, facts, threatened, deleted, age)
+
+
+def _with_depths(
+    lane: Lane, pipeline: Pipeline, ledger: QueueLedger, facts: BucketFacts, span: tuple[int, int], now: Micros
+) -> tuple[BucketFacts, Ints, Bools]:
+    """Add what a queue without offsets holds; also when that may be deleted, and whether it will be unread."""
+    first, last = span
+    missing = np.maximum(lane.accepted.view(first, last)[0] - lane.processed.view(first, last)[0], 0)
+    waiting = ledger.depths.waiting(first, missing)
+    fresh = ledger.depths.fresh(now)
+    held = replace(facts, **{"unread" if fresh else "stale": (facts.unread if fresh else facts.stale) + waiting})
+    deleted, late = ledger.depths.deadlines(first, last - first, now, _reaction(pipeline, ledger))
+    return held, np.where(waiting > 0, deleted, NEVER), late & (waiting > 0)
 
 
 def _passed(lane: Lane, first: int, last: int, ends: Ints) -> Ints:
@@ -262,6 +289,7 @@ def watch_writes(lane: Lane, pipeline: Pipeline, queues: Mapping[str, QueueLedge
 
 def _retention(ledger: QueueLedger) -> Micros:
     spans = [part.retention() for part in ledger.partitions.values()]
+    spans += [sample.retention for sample in ledger.depths.latest.values()]
     return min((span for span in spans if span is not None), default=NEVER)
 
 

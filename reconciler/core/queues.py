@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from reconciler.core.depths import Depths
 from reconciler.core.observations import QueueSample
 from reconciler.core.pipelines import Queue
 from reconciler.core.strips import Strip
@@ -107,6 +108,8 @@ class QueueLedger:
         self.queue = queue
         self.width = width
         self.exact = True
+        self.depths = Depths(width)
+        """Partitions that tell a depth instead of offsets."""
         self.partitions: dict[int, Partition] = {}
         self.expired_total = 0
         """Records that were deleted before they were read, over all time."""
@@ -129,11 +132,13 @@ class QueueLedger:
     @property
     def sampled_at(self) -> Micros:
         """When the queue was last looked at; 0: never."""
-        return max((part.seen.at for part in self.partitions.values()), default=0)
+        samples = [*(part.seen for part in self.partitions.values()), *self.depths.latest.values()]
+        return max((sample.at for sample in samples), default=0)
 
     def observe(self, sample: QueueSample) -> None:
-        """Take the next sample of a partition, in order of `at`; queues without offsets are kept by `depths`."""
+        """Take the next sample of a partition, in order of `at`; one without offsets goes to `depths`."""
         if sample.start_offset is None or sample.end_offset is None:
+            self.depths.observe(sample)
             return
         self.exact &= sample.exact
         part = self.partitions.get(sample.partition)
