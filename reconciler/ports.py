@@ -66,7 +66,7 @@ class Judging(Protocol):
     ledger: Ledger
     """As of now: the cells that changed since the last judgement or that time may change, and what they need."""
     judged_at: Micros
-    """`now` of the last judgement; 0 before the first."""
+    """`now` of the last judgement; 0 before the first, and after a hop was added."""
     incidents: list[dict[str, Any]]
     """States of the incidents that are not resolved, or that were resolved in the last 24 h."""
     state: dict[str, Any]

@@ -214,7 +214,11 @@ class Register:
             incident = self._find(condition.subject, condition.kind, condition.mechanism)
             if incident is None or (incident.status == "resolved" and now - incident.last_bad > SAME_WITHIN):
                 incident = self._begin(condition.subject, condition.kind, condition.mechanism, now, now)
-            incident.detail, incident.severity, incident.loss_at = condition.detail, condition.severity, condition.loss_at
+            incident.detail, incident.severity, incident.loss_at = (
+                condition.detail,
+                condition.severity,
+                condition.loss_at,
+            )
             incident.until, incident.last_bad = now, now
 
     def rejects(

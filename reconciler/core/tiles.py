@@ -151,4 +151,3 @@ class VerdictTile:
     proven: Bools = field(default_factory=lambda: np.zeros((CHUNK, SPAN), np.bool_))
     active: Bools = field(default_factory=lambda: np.zeros((CHUNK, SPAN), np.bool_))
     """Time alone may still change what is said of the cell."""
-

@@ -1,5 +1,6 @@
 """The ledger at rest: SQLite (embedded) and PostgreSQL behind one face, `reconciler.ports.Store`."""
 
+from reconciler.errors import ReconcilerError
 from reconciler.store.database import BUSY_SECONDS, Database, exists
 from reconciler.store.ledgers import SqlStore
 from reconciler.store.schema import current_revision, downgrade, migrate, require_head
@@ -15,5 +16,9 @@ def open_store(url: str, *, busy_seconds: float = BUSY_SECONDS) -> SqlStore:
     database = Database(url, busy_seconds=busy_seconds)
     if database.sqlite and not exists(database):
         migrate(url)
-    require_head(database)
+    try:
+        require_head(database)
+    except ReconcilerError:
+        database.engine.dispose()
+        raise
     return SqlStore(database)

@@ -126,6 +126,8 @@ _REMEDIES = {
     "no space left": "has no room left ({said}); free some space, then try again: nothing was half written",
     "readonly": "cannot be written to ({said}); check who owns the file and its folder",
     "unable to open": "cannot be opened ({said}); check that its folder exists and may be written to",
+    "terminating connection": "was cut off ({said}); try again: nothing was half written",
+    "closed the connection": "was cut off ({said}); try again: nothing was half written",
     "connection": "cannot be reached ({said}); check that the server runs and the address is right",
     "no such table": "has no tables ({said}); run `reconciler migrate`",
     "does not exist": "is not as it should be ({said}); check the address, and run `reconciler migrate`",

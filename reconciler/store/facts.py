@@ -123,8 +123,9 @@ def capacities(connection: Connection, pipeline: str, now: Micros) -> dict[str, 
         table = tables.capacity.c
         query = select(tables.capacity).where(table.resource_hash == resource, table.at <= now)
         rows = connection.execute(query.order_by(table.at.desc()).limit(CAPACITY_READINGS)).all()
-        if rows and pipeline in json.loads(rows[0].pipelines):
-            found[rows[0].resource] = [_capacity(row) for row in reversed(rows)]
+        readings = [_capacity(row) for row in reversed(rows)]
+        if readings and (not readings[-1].pipelines or pipeline in readings[-1].pipelines):
+            found[readings[-1].resource] = readings
     return dict(sorted(found.items()))
 
 

@@ -17,22 +17,19 @@ from reconciler.store.database import upsert
 from reconciler.store.packing import pack, unpack
 
 
-def append_said(connection: Connection, pipeline: str, position: int, at: Micros, said: Sequence[Said]) -> None:
-    """Add what was said at `at`, one block a hop."""
-    for block in said:
-        if not len(block.bucket):
-            continue
-        row = {
-            "pipeline": pipeline,
-            "hop": block.hop,
-            "position": position,
-            "at": at,
-            "n": len(block.bucket),
-            "min_bucket": int(block.bucket.min()),
-            "max_bucket": int(block.bucket.max()),
-            "payload": pack(_arrays(block)),
-        }
-        connection.execute(insert(tables.said), [row])
+def append_said(connection: Connection, pipeline: str, position: int, at: Micros, block: Said) -> None:
+    """Add what was said of cells of one hop at `at`."""
+    row = {
+        "pipeline": pipeline,
+        "hop": block.hop,
+        "position": position,
+        "at": at,
+        "n": len(block.bucket),
+        "min_bucket": int(block.bucket.min()),
+        "max_bucket": int(block.bucket.max()),
+        "payload": pack(_arrays(block)),
+    }
+    connection.execute(insert(tables.said), [row])
 
 
 def _arrays(block: Said) -> dict[str, Any]:

@@ -77,13 +77,16 @@ def _lines(batch: Readings) -> list[tuple[Any, ...]]:
 
 
 def latest_at(connection: Connection, place: Place, now: Micros) -> Micros | None:
-    """`at` of the latest count of the stage, now at the latest."""
+    """`at` of the latest count of the stage until `now`."""
     table = tables.reading.c
-    query = select(func.max(table.max_at)).where(
-        table.pipeline == place.pipeline, table.stage == place.stage, table.min_at <= now
-    )
-    found = connection.execute(query).scalar()
-    return None if found is None else min(found, now)
+    here = (table.pipeline == place.pipeline, table.stage == place.stage)
+    before = connection.execute(select(func.max(table.max_at)).where(*here, table.max_at <= now)).scalar()
+    found = [] if before is None else [int(before)]
+    across = select(table.payload).where(*here, table.max_at > now, table.min_at <= now)
+    for payload in connection.execute(across).scalars():
+        at = unpack(payload, {"at"})["at"]
+        found.append(int(at[at <= now].max()))
+    return max(found, default=None)
 
 
 def rebuild(
@@ -121,5 +124,5 @@ def _overlapping(place: Place, first: Micros, last: Micros) -> Select[Any]:
 
 
 def _blocks(connection: Connection, query: Select[Any]) -> Iterator[Readings]:
-    for (payload,) in connection.execution_options(yield_per=16).execute(query):
+    for (payload,) in connection.execute(query.execution_options(yield_per=16)):
         yield Readings(**unpack(payload))

@@ -34,10 +34,10 @@ class SqlJudging:
         self._pipeline = pipeline
         self._now = now
         self._position = position_of(connection)
-        judged = self._judged()
-        self.judged_at: Micros = min((at for at, _ in judged.values()), default=0)
+        self.judged_at, judged_position = self._judged()
         self.ledger = Ledger(pipeline, directories.load(connection, pipeline))
-        self._tiles(judged)
+        self.ledger.touched = self._touched(judged_position)
+        self._tiles()
         self._facts()
         self.incidents = findings.open_incidents(connection, pipeline.name, now)
         self.state = findings.load_state(connection, pipeline.name)
@@ -56,10 +56,12 @@ class SqlJudging:
         rows = [_row(key, self.ledger.verdicts[key]) for key in sorted(dirty)]
         tiles.save(connection, name, tiles.VERDICT, rows)
         position = self._position
-        if any(len(block.bucket) for block in said):
-            position += 1
+        for block in said:
+            if len(block.bucket):
+                position += 1
+                findings.append_said(connection, name, position, now, block)
+        if position > self._position:
             advance(connection, position)
-            findings.append_said(connection, name, position, now, said)
         findings.save_incidents(connection, name, now, incidents)
         findings.save_changes(connection, name, now, changes)
         findings.save_state(connection, name, now, state)
@@ -68,53 +70,45 @@ class SqlJudging:
         ]
         upsert(connection, tables.judged, judged)
 
-    def _judged(self) -> dict[str, tuple[Micros, int]]:
-        """By hop: the tick and the position that it is judged up to; a hop that is new has not been judged at all."""
+    def _judged(self) -> tuple[Micros, int]:
+        """The tick and the position that all hops are judged up to; a hop that is new begins the pipeline anew."""
         table = tables.judged.c
         query = select(table.hop, table.at, table.position).where(table.pipeline == self._pipeline.name)
-        found = {row.hop: (row.at, row.position) for row in self._connection.execute(query)}
-        return {part_of(hop): found.get(part_of(hop), (0, -1)) for hop in self._pipeline.hops}
+        found = {row.hop: row for row in self._connection.execute(query)}
+        parts = [part_of(hop) for hop in self._pipeline.hops]
+        if not all(part in found for part in parts):
+            return 0, -1
+        return min(found[part].at for part in parts), min(found[part].position for part in parts)
 
-    def _tiles(self, judged: Mapping[str, tuple[Micros, int]]) -> None:
-        touched = self._touched(judged)
-        active = self._active() | self._recent(min(at for at, _ in judged.values()))
-        places: dict[str, set[tuple[int, int]]] = {}
+    def _touched(self, position: int) -> set[TileKey]:
+        """Count tiles that changed since the last judgement, or hold readings that it could not see yet."""
+        name, table = self._pipeline.name, tables.tile.c
+        changed = tiles.where(self._connection, name, tiles.COUNT, table.touched > position)
+        unseen = tiles.where(self._connection, name, tiles.COUNT, table.latest_at > self.judged_at)
+        stages = {stage for hop in self._pipeline.hops for stage in (hop.from_stage, hop.to_stage)}
+        return {one.key for one in (*changed, *unseen) if one.key.part in stages}
+
+    def _tiles(self) -> None:
+        least = 1 if self.judged_at else 0  # a judgement that begins anew needs all that was said
+        active = tiles.where(self._connection, self._pipeline.name, tiles.VERDICT, tables.tile.c.active >= least)
+        verdicts: set[TileKey] = set()
+        counts: set[TileKey] = set()
         for hop in self._pipeline.hops:
-            at, position = judged[part_of(hop)]
-            fresh = [one.key for one in touched if one.touched > position or one.latest_at > at]
-            fresh = [key for key in fresh if key.part in (hop.from_stage, hop.to_stage)]
-            self.ledger.touched.update(fresh)
-            places[part_of(hop)] = {key[1:] for key in fresh} | {key[1:] for key in active if key.part == part_of(hop)}
-        verdicts = {TileKey(part, *place) for part, some in places.items() for place in some}
-        counts = {
-            TileKey(stage, *place)
-            for hop in self._pipeline.hops
-            for stage in (hop.from_stage, hop.to_stage)
-            for place in places[part_of(hop)]
-        }
+            stages = (hop.from_stage, hop.to_stage)
+            places = {key[1:] for key in self.ledger.touched if key.part in stages} | self._passed()
+            places |= {one.key[1:] for one in active if one.key.part == part_of(hop)}
+            verdicts |= {TileKey(part_of(hop), *place) for place in places}
+            counts |= {TileKey(stage, *place) for stage in stages for place in places}
         self.ledger.verdicts.update(tiles.load(self._connection, self._find(tiles.VERDICT, verdicts), VerdictTile))
         self._counts(self._find(tiles.COUNT, counts))
 
-    def _touched(self, judged: Mapping[str, tuple[Micros, int]]) -> list[tiles.Stored]:
-        """Count tiles that changed since a hop was judged, or hold readings that its last tick could not see yet."""
-        first_at = min(at for at, _ in judged.values())
-        first = min(position for _, position in judged.values())
-        table = tables.tile.c
-        name = self._pipeline.name
-        changed = tiles.where(self._connection, name, tiles.COUNT, table.touched > first)
-        unseen = tiles.where(self._connection, name, tiles.COUNT, table.latest_at > first_at)
-        return list({one.id: one for one in (*changed, *unseen)}.values())
-
-    def _active(self) -> set[TileKey]:
-        found = tiles.where(self._connection, self._pipeline.name, tiles.VERDICT, tables.tile.c.active > 0)
-        return {one.key for one in found}
-
-    def _recent(self, since: Micros) -> set[TileKey]:
-        """Where the time since the last judgement has brought new buckets, under the name of each hop."""
-        first = max(0, since - 1) // self._pipeline.width // SPAN
-        found = tiles.where(self._connection, self._pipeline.name, tiles.COUNT, tables.tile.c.span >= first)
-        places = {one.key[1:] for one in found}
-        return {TileKey(part_of(hop), *place) for hop in self._pipeline.hops for place in places}
+    def _passed(self) -> set[tuple[int, int]]:
+        """Chunks and spans of the time since the last judgement: their cells begin to exist though nobody counted."""
+        if not self.judged_at:
+            return set()
+        width = self._pipeline.width * SPAN
+        spans = range(max(0, self.judged_at - 1) // width, (self._now - 1) // width + 1)
+        return {(chunk, span) for span in spans for chunk in range(self.ledger.directory.chunks)}
 
     def _find(self, kind: str, wanted: set[TileKey]) -> list[tiles.Stored]:
         parts, spans = {key.part for key in wanted}, {key.span for key in wanted}
