@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,8 +14,8 @@ import click
 
 from reconciler.backtest import backtest
 from reconciler.commands.options import as_duration, as_time, config_option
-from reconciler.commands.progress import Advance, counting, reading
 from reconciler.commands.refusals import Refusals, refusals_file, refusals_option
+from reconciler.commands.terminal import Advance, counting, reading
 from reconciler.core.observations import Observation
 from reconciler.core.times import Micros
 from reconciler.errors import ConfigError, Refused
@@ -83,7 +84,9 @@ def _read(file: str, settings: Settings, refusals: str | None) -> tuple[list[Obs
     refused.close()
     if displaced:
         seen.sort(key=attrgetter("at"))
-        click.echo(f"{file}: {displaced:,} observations stood after later ones; all were put in order of `at`", err=True)
+        click.echo(
+            f"{file}: {displaced:,} observations stood after later ones; all were put in order of `at`", err=True
+        )
     return seen, refused.count
 
 
@@ -94,7 +97,7 @@ def _moving(seen: list[Observation], advance: Advance) -> Iterator[Observation]:
 
 
 def _write(lines: Iterable[dict[str, Any]], out: IO[bytes]) -> Counter[str]:
-    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     written: Counter[str] = Counter()
     for line in lines:
         out.write(encode(line).encode() + b"\n")
@@ -106,9 +109,8 @@ def _write(lines: Iterable[dict[str, Any]], out: IO[bytes]) -> Counter[str]:
 def _output(path: str) -> Iterator[IO[bytes]]:
     """Where to write. A file appears whole, at the end, or not at all."""
     if path == STDIN:
-        out = click.get_binary_stream("stdout")
-        yield out
-        out.flush()
+        yield sys.stdout.buffer
+        sys.stdout.flush()
         return
     target = Path(path)
     ordinary = target.is_file() or not target.exists()  # a pipe or a device is written to as it is

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from reconciler.commands.options import config_option, json_option
-from reconciler.commands.progress import Advance, reading
 from reconciler.commands.refusals import Refusals, refusals_file, refusals_option
+from reconciler.commands.terminal import Advance, reading
 from reconciler.core.observations import Observation
 from reconciler.errors import Refused
 from reconciler.ports import Store

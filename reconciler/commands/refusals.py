@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import click
 
-from reconciler.commands.progress import Tell
+from reconciler.commands.terminal import Tell, printable
 from reconciler.errors import ConfigError
 from reconciler.reading import RefusedLine
 
@@ -44,11 +44,6 @@ class Refusals:
         if self.count > SHOWN and self._out is None:
             rest = self.count - SHOWN
             click.echo(f"{rest:,} more refusals are not shown; --refusals FILE writes all of them.", err=True)
-
-
-def printable(text: str) -> str:
-    """The text with everything that could steer a terminal made visible."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 @contextmanager

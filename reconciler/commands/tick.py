@@ -1,6 +1,5 @@
 """`reconciler tick`: collect what is due, judge, and say what is new."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,13 +9,15 @@ import click
 from reconciler.app import App, now, opened
 from reconciler.collect import Collected, collect
 from reconciler.commands.options import as_time, config_option, json_option
-from reconciler.commands.refusals import printable
+from reconciler.commands.terminal import say, say_records
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Verdict
 from reconciler.errors import OutOfReach, Refused
 from reconciler.service import judge
 
+Line = Mapping[str, Any]
+"""A verdict or an incident as the contract writes it."""
 SHOWN = 5
 """Refusals of a connector that are named."""
 _STATUS = {"open": "OPENED", "updated": "UPDATED", "resolved": "RESOLVED"}
@@ -54,30 +55,29 @@ def run(app: App, at: Micros, *, as_json: bool) -> int:
         lines = judge(app.store, pipeline, at)
         own = [done for done in collected if app.pipeline_of(done.connector) == name]
         if as_json:
-            for line in lines:
-                click.echo(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
+            say_records(lines)
         else:
-            click.echo("\n".join(_text(pipeline, own, lines, at, former)))
+            say(_text(pipeline, own, lines, at, former))
     return troubles(collected)
 
 
 def troubles(collected: Sequence[Collected]) -> int:
     """Say what could not be counted, and return the exit code that follows from it."""
     for done in collected:
-        for refusal in done.refused[:SHOWN]:
-            click.echo(printable(f"{done.connector}: refused: {refusal.field}: {refusal.reason}"), err=True)
+        shown = [f"{done.connector}: refused: {refusal}" for refusal in done.refused[:SHOWN]]
         if len(done.refused) > SHOWN:
-            click.echo(f"{done.connector}: and {len(done.refused) - SHOWN:,} more were refused", err=True)
+            shown.append(f"{done.connector}: and {len(done.refused) - SHOWN:,} more were refused")
         if done.failure is not None:
-            click.echo(f"error: {done.failure.message}", err=True)
+            shown.append(f"error: {done.failure.message}")
+        say(shown, err=True)
     if any(done.failure for done in collected):
         return OutOfReach.exit_code
     return Refused.exit_code if any(done.refused for done in collected) else 0
 
 
 def _text(
-    pipeline: Pipeline, collected: Sequence[Collected], lines: Sequence[Mapping[str, Any]], at: Micros, former: Micros | None
-) -> Iterator[str]:  # fmt: skip
+    pipeline: Pipeline, collected: Sequence[Collected], lines: Sequence[Line], at: Micros, former: Micros | None
+) -> Iterator[str]:
     observed = "" if pipeline.alert else " (mode: observe; nobody is paged)"
     yield f"{pipeline.name} as of {format_time(at)}{observed}"
     for done in collected:

@@ -1,10 +1,11 @@
-"""Bars on the terminal, where there is one; elsewhere nothing moves, and messages are plain lines on standard error."""
+"""What goes to the terminal: lines that cannot steer it, and bars, which elsewhere do not appear at all."""
 
+import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +18,23 @@ Tell = Callable[[str], None]
 """Says a line without spoiling the bar."""
 Advance = Callable[[int], None]
 """Moves the bar on by so much."""
+
+
+def printable(text: str) -> str:
+    """The text with everything that could steer a terminal made visible."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def say(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines for people; names in them may be anybody's."""
+    for line in lines:
+        click.echo(printable(line), err=err)
+
+
+def say_records(records: Iterable[Mapping[str, Any]]) -> None:
+    """Print one JSON object a line."""
+    for record in records:
+        click.echo(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
 
 
 @contextmanager
