@@ -20,6 +20,8 @@ def backtest(
     `until` (default: the last `at`).
     """
     engines = {name: (Engine(pipeline), Ledger(pipeline)) for name, pipeline in sorted(pipelines.items())}
+    if until is not None:
+        until = -(-until // tick) * tick  # the last tick sees all that had come by then
     now: Micros | None = None
     end = until or 0
     batch: list[Observation] = []
