@@ -121,7 +121,7 @@ class _Splitter:
     def run(self) -> Parts:
         everyone = np.ones(len(self.need), np.bool_)
         retained = self._claim(self.facts.unread, everyone)
-        retained += self._convert(self.facts.unread, retained)
+        retained += self._convert(retained)
         stale = self._claim(self.facts.stale, everyone)
         self._direct()
         self._net()
@@ -153,9 +153,11 @@ class _Splitter:
         self.need = self.need - taken
         return taken
 
-    def _convert(self, unread: Ints, retained: Ints) -> Ints:
+    def _convert(self, retained: Ints) -> Ints:
         """Of what lag could hold back, the part that is seen in the queue is retained instead."""
-        left = np.maximum(unread - _sum(self.cells.bucket, retained, len(unread)), 0)
+        unread = self.facts.unread
+        used = _sum(self.cells.bucket, retained, len(unread))
+        left = spill(unread, used) - used
         if not left.any():
             return np.zeros(len(retained), np.int64)
         total = _sum(self.cells.bucket, self.in_flight, len(unread))
