@@ -26,7 +26,13 @@ class Entry:
     summary: str  # what `reconciler --help` says, known without importing the target
 
 
-COMMANDS: Mapping[str, Entry] = {}
+COMMANDS: Mapping[str, Entry] = {
+    "check-config": Entry(
+        "reconciler.commands.check_config:command", "Say what is wrong with the configuration, or what follows."
+    ),
+    "import": Entry("reconciler.commands.import_:command", "Store observations from NDJSON or CSV files."),
+    "migrate": Entry("reconciler.commands.migrate:command", "Bring the ledger's tables to what this program expects."),
+}
 
 
 class LazyGroup(click.Group):

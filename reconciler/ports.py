@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
-from reconciler.core.observations import Observation
+from reconciler.core.observations import Observation, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import Bools, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
+from reconciler.errors import OutOfReach
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +143,38 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give back the connections."""
+
+
+class ConnectorFailed(OutOfReach):
+    """A connector could not read. The message says what, where and what to do, and bears no secret."""
+
+
+class Connector(Protocol):
+    """Reads counts from where events are kept."""
+
+    @property
+    def name(self) -> str:
+        """Unique among connectors; the reporter that its counts bear."""
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline that it counts for."""
+
+    @property
+    def stage(self) -> str:
+        """The stage at which its events are counted."""
+
+    @property
+    def every(self) -> Micros:
+        """Time between two readings, µs."""
+
+    @property
+    def window(self) -> Micros:
+        """How far back each reading counts again, µs."""
+
+    def collect(self, start: Micros, end: Micros, now: Micros) -> Iterable[Observation | Refusal]:
+        """Count everything accepted in [start, end) anew, as seen at `now`; the ends lie on edges of buckets.
+
+        The answer is whole: up to the `through` of its progress, a cell of the window that it does not name is empty.
+        Where anything is refused there is no progress, for then the answer is not whole. Raises `ConnectorFailed`.
+        """

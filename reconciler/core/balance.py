@@ -193,7 +193,8 @@ class _Splitter:
         cells, facts = self.cells, self.facts
         if not self.surplus.any():
             return
-        can = self.open & facts.settled[cells.bucket] & ~cells.differs & ~cells.unequal
+        alike = self.open & ~cells.differs & ~cells.unequal
+        can = alike & facts.settled[cells.bucket]
         key = cells.source * (len(facts.settled) + 2 * facts.reach) + cells.bucket
         order = np.argsort(key, kind="stable")
         ranked = key[order]
@@ -203,7 +204,7 @@ class _Splitter:
                 at = np.searchsorted(ranked, key[short] + side)
                 hit = (at < len(ranked)) & (ranked[np.minimum(at, len(ranked) - 1)] == key[short] + side)
                 here, there = short[hit], order[at[hit]]
-                moved = np.where(can[there], np.minimum(self.need[here], self.surplus[there]), 0)
+                moved = np.where(alike[there], np.minimum(self.need[here], self.surplus[there]), 0)
                 self._move(here[moved > 0], there[moved > 0], moved[moved > 0])
 
     def _move(self, here: Ints, there: Ints, moved: Ints) -> None:

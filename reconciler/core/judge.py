@@ -134,8 +134,14 @@ class HopJudge:
         born = np.array(directory.first_bucket[chunk], np.int64)[:, None]
         retired = np.array(directory.retired_at[chunk], np.int64)[:, None]
         exists = (starts >= born) & (starts < retired) & ((starts < now) | fed.known | done.known)
-        whole = np.broadcast_to(starts + width <= stages[0].through, exists.shape)
-        unreported = self._unreported(key, rows, starts + width, stages, fed, done)
+        unfed = self._uncounted(key, rows, starts + width, stages[0], 0)
+        if not stages[0].progressed:
+            unfed |= ~fed.known & (starts + width <= stages[0].through)
+        whole = (starts + width <= stages[0].through) & ~unfed
+        slack = 2 * max(lane.read.longest for lane in self.lanes)
+        unreported = unfed | self._uncounted(key, rows, starts + width, stages[1], slack)
+        if not stages[1].progressed:
+            unreported |= ~done.known & (fed.ok > 0)
         for source in range(len(self.lane_of_source), len(directory.sources)):
             self.lane_of_source.append(self._lane_of(ledger, directory.sources[source]))
         shape = (rows, SPAN)
@@ -165,19 +171,12 @@ class HopJudge:
                 return position
         return len(self.lanes) - 1
 
-    def _unreported(
-        self, key: TileKey, rows: int, ends: Ints, stages: tuple[Stage, Stage], fed: Totals, done: Totals
-    ) -> Bools:
-        unreported = np.zeros((rows, SPAN), np.bool_)
-        slack = 2 * max(lane.read.longest for lane in self.lanes)
-        for stage, late in ((stages[0], 0), (stages[1], slack)):
-            for absent in stage.missing:
-                unreported |= absent.hits(key.chunk, rows)[:, None] & (ends + late > absent.through)
-        if not stages[0].progressed:
-            unreported |= ~fed.known & (ends <= stages[0].through)
-        if not stages[1].progressed:
-            unreported |= ~done.known & (fed.ok > 0)
-        return unreported
+    def _uncounted(self, key: TileKey, rows: int, ends: Ints, stage: Stage, slack: Micros) -> Bools:
+        """Cells that a missing reporter of the stage could have counted, up to `slack` after the bucket's end."""
+        uncounted = np.zeros((rows, SPAN), np.bool_)
+        for absent in stage.missing:
+            uncounted |= absent.hits(key.chunk, rows)[:, None] & (ends + slack > absent.through)
+        return uncounted
 
     def _sum_up(
         self, sheets: list[Sheet], stages: tuple[Stage, Stage], now: Micros, judged_at: Micros | None, width: Micros
@@ -335,10 +334,15 @@ def _add(lane: Lane, sheet: Sheet, fed: Ints, done: Ints, exists: Bools) -> None
 def _learn(
     lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros, *, prompt: bool
 ) -> None:  # fmt: skip
-    """Learn from events seen processed for the first time; from cells never seen before, only what one look shows."""
+    """Learn from events seen processed for the first time; from cells never seen before, only what one look shows.
+
+    Once lag is known, cells that were late or worse teach nothing: an outage must not become the usual.
+    """
+    known = lane.knows_lag(through, width)
     for sheet, _, done, rows in own:
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
-        seen = (sheet.old.code[: len(sheet.lanes)] != Verdict.NONE) | prompt
+        said = sheet.old.code[: len(sheet.lanes)]
+        seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
         fresh = np.where(seen & rows[:, None] & (sheet.processed.replayed == 0), done, 0).clip(0).sum(axis=0)
         at = np.flatnonzero(fresh)
         passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]

@@ -21,6 +21,8 @@ from reconciler.core.times import DAY, MINUTE, NEVER, SECOND, Micros
 
 MISPLACED_WITHIN: Micros = 120 * SECOND
 """How far a clock may be off for its events to be looked for next door."""
+SETTLES: Micros = 180 * SECOND
+"""How long the counts of a wide bucket may still move after it has ended."""
 _NO_QUEUES: tuple[str, ...] = ()
 
 
@@ -51,6 +53,10 @@ class Lane:
     head: int = -1
     """Ordinal of the newest bucket of which half is processed."""
 
+    def knows_lag(self, clock: Micros, width: Micros) -> bool:
+        """Whether 24 h of buckets are each older than twice the longest delay seen so far."""
+        return self.first < NEVER and clock - 2 * self.read.longest - (self.first + 1) * width >= DAY
+
     def dump(self) -> dict[str, Any]:
         """As plain values, to be stored."""
         first, last = self.remembered_from, max(self.accepted.end, self.processed.end, self.passed.end)
@@ -70,8 +76,8 @@ class Lane:
 
     def forget(self, before: int) -> None:
         """Drop the detail of buckets before this ordinal; nothing there is open any more."""
-        if self.first < NEVER:
-            self.remembered_from = max(before, self.first)
+        if self.remembered_from < NEVER:
+            self.remembered_from = max(before, self.remembered_from)
         for strip in (self.accepted, self.processed, self.passed):
             strip.forget(before)
 
@@ -133,11 +139,12 @@ def look(
     passed = _passed(lane, first, last, ends)
     age = np.where(passed < NEVER, clock - np.maximum(ends, passed), -1)
     ledgers = [queues[name] for name in lane.queues if name in queues and queues[name].partitions]
-    seen = [ledger.facts(first, last, now, _reaction(pipeline, ledger)) for ledger in ledgers]
+    wide = [ledger.facts(first - 1, last + 1, now, _reaction(pipeline, ledger)) for ledger in ledgers]
+    seen = [facts.within(1, last - first + 1) for facts in wide]
     share, mature = lane.read.share(age), (age > 2 * lane.read.longest)
     if seen:
         share, mature, age = _with_queues(lane, seen, ends, clock, (share, mature, age), ledgers)
-    known = lane.first < NEVER and clock - 2 * lane.read.longest - (lane.first + 1) * width >= DAY
+    known = lane.knows_lag(clock, width)
     reach = int(min(12, max(1, -(-MISPLACED_WITHIN // width))))
     kept = sum((facts.kept for facts in seen), np.zeros(last - first, np.int64))
     zero = np.zeros(last - first, np.int64)
@@ -153,10 +160,10 @@ def look(
         overrun=overrun,
         kept=kept,
         gone=np.maximum(behind - kept - expired - overrun, 0),
-        not_enqueued=_not_enqueued(lane, pipeline, ledgers, stages[0], span, now),
+        not_enqueued=_not_enqueued(lane, pipeline, ledgers, wide, stages[0], span),
         covered=np.all([facts.known for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
         mature=mature & known & (age >= 0),
-        settled=ends + reach * width <= stages[0].through,
+        settled=ends + max(reach * width, width + SETTLES if width > MISPLACED_WITHIN else 0) <= stages[0].through,
         purged=np.any([facts.purged for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
         overtaken=np.arange(first, last) < lane.head,
         past_retention=now - ends > min((_retention(ledger) for ledger in ledgers), default=NEVER),
@@ -196,17 +203,18 @@ def _with_queues(
 
 
 def _not_enqueued(
-    lane: Lane, pipeline: Pipeline, ledgers: list[QueueLedger], stage: Stage, span: tuple[int, int], now: Micros
+    lane: Lane, pipeline: Pipeline, ledgers: list[QueueLedger], wide: list[Facts], stage: Stage, span: tuple[int, int]
 ) -> Ints:  # fmt: skip
-    """Accepted and never written: less was written in the bucket than accepted, and the neighbours do not make up."""
+    """Accepted and never written: less was written in the bucket than accepted, and the neighbours do not make up.
+
+    `wide` reaches one bucket further on either side than `span`.
+    """
     first, last = span
-    nothing = np.zeros(last - first, np.int64)
     direct = stage.name == pipeline.stages[0] and not stage.missing
-    if not ledgers or not direct or not all(ledger.exact for ledger in ledgers):
-        return nothing
-    seen = [ledger.facts(first - 1, last + 1, now, 0) for ledger in ledgers]
-    written = sum((facts.written for facts in seen), np.zeros(last - first + 2, np.int64))
-    known = np.all([facts.known for facts in seen], axis=0)
+    if not wide or not direct or not all(ledger.exact for ledger in ledgers):
+        return np.zeros(last - first, np.int64)
+    written = sum((facts.written for facts in wide), np.zeros(last - first + 2, np.int64))
+    known = np.all([facts.known for facts in wide], axis=0)
     ends = (np.arange(first - 1, last + 1, dtype=np.int64) + 1) * pipeline.width
     known &= (ends <= stage.through) & (np.arange(first - 1, last + 1) >= lane.remembered_from)
     missing = np.where(known, lane.accepted.view(first - 1, last + 1)[0] - written, 0)

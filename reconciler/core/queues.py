@@ -5,7 +5,7 @@ behind the consumer, and what was deleted before it was read. These are facts th
 a consumer restarts. All amounts are records; one record is one event where the queue is `exact`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -93,6 +93,10 @@ class Facts:
     deleted_at: Ints
     """Earliest deletion of what is still in the queue, µs; `NEVER` where no retention is known."""
 
+    def within(self, first: int, last: int) -> "Facts":
+        """The same of a stretch of these buckets, by position."""
+        return Facts(*(getattr(self, part.name)[..., first:last] for part in fields(self)))
+
 
 class QueueLedger:
     """All partitions of one queue, sample by sample."""
@@ -104,6 +108,8 @@ class QueueLedger:
         self.partitions: dict[int, Partition] = {}
         self.expired_total = 0
         """Records that were deleted before they were read, over all time."""
+        self._since = 0
+        """Ordinal of the first bucket of which the detail is kept."""
         self._edges = Strip(UNSET, rows=0)
         self._passed = Strip(NEVER, rows=0)
         self._written = Strip()
@@ -279,7 +285,7 @@ class QueueLedger:
         late = (eta > deleted_at) & (deleted_at - now <= reaction)
         return Facts(
             written=self._written.view(first, last)[0],
-            known=(self._edged.view(first, last)[0] >= len(parts)) & (self._vague.view(first, last)[0] == 0),
+            known=self._known(first, last),
             unread=np.where(fresh, unread, 0).sum(axis=0),
             stale=np.where(fresh, 0, unread).sum(axis=0),
             behind=np.diff(np.clip(edges, 0, read)),
@@ -291,6 +297,10 @@ class QueueLedger:
             threatened=((unread > 0) & late & fresh).any(axis=0),
             deleted_at=np.where(unread + kept > 0, deleted_at, NEVER).min(axis=0),
         )
+
+    def _known(self, first: int, last: int) -> Bools:
+        edged = self._edged.view(first, last)[0] >= len(self.partitions)
+        return edged & (self._vague.view(first, last)[0] == 0) & (np.arange(first, last) >= self._since)
 
     def _deadlines(self, parts: list[Partition], first: int, last: int, now: Micros) -> Ints:
         """`(partitions, n)`: when the first record of each bucket may go; never before the sample that showed it."""
@@ -308,6 +318,7 @@ class QueueLedger:
 
     def forget(self, before: int) -> None:
         """Drop the detail of buckets before this ordinal."""
+        self._since = max(self._since, before)
         strips = (self._edges, self._passed, self._written, self._edged)
         for strip in (*strips, self._vague, self._expired, self._overrun, self._purged):
             strip.forget(before)

@@ -1,0 +1,140 @@
+"""`reconciler check-config`: is the configuration sound, and what follows from it?"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from reconciler.commands.options import config_option, json_option
+from reconciler.core.advice import LOSS_PAGES_FROM
+from reconciler.core.pipelines import HEARD_WITHIN, Pipeline, Queue
+from reconciler.core.times import HOUR, SECOND, Micros, format_duration
+from reconciler.settings import Settings, json_schema, load
+from reconciler.settings.schema import ConnectorOptions
+
+MILLION = 1_000_000
+
+
+@click.command(epilog="Example: reconciler check-config --config reconciler.yaml")
+@click.argument("file", required=False)
+@config_option
+@json_option
+@click.option("--schema", is_flag=True, help="Print the JSON schema of the configuration instead, for editors.")
+def command(file: str | None, config: str, *, as_json: bool, schema: bool) -> None:
+    """Say all that is wrong with the configuration, or what follows from it, defaults included.
+
+    FILE stands for --config. It ends with 2 if anything is wrong. Nothing is connected to.
+    """
+    if schema:
+        click.echo(json.dumps(json_schema(), indent=2))
+        return
+    settings = load(file or config)
+    click.echo(json.dumps(as_record(settings), indent=2) if as_json else "\n".join(as_text(settings)))
+
+
+def as_record(settings: Settings) -> dict[str, Any]:
+    """What follows from the settings, for programs; durations in seconds, without secrets."""
+    return {
+        "file": str(settings.path),
+        "tick_seconds": settings.tick // SECOND,
+        "pipelines": [_pipeline_record(pipeline) for pipeline in settings.pipelines.values()],
+        "connectors": [
+            {"name": found.name, "kind": found.kind}
+            | found.options.model_dump(mode="json", include={"pipeline", "stage"})
+            for found in settings.connectors.values()
+        ],
+        "sources": {pattern: known.model_dump(mode="json") for pattern, known in settings.sources.items()},
+    }
+
+
+def _pipeline_record(pipeline: Pipeline) -> dict[str, Any]:
+    return {
+        "name": pipeline.name,
+        "stages": list(pipeline.stages),
+        "hops": [{"from": hop.from_stage, "to": hop.to_stage} for hop in pipeline.hops],
+        "bucket_seconds": pipeline.width // SECOND,
+        "mode": "alert" if pipeline.alert else "observe",
+        "objective": pipeline.objective,
+        "tolerance": {"events": pipeline.tolerance.events, "ratio": pipeline.tolerance.ratio},
+        "clock_allowance_seconds": pipeline.clock_allowance // SECOND,
+        "queues": [_queue_record(pipeline, queue) for queue in pipeline.queues.values()],
+        "reporters": {
+            stage: {"expect": list(found.expect), "missing_after_seconds": _seconds(found.missing_after)}
+            for stage, found in pipeline.reporters.items()
+        },
+    }
+
+
+def _queue_record(pipeline: Pipeline, queue: Queue) -> dict[str, Any]:
+    return {
+        "name": queue.name,
+        "from": queue.hop.from_stage,
+        "to": queue.hop.to_stage,
+        "retention_seconds": _seconds(queue.policy.retention),
+        "replicas": queue.policy.replicas,
+        "sources": list(queue.sources),
+        "reaction_seconds": _seconds(pipeline.reaction_for(queue, None) or None),
+    }
+
+
+def _seconds(span: Micros | None) -> int | None:
+    return None if span is None else span // SECOND
+
+
+def as_text(settings: Settings) -> Iterator[str]:
+    """The same for people, line by line."""
+    yield f"{settings.path} is sound."
+    yield f"It looks every {format_duration(settings.tick)}."
+    for pipeline in settings.pipelines.values():
+        yield ""
+        yield from _pipeline_text(pipeline)
+        for found in settings.connectors.values():
+            options = found.options
+            if isinstance(options, ConnectorOptions) and options.pipeline == pipeline.name:
+                every, window = format_duration(options.every), format_duration(options.window)
+                what = f"{found.name} ({found.kind}) counts at {options.stage}"
+                yield f"  connector    {what} every {every}, {window} back"
+    for pattern, known in settings.sources.items():
+        replay = f"; sent again by: {known.replay}" if known.replay else ""
+        yield f"\nsources {pattern}: {known.owner or 'no owner'}{replay}"
+
+
+def _pipeline_text(pipeline: Pipeline) -> Iterator[str]:
+    mode = "alert: people are told" if pipeline.alert else "observe: judged and reported, but nobody is paged"
+    missing = round((1 - pipeline.objective) * MILLION)
+    tolerance = pipeline.tolerance
+    yield f"pipeline {pipeline.name}"
+    yield f"  mode         {mode}"
+    yield f"  stages       {', '.join(pipeline.stages)}; events are accepted at {pipeline.stages[0]}"
+    yield f"  hops         {', '.join(f'{hop.from_stage} to {hop.to_stage}' for hop in pipeline.hops)}"
+    yield f"  bucket       {format_duration(pipeline.width)}, at most {format_duration(pipeline.clock_allowance)} ahead"
+    yield f"  objective    {100 * pipeline.objective:g}%: {missing:,} of a million events may be missing"
+    yield f"  tolerance    {tolerance.events} events or {100 * tolerance.ratio:g}% of a cell"
+    yield f"  severity     a deletion and what is at risk page; other losses page from {LOSS_PAGES_FROM:,} events"
+    for queue in pipeline.queues.values():
+        yield f"  queue        {_queue_text(pipeline, queue)}"
+    for stage in pipeline.stages:
+        yield f"  reporters    {_reporters_text(pipeline, stage)}"
+
+
+def _queue_text(pipeline: Pipeline, queue: Queue) -> str:
+    policy, reaction = queue.policy, pipeline.reaction_for(queue, None)
+    promises = [f"keeps {format_duration(policy.retention)}"] if policy.retention else ["promises no retention"]
+    if policy.replicas:
+        promises.append(f"{policy.replicas} replicas")
+    # Where nothing is promised, the retention that is read decides.
+    seen = "a quarter of what it is seen to keep, at most 12 h,"
+    warned = format_duration(reaction) if reaction else seen
+    carries = "" if queue.sources == ("*",) else f"; carries {', '.join(queue.sources)}"
+    hop = f"{queue.hop.from_stage} to {queue.hop.to_stage}"
+    return f"{queue.name} ({hop}) {', '.join(promises)}; a warning comes {warned} before a loss{carries}"
+
+
+def _reporters_text(pipeline: Pipeline, stage: str) -> str:
+    found = pipeline.reporters.get(stage)
+    heard = f"whoever was heard in the last {HEARD_WITHIN // HOUR} h"
+    expected = f"{', '.join(found.expect)}, and {heard}" if found and found.expect else heard
+    silent = found.missing_after if found else None
+    usual = f"{format_duration(3 * pipeline.width)} or three usual intervals, the longer"
+    return f"at {stage}: {expected}; missing after {format_duration(silent) if silent else usual}"

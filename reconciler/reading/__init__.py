@@ -1,0 +1,89 @@
+"""Files of observations, NDJSON or CSV, packed or not -> observations and refusals, one by one in constant memory."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from reconciler.core.observations import Observation, Refusal, parse
+from reconciler.core.pipelines import Pipeline
+from reconciler.reading.lines import STDIN, Line, lines, opened
+from reconciler.reading.table import looks_like_header, records
+
+__all__ = ["STDIN", "RefusedLine", "read"]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """Something in a file that was not taken."""
+
+    line: int
+    """From 1; of a row over several lines the first."""
+    field: str
+    """The field that is at fault, or `(line)`."""
+    reason: str
+
+
+def read(
+    path: str, pipelines: Mapping[str, Pipeline], on_bytes: Callable[[int], None] | None = None
+) -> Iterator[Observation | RefusedLine]:
+    """All of a file (``-``: standard input) in its order; `on_bytes` hears how many bytes of it were read.
+
+    Whether it is packed, and whether it is NDJSON or CSV, is seen from what it begins with. Raises `ConfigError` where
+    it cannot be opened.
+    """
+    with opened(path, on_bytes) as stream:
+        rows = lines(stream)
+        first = next((line for line in rows if line.fault or line.text.strip()), None)
+        if first is None:
+            return
+        table = path.endswith((".csv", ".csv.gz")) or looks_like_header(first.text.removesuffix(b"\r"))
+        table = table and not first.text.lstrip().startswith(b"{")
+        yield from (_from_table if table else _from_json)(chain([first], rows), pipelines)
+
+
+def _from_json(rows: Iterator[Line], pipelines: Mapping[str, Pipeline]) -> Iterator[Observation | RefusedLine]:
+    decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode
+    for number, text, fault in rows:
+        if fault:
+            yield RefusedLine(number, "(line)", fault)
+            continue
+        if not text or text.isspace():
+            continue
+        try:
+            yield parse(decode(text.decode()), pipelines)
+        except Refusal as refusal:
+            yield RefusedLine(number, refusal.field, refusal.reason)
+        except UnicodeDecodeError as error:
+            yield RefusedLine(number, "(line)", f"is not UTF-8 (byte {error.start + 1})")
+        except json.JSONDecodeError as error:
+            yield RefusedLine(number, "(line)", f"is not JSON: {error.msg} (column {error.colno})")
+        except ValueError:
+            yield RefusedLine(number, "(line)", "has a number of more digits than can be read")
+        except RecursionError:
+            yield RefusedLine(number, "(line)", "is nested too deeply")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Refusal(twice, "is said twice")
+    return record
+
+
+def _no_constant(name: str) -> None:
+    raise Refusal("(line)", f"has {name}, which is no number of JSON")
+
+
+def _from_table(rows: Iterator[Line], pipelines: Mapping[str, Pipeline]) -> Iterator[Observation | RefusedLine]:
+    for row in records(rows):
+        if row.values is None:
+            yield RefusedLine(row.line, row.field, row.reason)
+            continue
+        try:
+            yield parse(row.values, pipelines)
+        except Refusal as refusal:
+            yield RefusedLine(row.line, refusal.field, refusal.reason)

@@ -1,0 +1,121 @@
+"""Bytes -> numbered lines, in constant memory whatever the file holds: compressed or not, whole or cut off."""
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+from reconciler.errors import ConfigError
+
+STDIN = "-"
+LONGEST_LINE = 1_000_000
+"""Bytes; no observation needs as much, and a file of one endless line must not fill the memory."""
+
+_CHUNK = 1 << 18
+_GZIP = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+
+
+class Line(NamedTuple):
+    """One line without its end."""
+
+    number: int
+    """From 1."""
+    text: bytes
+    fault: str = ""
+    """Why the line cannot be used, if so; its text is then left out."""
+
+
+@contextmanager
+def opened(path: str, on_bytes: Callable[[int], None] | None = None) -> Iterator[IO[bytes]]:
+    """The file, or standard input for ``-``, unpacked if it begins like gzip; `on_bytes` hears what was read of it."""
+    try:
+        # What lies under the buffer of standard input hands on what there is, and does not wait for more.
+        piped = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        raw = piped if path == STDIN else Path(path).open("rb", buffering=0)  # noqa: SIM115  closed below
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    try:
+        stream: IO[bytes] = io.BufferedReader(_Counted(raw, on_bytes), _CHUNK)
+        yield cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if _begins(stream, _GZIP) else stream
+    finally:
+        if path != STDIN:
+            raw.close()
+
+
+def lines(stream: IO[bytes]) -> Iterator[Line]:
+    """All lines, blank ones too. One too long is named and passed over; so is the place where a file breaks off."""
+    number, rest, skipping = 0, b"", False
+    for chunk, fault in _chunks(stream):
+        if fault:
+            yield Line(number + 1, b"", fault)
+            return
+        pieces = chunk.split(b"\n")
+        pieces[0] = rest + pieces[0]
+        rest = pieces.pop()
+        for piece in pieces:
+            number += 1
+            if skipping or len(piece) > LONGEST_LINE:
+                skipping = False
+                yield _too_long(number)
+            else:
+                yield Line(number, piece)
+        if len(rest) > LONGEST_LINE or skipping:
+            rest, skipping = b"", True
+    if skipping:
+        yield _too_long(number + 1)
+    elif rest:
+        yield Line(number + 1, rest)
+
+
+def _too_long(number: int) -> Line:
+    return Line(number, b"", f"is longer than {LONGEST_LINE} bytes")
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, str]]:
+    """The bytes without a byte order mark; then, where the file breaks off, why."""
+    mark = _BOM
+    while True:
+        try:
+            chunk = stream.read1(_CHUNK)  # type: ignore[attr-defined]  # both kinds of stream have it
+        except EOFError:
+            yield b"", "is cut off: the gzip file ends before its end; what stood before this line was read"
+            return
+        except (gzip.BadGzipFile, zlib.error) as error:
+            yield b"", f"is where the gzip file is damaged ({error}); what stood before this line was read"
+            return
+        except OSError as error:
+            yield b"", f"cannot be read: {error.strerror or error}; what stood before this line was read"
+            return
+        if not chunk:
+            return
+        yield chunk.removeprefix(mark), ""
+        mark = b""
+
+
+def _begins(stream: IO[bytes], magic: bytes) -> bool:
+    """Whether the stream begins so; nothing is consumed."""
+    begins: bool = stream.peek(len(magic)).startswith(magic)  # type: ignore[attr-defined]  # it is buffered
+    return begins
+
+
+class _Counted(io.RawIOBase):
+    """Passes reads on and says how much was read."""
+
+    def __init__(self, raw: IO[bytes] | io.RawIOBase, on_bytes: Callable[[int], None] | None) -> None:
+        self._raw, self._on_bytes = raw, on_bytes
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer from what is wrapped."""
+        got: int = self._raw.readinto(buffer) or 0  # type: ignore[union-attr]  # raw streams have it
+        if self._on_bytes is not None:
+            self._on_bytes(got)
+        return got

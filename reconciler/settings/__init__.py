@@ -1,0 +1,97 @@
+"""YAML and environment -> frozen settings; everything that is wrong is said in one message, each with its place."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from reconciler.core.pipelines import Pipeline
+from reconciler.core.times import Micros
+from reconciler.errors import ConfigError
+from reconciler.settings.build import pipeline_of, resolve_sqlite
+from reconciler.settings.document import Document, Problem, parse_document
+from reconciler.settings.published import json_schema
+from reconciler.settings.schema import ConnectorOptions, Section, SourceSettings
+from reconciler.settings.validate import check_connectors, check_file
+
+__all__ = ["ConnectorSettings", "Settings", "json_schema", "load", "parse"]
+
+LEDGER_VARIABLE = "RECONCILER_LEDGER"
+"""Environment variable that overrides `ledger` of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorSettings:
+    """A connector that is configured and not yet built."""
+
+    name: str
+    """Unique; the reporter that its counts bear."""
+    kind: str
+    options: Section
+    """As the kind's own `Options` read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that the file and the environment say."""
+
+    path: Path
+    ledger: str
+    """Database URL; a SQLite file in it is an absolute path."""
+    pipelines: dict[str, Pipeline]
+    connectors: dict[str, ConnectorSettings]
+    sources: dict[str, SourceSettings]
+    """By pattern, in the order of the file."""
+    tick: Micros
+    """Time between two looks."""
+
+    def source(self, name: str) -> SourceSettings:
+        """What is known of a source: of the first pattern that fits."""
+        return next((known for pattern, known in self.sources.items() if fnmatchcase(name, pattern)), SourceSettings())
+
+
+def load(path: str | Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read a configuration file; raises `ConfigError` with everything that is wrong.
+
+    `environment` stands for the process's own, for `${NAME}` in values and for `RECONCILER_LEDGER`.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start + 1})") from None
+    return parse(text, path, os.environ if environment is None else environment)
+
+
+def parse(text: str, path: Path, environment: Mapping[str, str]) -> Settings:
+    """Settings out of the text of a file that lies at `path`."""
+    document = parse_document(str(path), text, environment)
+    if not isinstance(document.data, dict):
+        reason = "is empty" if document.data is None else "is no mapping of settings"
+        raise document.error([Problem((), f"{reason}; it needs pipelines at least")])
+    if override := environment.get(LEDGER_VARIABLE):
+        document.data["ledger"] = override
+    return _settings(document, path)
+
+
+def _settings(document: Document, path: Path) -> Settings:
+    problems: list[Problem] = []
+    base = path.resolve().parent
+    file, readable = check_file(document.data, problems)
+    found = check_connectors(document.data, readable, base, problems)
+    unread = {problem.place for problem in document.problems}
+    problems = [*document.problems, *(problem for problem in problems if problem.place not in unread)]
+    if problems or file is None:
+        raise document.error(problems)
+    feeding = {name: options for name, (_, options) in found.items() if isinstance(options, ConnectorOptions)}
+    return Settings(
+        path=path,
+        ledger=resolve_sqlite(file.ledger, base),
+        pipelines={name: pipeline_of(name, body, feeding) for name, body in file.pipelines.items()},
+        connectors={name: ConnectorSettings(name, kind, options) for name, (kind, options) in found.items()},
+        sources=file.sources,
+        tick=file.schedule.tick,
+    )

@@ -1,0 +1,65 @@
+"""Sections that hold together -> the values that the rest of the program works with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance
+from reconciler.core.times import Micros
+from reconciler.settings.checks import hops_of
+from reconciler.settings.schema import ConnectorOptions, PipelineSettings, ReporterSettings
+
+_SQLITE_FILE = "sqlite:///"
+
+
+def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, ConnectorOptions]) -> Pipeline:
+    """The pipeline as the judgement needs it; `connectors` by name, those of other pipelines too."""
+    return Pipeline(
+        name=name,
+        stages=found.stages,
+        width=found.bucket,
+        hops=tuple(Hop(start, end) for start, end in hops_of(found)),
+        queues={
+            queue: Queue(
+                name=queue,
+                hop=Hop(body.from_stage, body.to_stage),
+                policy=Policy(body.policy.retention, body.policy.replicas),
+                sources=body.sources,
+            )
+            for queue, body in found.queues.items()
+        },
+        objective=found.objective,
+        tolerance=Tolerance(found.tolerance.events, found.tolerance.ratio),
+        alert=found.mode == "alert",
+        reaction=found.reaction,
+        reporters=_reporters(found, {key: options for key, options in connectors.items() if options.pipeline == name}),
+        clock_allowance=found.clock_allowance,
+    )
+
+
+def _reporters(found: PipelineSettings, connectors: Mapping[str, ConnectorOptions]) -> dict[str, Reporters]:
+    """Who reports at each stage of which anything is known. A connector is expected without being named again."""
+    reporters: dict[str, Reporters] = {}
+    for stage in found.stages:
+        said = found.reporters.get(stage, ReporterSettings())
+        feeding = {name: options for name, options in connectors.items() if options.stage == stage}
+        expect = said.expect or tuple(feeding)
+        missing_after = said.missing_after or _patience(found.bucket, feeding)
+        if expect or missing_after:
+            reporters[stage] = Reporters(expect, missing_after)
+    return reporters
+
+
+def _patience(bucket: Micros, feeding: Mapping[str, ConnectorOptions]) -> Micros | None:
+    """Three readings of the slowest connector, where it is slower than the buckets; otherwise the usual default."""
+    slowest = max((options.every for options in feeding.values()), default=0)
+    return 3 * slowest if slowest > bucket else None
+
+
+def resolve_sqlite(url: str, base: Path) -> str:
+    """The URL with a SQLite file named from the root; a relative one lies beside the configuration file."""
+    if not url.startswith(_SQLITE_FILE):
+        return url
+    file, question, options = url.removeprefix(_SQLITE_FILE).partition("?")
+    if not file or file == ":memory:" or file.startswith("file:"):
+        return url
+    return f"{_SQLITE_FILE}{base / file}{question}{options}"

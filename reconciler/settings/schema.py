@@ -1,0 +1,215 @@
+"""The settings of the configuration file, one class a section. What is not named here is refused.
+
+The text under each setting is its description in the published JSON schema.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from reconciler.core.times import DAY, MINUTE, Micros, parse_duration
+
+LONGEST: Micros = 3_660 * DAY
+"""No setting is longer than ten years."""
+
+_PERCENT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(%?)", re.ASCII)
+
+
+def _duration(value: object) -> Micros:
+    span = parse_duration(value)  # type: ignore[arg-type]  # it says itself what is wrong with anything but text
+    if span > LONGEST:
+        raise ValueError(f"is {value!r}, longer than ten years")
+    return span
+
+
+def _positive(span: Micros) -> Micros:
+    if span <= 0:
+        raise ValueError("is zero; it needs a length")
+    return span
+
+
+def _share(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"is {value!r}, not a share such as 99.99% or 0.9999")
+    # Rounded, because 99.99 / 100 is not quite 0.9999 in binary.
+    return round(float(match[1]) / (100 if match[2] else 1), 12)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
+        return int(value)  # as it comes from an environment variable
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"is {value!r}, not a whole number")
+    return value
+
+
+def _objective(value: float) -> float:
+    if not 0 < value <= 1:
+        hint = f"; {value:g}% needs its percent sign" if 2 <= value <= 100 else ""
+        raise ValueError(f"is {value:g}, not above 0 and at most 1 (100%){hint}")
+    return value
+
+
+def _ratio(value: float) -> float:
+    if not 0 <= value < 1:
+        raise ValueError(f"is {value:g}, not between 0 and 1 (100%), 1 left out")
+    return value
+
+
+def _name(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"is {value!r}; a name needs letters and nothing that cannot be printed")
+    return value
+
+
+def _stage(value: str) -> str:
+    if ">" in value:
+        raise ValueError(f"is {value!r}; > stands between the two stages of a hop and cannot be part of a name")
+    return value
+
+
+_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$", "examples": ["90s", "5m", "12h", "7d"]})
+_SHARE_SCHEMA = WithJsonSchema({"type": ["string", "number"], "examples": ["99.99%", 0.9999]})
+
+AnyDuration = Annotated[Micros, BeforeValidator(_duration), _DURATION_SCHEMA]
+"""A number and a unit of s, m, h, d; may be zero. Inside the program: µs."""
+Duration = Annotated[Micros, BeforeValidator(_duration), AfterValidator(_positive), _DURATION_SCHEMA]
+"""The same, above zero."""
+Objective = Annotated[float, BeforeValidator(_share), AfterValidator(_objective), _SHARE_SCHEMA]
+Ratio = Annotated[float, BeforeValidator(_share), AfterValidator(_ratio), _SHARE_SCHEMA]
+Whole = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+Positive = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
+StageName = Annotated[Name, AfterValidator(_stage)]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown settings are refused, and what was read never changes."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
+
+
+class HopSettings(Section):
+    """One stage compared with another that it feeds."""
+
+    from_stage: StageName = Field(alias="from")
+    """The stage that hands events on."""
+    to_stage: StageName = Field(alias="to")
+    """The stage that should see them."""
+
+
+class PolicySettings(Section):
+    """What the queue is meant to guarantee. What it really keeps is read from the queue and compared."""
+
+    retention: Duration | None = None
+    """How long every event must stay readable."""
+    replicas: Positive | None = None
+    """How many copies there must be."""
+
+
+class QueueSettings(Section):
+    """A queue that the pipeline owns."""
+
+    from_stage: StageName = Field(alias="from")
+    """The stage that writes into it."""
+    to_stage: StageName = Field(alias="to")
+    """The stage that reads from it."""
+    policy: PolicySettings = PolicySettings()
+    """What the queue is meant to guarantee."""
+    sources: Annotated[tuple[Name, ...], Field(min_length=1)] = ("*",)
+    """Patterns (`partner/*`) of the sources whose events it carries, where several queues share a hop."""
+
+
+class ToleranceSettings(Section):
+    """How much may be missing before a verdict speaks of it. The numbers themselves never change."""
+
+    events: Whole = 0
+    """Missing events a cell that do not count."""
+    ratio: Ratio = 0.0
+    """Missing share of a cell that does not count."""
+
+
+class ReporterSettings(Section):
+    """Who counts at a stage."""
+
+    expect: tuple[Name, ...] = ()
+    """Names of the reporters that must report. Default: the connectors of the stage, and those heard in 24 hours."""
+    missing_after: Duration | None = None
+    """How long a reporter may be silent. Default: three buckets or three of its usual intervals, the longer."""
+
+
+class PipelineSettings(Section):
+    """One way that events take."""
+
+    stages: Annotated[tuple[StageName, ...], Field(min_length=2)]
+    """The points where events are counted, in order. Events are accepted at the first."""
+    hops: Annotated[tuple[HopSettings, ...], Field(min_length=1)] | None = None
+    """Which stage is compared with which, where it is not each with the next."""
+    bucket: Duration = MINUTE
+    """Width of a bucket. A day must be a whole number of them."""
+    queues: dict[Name, QueueSettings] = {}
+    """The queues between the stages, by name."""
+    objective: Objective = 0.9999
+    """Share of accepted events that must be processed or accounted for. Drives severity, never hides a gap."""
+    tolerance: ToleranceSettings = ToleranceSettings()
+    """How much may be missing before a verdict speaks of it."""
+    mode: Literal["observe", "alert"] = "observe"
+    """`observe`: judged and reported alike, but nobody is paged. `alert`: people are told."""
+    reaction: Duration | None = None
+    """The time that people need to act. Default: 12h or a quarter of the queue's policy, the smaller."""
+    reporters: dict[StageName, ReporterSettings] = {}
+    """By stage: who counts there."""
+    clock_allowance: AnyDuration = 5 * MINUTE
+    """How far ahead of the time of its reading a bucket may lie before it is refused."""
+
+
+class SourceSettings(Section):
+    """Who sends, and what can be done when their events are lost. Only used in advice."""
+
+    owner: Name | None = None
+    """The team or partner that answers for the source."""
+    replay: Literal["own", "partner", "customer"] | None = None
+    """Who can send the events again: we ourselves, a partner, or only the customer."""
+    contact: Name | None = None
+    """How to reach the owner."""
+
+
+class ScheduleSettings(Section):
+    """When the service looks."""
+
+    tick: Duration = MINUTE
+    """Time between two looks."""
+
+
+class ConnectorOptions(Section):
+    """What every connector that counts events at a stage is told. The options of a kind extend it."""
+
+    pipeline: Name
+    """The pipeline that it counts for."""
+    stage: StageName
+    """The stage at which its events are counted."""
+    every: Duration = MINUTE
+    """Time between two readings."""
+    window: Duration = DAY
+    """How far back each reading counts again. It must be longer than an event may take to arrive: later is not seen."""
+
+
+class FileSettings(Section):
+    """The configuration file."""
+
+    ledger: str = "sqlite:///reconciler.db"
+    """Where the ledger is kept: `sqlite:///file` (relative to this file) or `postgresql://user@host/database`."""
+    pipelines: Annotated[dict[Name, PipelineSettings], Field(min_length=1)]
+    """What is watched, by name."""
+    connectors: dict[Name, dict[str, Any]] = {}
+    """Where counts are read from, by name; the name is the reporter. Counts can also be pushed or imported."""
+    sources: dict[Name, SourceSettings] = {}
+    """By pattern of the source's name; the first that fits holds."""
+    schedule: ScheduleSettings = ScheduleSettings()
+    """When the service looks."""
