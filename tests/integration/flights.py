@@ -19,10 +19,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from reconciler.core.times import MINUTE, NEVER, Micros, parse_time, to_datetime
+from reconciler.core.times import DAY, MINUTE, NEVER, Micros, parse_time, to_datetime
 
 FIRST, LAST = parse_time("2013-01-01T00:00:00Z"), parse_time("2014-01-04T00:00:00Z")
 """Everything that ever happens to these flights lies between."""
+YEAR: Micros = 365 * DAY
 
 
 class Flight(NamedTuple):
@@ -57,6 +58,18 @@ def _rows(path: Path) -> Iterator[Flight]:
             delay = row["dep_delay"]
             left_at = NEVER if delay in ("", "NA") else accepted_at + int(float(delay)) * MINUTE
             yield Flight(f"{row['carrier']}/{row['origin']}", accepted_at, left_at)
+
+
+def and_on(flights: Sequence[Flight], days: int) -> list[Flight]:
+    """The flights, and after the end of the year its first days once more: lag is only told while something moves."""
+    end = FIRST + days * DAY
+    again = [flight for flight in flights if flight.accepted_at < end]
+    return [*flights, *(Flight(*_later(flight)) for flight in again)]
+
+
+def _later(flight: Flight) -> tuple[str, Micros, Micros]:
+    left = flight.processed_at
+    return flight.source, flight.accepted_at + YEAR, left if left == NEVER else left + YEAR
 
 
 METADATA = sa.MetaData()
