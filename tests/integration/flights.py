@@ -11,7 +11,7 @@ import csv
 import io
 import zipfile
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -114,8 +114,8 @@ class Airport:
 
     def advance(self, now: Micros) -> None:
         """Insert the rows of everything that happened since, and before `now`."""
-        scheduled = self._between([flight.accepted_at for flight in self.accepted], now)
-        departed = self._between([flight.seen_at for flight in self.processed], now)
+        scheduled = self._between(self.accepted, lambda flight: flight.accepted_at, now)
+        departed = self._between(self.processed, lambda flight: flight.seen_at, now)
         with self.engine.begin() as connection:
             if rows := [_accepted_row(flight) for flight in self.accepted[scheduled]]:
                 connection.execute(sa.insert(ACCEPTED), rows)
@@ -123,8 +123,8 @@ class Airport:
                 connection.execute(sa.insert(PROCESSED), rows)
         self.now = now
 
-    def _between(self, instants: Sequence[Micros], now: Micros) -> slice:
-        return slice(bisect_left(instants, self.now), bisect_left(instants, now))
+    def _between(self, flights: Sequence[Flight], when: Callable[[Flight], Micros], now: Micros) -> slice:
+        return slice(bisect_left(flights, self.now, key=when), bisect_left(flights, now, key=when))
 
 
 def _accepted_row(flight: Flight) -> dict[str, object]:
