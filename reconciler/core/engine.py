@@ -16,12 +16,8 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
 from reconciler.core.tiles import TileKey
-from reconciler.core.times import HOUR, NEVER, Micros, format_time
+from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
-
-MARGIN: Micros = 3 * HOUR
-"""How much before the oldest open bucket queues and sums are still kept."""
-
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -93,7 +89,7 @@ class Engine:
                 oldest = min(oldest, key.span * tile.active.shape[1] + int(np.argmax(tile.active.any(axis=0))))
         if oldest == NEVER:
             return
-        before = oldest - max(2, MARGIN // self.pipeline.width)
+        before = oldest - -(-self.pipeline.looks_back // self.pipeline.width)
         for judge in self.judges:
             for lane in judge.lanes:
                 lane.forget(before)

@@ -79,6 +79,11 @@ class Pipeline:
             line = tuple(Hop(a, b) for a, b in zip(self.stages, self.stages[1:], strict=False))
             object.__setattr__(self, "hops", line)
 
+    @property
+    def looks_back(self) -> Micros:
+        """How long before the oldest open bucket queues and sums still matter to it."""
+        return max(45 * MINUTE, 3 * self.width)
+
     def reaction_for(self, queue: Queue, retention: Micros | None) -> Micros:
         """Time that people need to act: configured, else the smaller of 12 h and a quarter of the retention promised.
 

@@ -9,16 +9,13 @@ from sqlalchemy import Connection, select
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
-from reconciler.core.times import HOUR, Micros
+from reconciler.core.times import Micros
 from reconciler.ports import Said
 from reconciler.store import facts, findings, journal, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
 from reconciler.store.recording import advance, position_of
-
-SAMPLES_BEFORE: Micros = 3 * HOUR
-"""How long before the oldest open bucket queue samples are of use."""
 
 
 def part_of(hop: Hop) -> str:
@@ -118,7 +115,7 @@ class SqlJudging:
     def _counts(self, wanted: Sequence[tiles.Stored]) -> None:
         """Load count tiles as of now: those with later readings are rebuilt from the history."""
         seen = [one for one in wanted if one.latest_at <= self._now]
-        self.ledger.counts.update(tiles.load(self._connection, seen, CountTile))
+        self.ledger.counts.update(tiles.load(self._connection, seen, CountTile, frozen=True))
         ahead = {one.key for one in wanted if one.latest_at > self._now}
         for part, span in sorted({(key.part, key.span) for key in ahead}):
             place = Place(self._pipeline.name, part, self._pipeline.width)
@@ -128,7 +125,7 @@ class SqlJudging:
     def _facts(self) -> None:
         connection, name, ledger = self._connection, self._pipeline.name, self.ledger
         ledger.reporters = facts.reporters(connection, name, self._now)
-        ledger.samples = facts.samples(connection, name, self._oldest() - SAMPLES_BEFORE, self._now)
+        ledger.samples = facts.samples(connection, name, self._oldest() - self._pipeline.looks_back, self._now)
         ledger.capacities = facts.capacities(connection, name, self._now)
         for stage in self._pipeline.stages:
             at = journal.latest_at(connection, Place(name, stage, self._pipeline.width), self._now)
