@@ -51,7 +51,8 @@ class Depths:
         oldest = self.read_until() // self.width
         missing = np.where(np.arange(first, first + len(missing)) >= oldest, missing, 0)
         later = np.cumsum(missing[::-1])[::-1] - missing
-        return np.clip(depth - later, 0, missing)
+        waiting: Ints = np.clip(depth - later, 0, missing)
+        return waiting
 
     def deadlines(self, first: int, count: int, now: Micros, reaction: Micros) -> tuple[Ints, Bools]:
         """By bucket: when its records may be deleted, and whether the head will not get there in time."""

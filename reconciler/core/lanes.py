@@ -150,8 +150,13 @@ def note_head(lane: Lane, queues: Mapping[str, QueueLedger], width: Micros) -> N
 
 
 def look(
-    lane: Lane, pipeline: Pipeline, queues: Mapping[str, QueueLedger], stages: tuple[Stage, Stage], span: tuple[int, int], now: Micros
-) -> Look:  # fmt: skip
+    lane: Lane,
+    pipeline: Pipeline,
+    queues: Mapping[str, QueueLedger],
+    stages: tuple[Stage, Stage],
+    span: tuple[int, int],
+    now: Micros,
+) -> Look:
     """All that the cells of these buckets need to know of their lane."""
     (first, last), width = span, pipeline.width
     ends = (np.arange(first, last, dtype=np.int64) + 1) * width
@@ -212,8 +217,10 @@ def _with_depths(
     first, last = span
     missing = np.maximum(lane.accepted.view(first, last)[0] - lane.processed.view(first, last)[0], 0)
     waiting = ledger.depths.waiting(first, missing)
-    fresh = ledger.depths.fresh(now)
-    held = replace(facts, **{"unread" if fresh else "stale": (facts.unread if fresh else facts.stale) + waiting})
+    if ledger.depths.fresh(now):
+        held = replace(facts, unread=facts.unread + waiting)
+    else:
+        held = replace(facts, stale=facts.stale + waiting)
     deleted, late = ledger.depths.deadlines(first, last - first, now, _reaction(pipeline, ledger))
     return held, np.where(waiting > 0, deleted, NEVER), late & (waiting > 0)
 

@@ -6,6 +6,7 @@ a consumer restarts. All amounts are records; one record is one event where the 
 """
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
@@ -175,7 +176,7 @@ class QueueLedger:
         """Place a backlog that was there before the first sample, by the accept times that the sample names."""
         anchors = [(sample.oldest_at, part.start), (sample.committed_at, part.committed), (sample.at, part.end)]
         known = [(at, offset) for at, offset in anchors if at is not None and at <= sample.at]
-        for (at, offset), (later, beyond) in zip(known, known[1:], strict=False):
+        for (at, offset), (later, beyond) in pairwise(known):
             if later > at and beyond >= offset:
                 part.ptr = min(part.ptr, at // self.width)
                 self._edges.view(at // self.width, at // self.width + 1)[part.row, 0] = offset
@@ -295,6 +296,7 @@ class QueueLedger:
         edges = np.stack([_whole_edges(raw[part.row], part.end) for part in parts])
         unread = np.diff(np.clip(edges, np.maximum(starts, read), ends))
         kept = np.diff(np.clip(edges, starts, np.maximum(starts, read)))
+        passed = np.clip(edges, 0, read)
         deleted_at = self._deadlines(parts, first, last, now)
         eta = now + self._wait(parts, edges[:, 1:] - read)
         late = (eta > deleted_at) & (deleted_at - now <= reaction)
@@ -304,19 +306,20 @@ class QueueLedger:
             blur=self._blur.view(first + 1, last + 1)[0],
             unread=np.where(fresh, unread, 0).sum(axis=0),
             stale=np.where(fresh, 0, unread).sum(axis=0),
-            behind=np.diff(np.clip(edges, 0, read)),
+            behind=passed[:, 1:] - passed[:, :-1],
             passed_at=self._passed.view(first, last),
             kept=np.where(fresh, kept, 0).sum(axis=0),
             expired=self._expired.view(first, last)[0],
             overrun=self._overrun.view(first, last)[0],
             purged=self._purged.view(first, last)[0] > 0,
-            threatened=((unread > 0) & late & fresh).any(axis=0),
+            threatened=np.any((unread > 0) & late & fresh, axis=0),
             deleted_at=np.where(unread + kept > 0, deleted_at, NEVER).min(axis=0),
         )
 
     def _known(self, first: int, last: int) -> Bools:
         edged = self._edged.view(first, last)[0] >= len(self.partitions)
-        return edged & (self._vague.view(first, last)[0] == 0) & (np.arange(first, last) >= self._since)
+        known: Bools = edged & (self._vague.view(first, last)[0] == 0) & (np.arange(first, last) >= self._since)
+        return known
 
     def _deadlines(self, parts: list[Partition], first: int, last: int, now: Micros) -> Ints:
         """`(partitions, n)`: when the first record of each bucket may go; never before the sample that showed it."""
