@@ -23,7 +23,7 @@ Examples:
   reconciler demo --directory /tmp/demo --json | grep '"incident"'
 """,
 )
-@click.option("--directory", "-d", default="demo", show_default=True, metavar="FOLDER", help="Where it leaves its files.")
+@click.option("--directory", "-d", default="demo", show_default=True, metavar="FOLDER", help="Where it leaves files.")
 @click.option("--force", is_flag=True, help="Write into FOLDER even if it holds something else.")
 @json_option
 def command(directory: str, *, force: bool, as_json: bool) -> None:

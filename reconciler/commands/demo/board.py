@@ -5,12 +5,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.core.times import Micros
+from reconciler.core.times import Micros, parse_time, to_datetime
 
 Line = Mapping[str, Any]
 Cell = tuple[str, str, str]
 """Pipeline, source, bucket."""
+SEVERITIES = ("page", "ticket", "info")
 WORST_FIRST = ("lost", "at risk", "surplus", "unknown", "delayed", "delayed, proven", "pending", "waiting")
+
+
+def day(at: Micros) -> str:
+    """``20 Jul``"""
+    moment = to_datetime(at)
+    return f"{moment.day} {moment:%b}"
+
+
+def clock(at: Micros) -> str:
+    """``18:45``"""
+    return f"{to_datetime(at):%H:%M}"
+
+
+def when(at: Micros) -> str:
+    """``20 Jul 18:45``"""
+    return f"{day(at)} {clock(at)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +47,10 @@ class Turn:
 
     @property
     def what(self) -> str:
-        """Its summary without the pipeline."""
+        """Its summary without the pipeline; of one that is over, which it was and since when."""
+        if self.over:
+            name = self.line.get("subject", self.line["kind"].replace("_", " "))
+            return f"{name}, open since {when(parse_time(self.line['opened_at']))} ({self.line['id']})"
         return str(self.line["summary"]).partition(": ")[2]
 
 
@@ -116,5 +136,5 @@ def _together(now: Micros, lines: Iterable[Line]) -> Iterator[Turn]:
     for line in lines:
         key = (line["severity"], line["status"], str(line["summary"]).partition(": ")[2])
         found.setdefault(key, []).append(line)
-    for same in found.values():
+    for same in sorted(found.values(), key=lambda lines: SEVERITIES.index(lines[0]["severity"])):
         yield Turn(now, same[0], tuple(sorted({line["pipeline"] for line in same})))

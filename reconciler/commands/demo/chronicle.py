@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import click
 
-from reconciler.commands.demo.board import Board, Turn, told
-from reconciler.core.times import HOUR, MINUTE, SECOND, Micros, to_datetime
+from reconciler.commands.demo.board import Board, Turn, clock, day, told
+from reconciler.core.times import HOUR, MINUTE, SECOND, Micros
 from reconciler.scenarios import Story
 
 WIDTH = 100
@@ -16,17 +16,6 @@ LEFT = 30
 COLORS = {"page": "red", "ticket": "yellow", "info": "blue", "over": "green"}
 GROWN = 1.5
 """A row also comes where the loss is so many times what the last row said."""
-
-
-def day(at: Micros) -> str:
-    """``20 Jul``"""
-    moment = to_datetime(at)
-    return f"{moment.day} {moment:%b}"
-
-
-def clock(at: Micros) -> str:
-    """``18:45``"""
-    return f"{to_datetime(at):%H:%M}"
 
 
 def label(turn: Turn) -> str:

@@ -2,19 +2,22 @@
 
 import sys
 from collections.abc import Iterator
+from shutil import which
 
 import click
 
-from reconciler.commands.demo.board import Board
-from reconciler.commands.demo.chronicle import Chronicle, clock, day
+from reconciler.commands.demo.board import Board, when
+from reconciler.commands.demo.chronicle import Chronicle
 from reconciler.commands.demo.play import CONFIG, OBSERVATIONS, Play
 from reconciler.commands.demo.sides import heading, losses, never_said, side_by_side
 
 INTRODUCTION = """
-An analytics company takes in events by two doors. Each has a queue, and each queue is believed to keep
-everything for 7 days: streaming (source httpapi), and batch (six sources). One database stands behind both.
-What you see is judged now, from simulated counts and queue offsets, as the service would have judged it
-then. The times and what the company said are from its public account; the volumes are invented."""
+An analytics company takes in events by two doors: streaming (one source) and batch (six). Each has a
+queue of its own, believed to keep everything for 7 days. One database stands behind both.
+
+Below, simulated counts and queue offsets are recorded and judged minute by minute, as the service does
+it. Times, and what the company said, are from its public account; volumes are invented. In each row:
+how many accepted events are not processed, and what is said of them."""
 
 
 def page(play: Play) -> Iterator[str]:
@@ -25,7 +28,7 @@ def page(play: Play) -> Iterator[str]:
     for position, (now, lines) in enumerate(play.ticks(), start=1):
         status.clear()
         yield from chronicle.tell(now, board.hear(now, lines))
-        status.show(f"{position:,} of {len(play.instants):,} ticks, at {day(now)} {clock(now)}")
+        status.show(f"{position:,} of {len(play.instants):,} ticks, at {when(now)}")
     status.clear()
     yield from side_by_side(board)
     yield from losses(board, play.settings)
@@ -34,7 +37,8 @@ def page(play: Play) -> Iterator[str]:
 
 
 def _next(play: Play) -> Iterator[str]:
-    config, tape = play.folder / CONFIG, play.folder / OBSERVATIONS
+    config, tape, lines = (play.folder / name for name in (CONFIG, OBSERVATIONS, "lines.ndjson"))
+    program = "reconciler" if which("reconciler") else sys.argv[0]
     yield heading("Try next")
     yield f"{play.observed:,} observations and what was said of them are in {play.folder}."
     for what in (
@@ -42,9 +46,9 @@ def _next(play: Play) -> Iterator[str]:
         f"incidents --config {config}",
         f"tick --config {config} --now 2021-07-21T11:01:00Z",
         f"check-config --config {config}",
-        f"backtest {tape} --config {config} --output lines.ndjson",
+        f"backtest {tape} -c {config} -o {lines}",
     ):
-        yield f"  reconciler {what}"
+        yield f"  {program} {what}"
 
 
 class _Status:

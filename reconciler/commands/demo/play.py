@@ -25,7 +25,7 @@ LASTS = 975
 """Minutes after the story's t0 at which the curtain falls: 11:00 UTC, when all that can still be deleted has been."""
 PARTITIONS = 2
 """Of each queue: enough to be seen, few enough to be quick. They carry all of the story's events."""
-PACE = ((-3, 60), (40, 1), (420, 30), (430, 1), (870, 30), (905, 1), (LASTS, 30))
+PACE = ((-3, 60), (40, 1), (420, 30), (430, 1), (435, 5), (870, 30), (905, 1), (LASTS, 30))
 """Until which minute of the story it is judged every so many minutes: finely where much happens."""
 
 SEQUENCE = "postgres:main/public.events_id_seq"

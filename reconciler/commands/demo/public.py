@@ -20,15 +20,17 @@ def _known(at: str, when: str, text: str) -> Known:
 
 
 TIMELINE = (
-    _known("2021-07-20T18:50:00Z", "20 Jul 18:50", "The status page shows this as the start: delayed, nothing is lost."),
+    _known(
+        "2021-07-20T18:50:00Z",
+        "20 Jul 18:50",
+        "The start, as the status page shows it: data is delayed, nothing is lost.",
+    ),
     _known(
         "2021-07-20T19:20:00Z",
         "20 Jul 19:20",
         "Processing is said to have stopped: a Postgres sequence has reached its maximum.",
     ),
-    _known(
-        "2021-07-21T02:00:00Z", "about 02:00", "The database has recovered. Processing drains what has piled up."
-    ),
+    _known("2021-07-21T02:00:00Z", "about 02:00", "The database has recovered. Processing drains what has piled up."),
     _known("2021-07-21T09:20:00Z", "21 Jul 09:20", "Caught up, and declared over. Nobody knows of a loss."),
     _known(
         "2021-07-22T00:00:00Z",

@@ -1,13 +1,14 @@
-"""What comes after the play: what the company knew when, beside what the detector said when; what is lost; whose it is."""
+"""What comes after the play: what the company knew beside what the detector said, what is lost, and whose it is."""
 
+import re
 import textwrap
 from collections.abc import Iterator
 from itertools import zip_longest
 
 import click
 
-from reconciler.commands.demo.board import Board, Turn, told
-from reconciler.commands.demo.chronicle import COLORS, WIDTH, clock, day, label
+from reconciler.commands.demo.board import Board, Line, Turn, clock, told, when
+from reconciler.commands.demo.chronicle import COLORS, WIDTH, label
 from reconciler.commands.demo.public import TIMELINE, Known
 from reconciler.core.times import MINUTE, Micros, parse_time
 from reconciler.settings import Settings
@@ -16,6 +17,7 @@ WHEN, LEFT = 14, 40
 RIGHT = WIDTH - WHEN - LEFT
 BRIEF: Micros = 30 * MINUTE
 """Something of no severity that is over so soon is not part of the story."""
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 SENDERS = {
     "own": "we ourselves",
     "partner": "the partner",
@@ -34,7 +36,7 @@ def side_by_side(board: Board) -> Iterator[str]:
     yield heading(f"{'UTC':<{WHEN}}{'What the company knew':<{LEFT}}What the detector said")
     last = board.past[-1][0]
     entries: list[tuple[Micros, int, Known | Turn]] = [(known.at, 1, known) for known in TIMELINE]
-    entries += [(turn.at, 0, turn) for turn in _worth_telling(board.turns)]
+    entries += [(turn.at, 0, turn) for turn in board.turns if _is_worth_telling(turn, board)]
     for at, _, entry in sorted(entries, key=lambda found: found[:2]):
         if isinstance(entry, Known):
             right = [_standing(board, at)] if at <= last else list(_afterwards(board, entry))
@@ -43,28 +45,29 @@ def side_by_side(board: Board) -> Iterator[str]:
             severity = "over" if entry.over else entry.line["severity"]
             head = click.style(label(entry), fg=COLORS[severity], bold=True)
             body = f"{', '.join(entry.pipelines)}: {_short(entry)}"
-            yield from _columns(f"{day(at)} {clock(at)}", "", f"{label(entry)} {body}", styled=(label(entry), head))
+            yield from _columns(when(at), "", f"{label(entry)} {body}", styled=(label(entry), head))
 
 
-def _worth_telling(turns: list[Turn]) -> list[Turn]:
-    """All turns but those of small delays that went by."""
-    return [turn for turn in turns if turn.line["severity"] != "info" or not _passing(turn, turns)]
+def _is_worth_telling(turn: Turn, board: Board) -> bool:
+    """Not a small delay that went by, and not the end of a warning that has come true."""
+    if turn.over and "subject" not in turn.line:
+        return not any(line["pipeline"] in turn.pipelines for line in _open_losses(board))
+    own = [other.at for other in board.turns if other.line["id"] == turn.line["id"]]
+    ended = board.incidents[turn.line["id"]]["status"] == "resolved"
+    return turn.line["severity"] != "info" or not ended or max(own) - min(own) >= BRIEF
 
 
-def _passing(turn: Turn, turns: list[Turn]) -> bool:
-    own = [other.at for other in turns if other.line["id"] == turn.line["id"]]
-    return max(own) - min(own) < BRIEF
+def _open_losses(board: Board) -> list[Line]:
+    return [line for line in board.incidents.values() if line["kind"] == "loss" and line["status"] != "resolved"]
 
 
 def _short(turn: Turn) -> str:
-    """The summary without what stands beside it anyway, and for a warning until when it can be averted."""
-    text = turn.what.partition(", source")[0]
-    how = turn.what.partition(": ")[2]
-    if turn.line["kind"] == "loss" and how:
-        text += f": {how}"
-    if turn.line["kind"] == "at_risk" and not turn.over and "loss_at" in turn.line:
-        text += f" the first at {clock(parse_time(turn.line['loss_at']))}"
-    return text.replace("T", " ").replace(":00Z", "") if "Z" in text else text
+    """The summary without the sources; of a warning, when the first events are deleted."""
+    before, _, after = turn.what.partition(", source")
+    text = ":".join([before, *after.partition(":")[2:]]) if ":" in after else before
+    if turn.line["kind"] == "at_risk" and "loss_at" in turn.line and not turn.over:
+        text += f"\n  the first at {clock(parse_time(turn.line['loss_at']))}"
+    return _INSTANT.sub(lambda found: when(parse_time(found[0])), text)
 
 
 def _standing(board: Board, at: Micros) -> str:
@@ -82,10 +85,10 @@ def _afterwards(board: Board, known: Known) -> Iterator[str]:
         else:
             since, until = parse_time(line["from"]), parse_time(line["to"])
             buckets = {cell["bucket"] for cell in board.cells.values() if cell["lost"]}
-            span = f"{day(since)} {clock(since)} to {day(until)} {clock(until)}"
+            span = f"{when(since)} to {when(until)}"
             still = "is over" if line["status"] == "resolved" else "is still open"
             yield (
-                f"Known for hours: {line['lost']:,} events of {len(line['sources'])} sources in "
+                f"Said since {when(parse_time(line['opened_at']))}, in the end: {line['lost']:,} events of {len(line['sources'])} sources in "
                 f"{len(buckets)} buckets, {span}. {line['id']} {still}."
             )
 
@@ -120,11 +123,10 @@ def never_said(board: Board) -> Iterator[str]:
     yield heading("What it must never say")
     delayed = board.said["batch", "delayed", True]
     streaming = sum(board.sum("lost", pipeline="streaming").values())
-    still = [line for line in board.incidents.values() if line["kind"] == "loss" and line["status"] != "resolved"]
     amount = sum(board.said.values())
     yield _check(delayed == 0, f"batch is delayed, and proven safe: said {_times(delayed)} in {amount:,} verdict lines")
     yield _check(streaming == 0, f"some of streaming is lost: {streaming:,} events")
-    yield _check(bool(still), "the loss is over, because the lag is 0 again: its incident is still open")
+    yield _check(bool(_open_losses(board)), "the loss is over, because the lag is 0 again: its incident is still open")
 
 
 def _times(count: int) -> str:
