@@ -20,6 +20,9 @@ from reconciler.store import open_store
 
 CONFIG, OBSERVATIONS, LEDGER = "reconciler.yaml", "observations.ndjson", "reconciler.db"
 """What it leaves in its folder."""
+Tick = tuple[Micros, list[dict[str, Any]]]
+"""An instant, and the lines of the contract that say what is new."""
+
 STORY = "SC-01a"
 LASTS = 975
 """Minutes after the story's t0 at which the curtain falls: 11:00 UTC, when all that can still be deleted has been."""
@@ -110,8 +113,8 @@ class Play:
     def __exit__(self, *_: object) -> None:
         self.store.close()
 
-    def ticks(self) -> Iterator[tuple[Micros, list[dict[str, Any]]]]:
-        """At each instant record what has been seen by then and judge it; yields what is new, as contract §6 has it."""
+    def ticks(self) -> Iterator[Tick]:
+        """At each instant record what has been seen by then and judge it; yields what is new."""
         pipelines = self.settings.pipelines
         coming = taped(observations(self.story), self.folder / OBSERVATIONS, pipelines)
         seen = next(coming, None)
