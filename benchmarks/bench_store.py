@@ -24,7 +24,7 @@ import numpy as np
 
 from reconciler.core.observations import Count, Observation, Progress
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, CountTile, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, PARTS, SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import MINUTE, SECOND
 from reconciler.store import SqlStore, migrate, open_store, tiles
 from reconciler.store.recording import advance, position_of
@@ -34,7 +34,6 @@ PIPELINE = Pipeline("batch", ("ingress", "processed"))
 HOP = "ingress>processed"
 FIRST = 27_000_000
 """Ordinal of the first minute; it begins a span."""
-NOISE = 30
 
 
 def main() -> None:
@@ -73,13 +72,17 @@ def database(kind: str) -> Iterator[Callable[[], str]]:
 def apart(measure: Callable[..., str], *arguments: Any) -> None:
     """Run one measurement in a process of its own and print what it found, with the memory it needed."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found, memory = pool.submit(_measured, measure, arguments).result()
-    print(f"  {measure.__name__.replace('_', ' '):20} {found}; at most {memory} MB", flush=True)
+        found, spent, memory = pool.submit(_measured, measure, arguments).result()
+    print(
+        f"  {measure.__name__.replace('_', ' '):20} {found}; {spent:.1f} s of CPU in all, at most {memory} MB",
+        flush=True,
+    )
 
 
-def _measured(measure: Callable[..., str], arguments: tuple[Any, ...]) -> tuple[str, int]:
+def _measured(measure: Callable[..., str], arguments: tuple[Any, ...]) -> tuple[str, float, int]:
+    start = time.process_time()
     found = measure(*arguments)
-    return found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return found, time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def opened(url: str) -> SqlStore:
@@ -127,7 +130,9 @@ def recording(url: str, sources: int, minutes: int) -> str:
 def laying_down(url: str, sources: int, hours: int) -> str:
     """Write the current values of some hours: counts of both stages, and verdicts with one gap in a thousand cells."""
     store = opened(url)
-    store.record(minute(0, sources), {"batch": PIPELINE})
+    end = (FIRST + hours * SPAN) * MINUTE
+    whole: list[Observation] = [Progress(end + 30 * SECOND, "batch", stage, end) for stage in PIPELINE.stages]
+    store.record([*minute(0, sources), *whole], {"batch": PIPELINE})
     series = [[2 * source + stage for source in range(sources)] for stage in range(2)]
     start, written, cells = time.perf_counter(), 0, 0
     with store.database.writing() as connection:
@@ -138,7 +143,7 @@ def laying_down(url: str, sources: int, hours: int) -> str:
                 (stage, _count_tile(series[number][key.chunk * CHUNK :][:CHUNK], key.span, values))
                 for number, (stage, values) in enumerate(zip(PIPELINE.stages, (fed, done), strict=True))
             ]
-            rows = [
+            rows: list[dict[str, Any]] = [
                 {"key": key._replace(part=stage), "touched": position, "latest_at": int(tile.at.max())}
                 | {"payload": tiles.pack_tile(tile)}
                 for stage, tile in counts
@@ -152,7 +157,7 @@ def laying_down(url: str, sources: int, hours: int) -> str:
     return f"{cells:,} count cells in {spent:.1f} s, {written / cells:.2f} bytes a count cell at rest"
 
 
-def _hours(sources: int, hours: int) -> Iterator[tuple[TileKey, Any, Any]]:
+def _hours(sources: int, hours: int) -> Iterator[tuple[TileKey, Ints, Ints]]:
     rng = np.random.default_rng(1)
     for span in range(FIRST // SPAN, FIRST // SPAN + hours):
         for first in range(0, sources, CHUNK):
@@ -160,7 +165,7 @@ def _hours(sources: int, hours: int) -> Iterator[tuple[TileKey, Any, Any]]:
             yield TileKey(HOP, first // CHUNK, span), fed, fed - (rng.random(fed.shape) < 0.001)
 
 
-def _count_tile(series: list[int], span: int, values: Any) -> CountTile:
+def _count_tile(series: list[int], span: int, values: Ints) -> CountTile:
     shape = values.shape
     at = ((span * SPAN + np.arange(SPAN)) * MINUTE + 90 * SECOND) * np.ones(shape, np.int64)
     return CountTile(
@@ -168,7 +173,7 @@ def _count_tile(series: list[int], span: int, values: Any) -> CountTile:
     )
 
 
-def _verdict_tile(fed: Any, done: Any) -> VerdictTile:
+def _verdict_tile(fed: Ints, done: Ints) -> VerdictTile:
     tile = VerdictTile()
     rows = slice(0, len(fed))
     tile.code[rows] = np.where(fed == done, 1, 8)
@@ -203,7 +208,8 @@ def judging_everything(url: str, sources: int, hours: int) -> str:
 def judging_a_minute(url: str, sources: int, hours: int) -> str:
     """Record one new minute behind all the history; load what changed, write its verdicts."""
     store = opened(url)
-    spent = []
+    spent: list[float] = []
+    keys: set[TileKey] = set()
     for number in range(hours * SPAN, hours * SPAN + 3):
         store.record(minute(number, sources), {"batch": PIPELINE})
         start = time.perf_counter()

@@ -12,8 +12,12 @@ from reconciler.core.times import MINUTE, Micros
 
 
 def backtest(
-    observations: Iterable[Observation], pipelines: Mapping[str, Pipeline], *, tick: Micros = MINUTE, until: Micros | None = None
-) -> Iterator[dict[str, Any]]:  # fmt: skip
+    observations: Iterable[Observation],
+    pipelines: Mapping[str, Pipeline],
+    *,
+    tick: Micros = MINUTE,
+    until: Micros | None = None,
+) -> Iterator[dict[str, Any]]:
     """Judge at every multiple of `tick` what had `at` ≤ then; yields the lines of contract §6 in order.
 
     `observations` come in order of `at`. Ticks run from the first after the first `at` to the first at or after

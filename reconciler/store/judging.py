@@ -50,8 +50,8 @@ class SqlJudging:
     ) -> None:
         """See `reconciler.ports.Judging.save`."""
         connection, name = self._connection, self._pipeline.name
-        rows = [_row(key, self.ledger.verdicts[key]) for key in sorted(dirty)]
-        tiles.save(connection, name, tiles.VERDICT, rows)
+        for some in tiles.batches(sorted(dirty), tiles.WRITE):
+            tiles.save(connection, name, tiles.VERDICT, [_row(key, self.ledger.verdicts[key]) for key in some])
         position = self._position
         for block in said:
             if len(block.bucket):

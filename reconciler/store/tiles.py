@@ -20,7 +20,9 @@ VERDICT = "verdict"
 _AT_ONCE = 5_000
 """Values in one list of a statement."""
 _FETCH = 64
-"""Tiles held packed at a time."""
+"""Tiles held packed while they are read."""
+WRITE = 128
+"""Tiles held packed before they are written."""
 
 AnyTile = TypeVar("AnyTile", CountTile, VerdictTile)
 

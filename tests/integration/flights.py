@@ -11,7 +11,7 @@ import csv
 import io
 import zipfile
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,10 +19,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from reconciler.core.times import MINUTE, NEVER, Micros, parse_time, to_datetime
+from reconciler.core.times import DAY, MINUTE, NEVER, Micros, parse_time, to_datetime
 
 FIRST, LAST = parse_time("2013-01-01T00:00:00Z"), parse_time("2014-01-04T00:00:00Z")
 """Everything that ever happens to these flights lies between."""
+YEAR: Micros = 365 * DAY
 
 
 class Flight(NamedTuple):
@@ -57,6 +58,18 @@ def _rows(path: Path) -> Iterator[Flight]:
             delay = row["dep_delay"]
             left_at = NEVER if delay in ("", "NA") else accepted_at + int(float(delay)) * MINUTE
             yield Flight(f"{row['carrier']}/{row['origin']}", accepted_at, left_at)
+
+
+def and_on(flights: Sequence[Flight], days: int) -> list[Flight]:
+    """The flights, and after the end of the year its first days once more: lag is only told while something moves."""
+    end = FIRST + days * DAY
+    again = [flight for flight in flights if flight.accepted_at < end]
+    return [*flights, *(Flight(*_later(flight)) for flight in again)]
+
+
+def _later(flight: Flight) -> tuple[str, Micros, Micros]:
+    left = flight.processed_at
+    return flight.source, flight.accepted_at + YEAR, left if left == NEVER else left + YEAR
 
 
 METADATA = sa.MetaData()
@@ -101,8 +114,8 @@ class Airport:
 
     def advance(self, now: Micros) -> None:
         """Insert the rows of everything that happened since, and before `now`."""
-        scheduled = self._between([flight.accepted_at for flight in self.accepted], now)
-        departed = self._between([flight.seen_at for flight in self.processed], now)
+        scheduled = self._between(self.accepted, lambda flight: flight.accepted_at, now)
+        departed = self._between(self.processed, lambda flight: flight.seen_at, now)
         with self.engine.begin() as connection:
             if rows := [_accepted_row(flight) for flight in self.accepted[scheduled]]:
                 connection.execute(sa.insert(ACCEPTED), rows)
@@ -110,8 +123,8 @@ class Airport:
                 connection.execute(sa.insert(PROCESSED), rows)
         self.now = now
 
-    def _between(self, instants: Sequence[Micros], now: Micros) -> slice:
-        return slice(bisect_left(instants, self.now), bisect_left(instants, now))
+    def _between(self, flights: Sequence[Flight], when: Callable[[Flight], Micros], now: Micros) -> slice:
+        return slice(bisect_left(flights, self.now, key=when), bisect_left(flights, now, key=when))
 
 
 def _accepted_row(flight: Flight) -> dict[str, object]:
