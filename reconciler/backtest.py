@@ -12,14 +12,20 @@ from reconciler.core.times import MINUTE, Micros
 
 
 def backtest(
-    observations: Iterable[Observation], pipelines: Mapping[str, Pipeline], *, tick: Micros = MINUTE, until: Micros | None = None
-) -> Iterator[dict[str, Any]]:  # fmt: skip
+    observations: Iterable[Observation],
+    pipelines: Mapping[str, Pipeline],
+    *,
+    tick: Micros = MINUTE,
+    until: Micros | None = None,
+) -> Iterator[dict[str, Any]]:
     """Judge at every multiple of `tick` what had `at` ≤ then; yields the lines of contract §6 in order.
 
     `observations` come in order of `at`. Ticks run from the first after the first `at` to the first at or after
     `until` (default: the last `at`).
     """
     engines = {name: (Engine(pipeline), Ledger(pipeline)) for name, pipeline in sorted(pipelines.items())}
+    if until is not None:
+        until = -(-until // tick) * tick  # the last tick sees all that had come by then
     now: Micros | None = None
     end = until or 0
     batch: list[Observation] = []

@@ -31,6 +31,11 @@ COMMANDS: Mapping[str, Entry] = {
         "reconciler.commands.check_config:command", "Say what is wrong with the configuration, or what follows."
     ),
     "import": Entry("reconciler.commands.import_:command", "Store observations from NDJSON or CSV files."),
+    "tick": Entry("reconciler.commands.tick:command", "Count what is due, judge, and say what is new."),
+    "backfill": Entry("reconciler.commands.backfill:command", "Count the past, and say what holes are there already."),
+    "incidents": Entry("reconciler.commands.incidents:command", "List what is wrong, or show one incident in full."),
+    "report": Entry("reconciler.commands.report:command", "Say how complete a day is, source by source."),
+    "backtest": Entry("reconciler.commands.backtest:command", "Judge recorded observations on a virtual clock."),
     "migrate": Entry("reconciler.commands.migrate:command", "Bring the ledger's tables to what this program expects."),
 }
 

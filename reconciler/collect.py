@@ -84,11 +84,11 @@ def _collect(
         try:
             answer = reading.ask(first, end)
         except ConnectorFailed as failure:
-            return _add(total, Collected(connector.name, first, first, failure=failure))
+            return add_up(total, Collected(connector.name, first, first, failure=failure))
         until = answer.whole_until(min(end, now), until)
         # Before the last slice is stored it remains due.
         at = now if last or cursor is None else cursor.at
-        total = _add(total, reading.keep(answer, Cursor(connector.name, {"until": until}, at)))
+        total = add_up(total, reading.keep(answer, Cursor(connector.name, {"until": until}, at)))
     return total
 
 
@@ -228,7 +228,8 @@ class _Reading:
                 yield directory.sources[series.source], bucket, series.outcome
 
 
-def _add(total: Collected, part: Collected) -> Collected:
+def add_up(total: Collected, part: Collected) -> Collected:
+    """What became of both, one after the other."""
     return Collected(
         total.connector,
         total.start,

@@ -1,31 +1,25 @@
 """`reconciler import`: files of observations into the ledger."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
 from reconciler.commands.options import config_option, json_option
+from reconciler.commands.refusals import Refusals, refusals_file, refusals_option
+from reconciler.commands.terminal import Advance, reading
 from reconciler.core.observations import Observation
-from reconciler.errors import ConfigError, Refused
+from reconciler.errors import Refused
 from reconciler.ports import Store
-from reconciler.reading import STDIN, RefusedLine, read
+from reconciler.reading import RefusedLine, read
 from reconciler.settings import Settings, load
 from reconciler.store import open_store
 
 BATCH = 20_000
 """Observations in a transaction."""
-SHOWN = 20
-"""Refusals on the terminal; the rest is counted, and all go to the file of --refusals."""
-REASON = 500
-"""Letters of a reason; a value of a megabyte need not be read in full."""
-
-Tell = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -51,7 +45,7 @@ Examples:
 )
 @click.argument("files", nargs=-1, required=True)
 @config_option
-@click.option("--refusals", metavar="FILE", help="Write every refusal into this file.")
+@refusals_option
 @json_option
 def command(files: tuple[str, ...], config: str, refusals: str | None, *, as_json: bool) -> int:
     """Store observations (counts, progress, queue samples, capacities) of FILES; `-` is standard input.
@@ -62,45 +56,19 @@ def command(files: tuple[str, ...], config: str, refusals: str | None, *, as_jso
     """
     settings = load(config)
     with ExitStack() as stack:
-        out = stack.enter_context(_writable(refusals)) if refusals else None
-        tell, on_bytes = stack.enter_context(_progress(files))
+        out = stack.enter_context(refusals_file(refusals))
+        tell, on_bytes = stack.enter_context(reading(files))
         store = open_store(settings.ledger)
         stack.callback(store.close)
-        done = _import(store, settings, files, _Refusals(tell, out), on_bytes)
+        refused = Refusals(tell, out)
+        done = _import(store, settings, files, refused, on_bytes)
     click.echo(json.dumps(asdict(done)) if as_json else _summary(done))
-    if done.refused > SHOWN and not refusals:
-        click.echo(
-            f"{done.refused - SHOWN:,} more refusals are not shown; --refusals FILE writes all of them.", err=True
-        )
+    refused.close()
     return Refused.exit_code if done.refused else 0
 
 
-class _Refusals:
-    """Where refusals are said: the first on the terminal, all in the file."""
-
-    def __init__(self, tell: Tell, out: IO[str] | None) -> None:
-        self._tell, self._out = tell, out
-        self.first: list[dict[str, Any]] = []
-        self.count = 0
-
-    def note(self, file: str, line: RefusedLine) -> None:
-        reason = line.reason if len(line.reason) <= REASON else f"{line.reason[:REASON]}…"
-        # What stands in a file of somebody else's must not steer the terminal.
-        text = _printable(f"{file}:{line.line}: {line.field[:REASON]}: {reason}")
-        self.count += 1
-        if self._out is not None:
-            self._out.write(f"{text}\n")
-        if self.count <= SHOWN:
-            self._tell(text)
-            self.first.append({"file": file, "line": line.line, "field": line.field[:REASON], "reason": reason})
-
-
 def _import(
-    store: Store,
-    settings: Settings,
-    files: tuple[str, ...],
-    refusals: _Refusals,
-    on_bytes: Callable[[int], None] | None,
+    store: Store, settings: Settings, files: tuple[str, ...], refusals: Refusals, on_bytes: Advance | None
 ) -> Imported:
     done = Imported(len(files))
     for batch in _batches(settings, files, refusals, on_bytes):
@@ -112,7 +80,7 @@ def _import(
 
 
 def _batches(
-    settings: Settings, files: tuple[str, ...], refusals: _Refusals, on_bytes: Callable[[int], None] | None
+    settings: Settings, files: tuple[str, ...], refusals: Refusals, on_bytes: Advance | None
 ) -> Iterator[list[Observation]]:
     batch: list[Observation] = []
     for file in files:
@@ -131,37 +99,3 @@ def _batches(
 def _summary(done: Imported) -> str:
     files = "1 file" if done.files == 1 else f"{done.files} files"
     return f"{files}: {done.kept:,} kept, {done.unchanged:,} unchanged, {done.refused:,} refused"
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
-@contextmanager
-def _writable(path: str) -> Iterator[IO[str]]:
-    try:
-        out = Path(path).open("w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115  only opening may fail so
-    except OSError as error:
-        raise ConfigError(f"--refusals {path}: cannot be written: {error.strerror or error}") from None
-    with out:
-        yield out
-
-
-@contextmanager
-def _progress(files: tuple[str, ...]) -> Iterator[tuple[Tell, Callable[[int], None] | None]]:
-    """How to say something, and whom to tell about bytes: a bar on the terminal, where there is one."""
-    if not sys.stderr.isatty():
-        yield lambda text: click.echo(text, err=True), None
-        return
-    # Only a terminal needs it, and it takes a tenth of a second to import.
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    size = sum(Path(file).stat().st_size for file in files if Path(file).is_file())
-    columns = BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-    with Progress(TextColumn("reading"), *columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("reading", total=None if STDIN in files else size)
-        yield (
-            lambda text: progress.console.print(text, markup=False, highlight=False, soft_wrap=True),
-            lambda count: progress.advance(task, count),
-        )

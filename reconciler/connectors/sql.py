@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -144,6 +145,10 @@ class SqlConnector:
     @contextmanager
     def _connection(self) -> Iterator[sa.Connection]:
         """A connection for reading; its transaction sees one state of the database where the engine can."""
+        url = sa.make_url(self.options.url)
+        if url.get_backend_name() == "sqlite" and url.database and not _exists(url.database):
+            # SQLite would make an empty one, and its tables would be missing for no reason that can be seen.
+            raise self.failure("there is no such file", "Check the URL; a relative one lies beside the configuration.")
         try:
             engine = sa.create_engine(_with_driver(self.options.url), poolclass=sa.NullPool)
             with engine.connect() as connection:
@@ -264,6 +269,10 @@ def _outcome(value: object) -> str:
     if value not in OUTCOMES:
         raise ValueError(f"is {value!r}, not one of {', '.join(OUTCOMES)}")
     return str(value)
+
+
+def _exists(database: str) -> bool:
+    return database == ":memory:" or database.startswith("file:") or Path(database).exists()
 
 
 def _with_driver(url: str) -> sa.URL:

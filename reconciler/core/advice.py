@@ -43,7 +43,7 @@ def advice(incident: Incident, pipeline: Pipeline, now: Micros) -> str:
     if incident.kind == "loss":
         return _LOSS_ADVICE[incident.mechanism]
     if incident.kind == "queue_policy" and incident.mechanism == "retention":
-        return f"Raise the retention of {incident.hop} to its policy; check the free disk first. Until then a stop loses data."
+        return f"Raise the retention of {incident.hop} to its policy (check the free disk first): a stop loses data."
     return _ADVICE[incident.kind]
 
 
@@ -57,7 +57,11 @@ def _who(incident: Incident) -> str:
 
 
 def _at_risk(incident: Incident, pipeline: Pipeline, now: Micros) -> str:
-    queues = [name for name, queue in pipeline.queues.items() if f"{queue.hop.from_stage}>{queue.hop.to_stage}" == incident.hop]
+    queues = [
+        name
+        for name, queue in pipeline.queues.items()
+        if f"{queue.hop.from_stage}>{queue.hop.to_stage}" == incident.hop
+    ]
     queue = " and ".join(queues) or "the queue"
     until = "soon"
     if incident.loss_at:
@@ -86,7 +90,7 @@ _LOSS = {
 }
 _LOSS_ADVICE = {
     "deleted": "Raise the retention now to save what is left; keep the window and ask the sources to send it again.",
-    "not_enqueued": "Stop acknowledging what is not written: look at the producer's errors at ingress, then ask the sources to send again.",
+    "not_enqueued": "Stop acknowledging what is not written: look at the producer's errors, then ask for it again.",
     "shrunk": "Find what removed stored events (a retention job, a failed rewrite) and restore them.",
     "digest": "Compare the event ids of the window: some are missing, others are there twice.",
     "inferred": "Look at the consumer's errors and dead letters for this window; then ask the sources to send again.",
@@ -94,7 +98,7 @@ _LOSS_ADVICE = {
 _ADVICE = {
     "delay": "Find out why processing is behind; nothing is known to be lost.",
     "surplus": "Look for duplicates: a replay, a retry without deduplication, a counter that counts twice.",
-    "missing_counts": "Bring back the reporter that is silent, or say that it has ended; until then this is unknown, not good.",
+    "missing_counts": "Bring back the silent reporter, or say that it has ended; until then this is unknown, not good.",
     "rejects": "Look at why events are dropped: a schema change, a filter, a new client version.",
     "queue_policy": "Bring the queue back to its policy.",
     "capacity": "Make room before it ends: a larger type, a larger disk, a clean-up.",

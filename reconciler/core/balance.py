@@ -57,6 +57,8 @@ class BucketFacts:
     gone: Ints
     """Behind the consumer, and deleted since."""
     not_enqueued: Ints
+    slack: Ints
+    """Records that may belong on the other side of the bucket's right edge, as far as is known."""
     covered: Bools
     """The queue was watched when the bucket was written."""
     mature: Bools
@@ -142,13 +144,12 @@ class _Splitter:
         )
 
     def _claim(self, capacity: Ints, of: Bools) -> Ints:
-        """Take from the needs of these cells what the buckets hold, neighbouring buckets included."""
+        """Take from the needs of these cells what the buckets hold, give or take the slack at their edges."""
         if not capacity.any():
             return np.zeros(len(self.need), np.int64)
         need = np.where(of, self.need, 0)
         total = _sum(self.cells.bucket, need, len(capacity))
-        amount = np.minimum(spill(capacity, total), total)
-        taken = share_out(need, self.cells.bucket, amount)
+        taken = share_out(need, self.cells.bucket, reach(capacity, total, self.facts.slack))
         self.need = self.need - taken
         return taken
 
@@ -156,11 +157,11 @@ class _Splitter:
         """Of what lag could hold back, the part that is seen in the queue is retained instead."""
         unread = self.facts.unread
         used = _sum(self.cells.bucket, retained, len(unread))
-        left = spill(unread, used) - used
-        if not left.any():
-            return np.zeros(len(retained), np.int64)
         total = _sum(self.cells.bucket, self.in_flight, len(unread))
-        taken = share_out(self.in_flight, self.cells.bucket, np.minimum(left, total))
+        left = reach(unread, used + total, self.facts.slack) - used
+        if not (left > 0).any():
+            return np.zeros(len(retained), np.int64)
+        taken = share_out(self.in_flight, self.cells.bucket, np.clip(left, 0, total))
         self.in_flight = self.in_flight - taken
         return taken
 
@@ -243,7 +244,8 @@ class _Splitter:
         behind = np.minimum(total, facts.kept + facts.gone)
         on_its_way = int(self.in_flight.sum())
         budget = int(behind.sum()) - int(self.surplus.sum()) - max(0, facts.usual_in_flight - on_its_way)
-        return sure & (np.cumsum(behind) <= budget)[cells.bucket] & (behind > 0)[cells.bucket]
+        jumped: Bools = sure & (np.cumsum(behind) <= budget)[cells.bucket] & (behind > 0)[cells.bucket]
+        return jumped
 
     def _inferred(self) -> Ints:
         """What is left of mature, settled gaps is lost by inference."""
@@ -259,14 +261,22 @@ class _Splitter:
         return lost
 
 
-def spill(capacity: Ints, need: Ints) -> Ints:
-    """Lend a bucket's surplus capacity to its neighbours: an event near an edge is written on the other side of it."""
-    lent = capacity.copy()
-    for short, over in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
-        moved = np.minimum(np.maximum(need[short] - lent[short], 0), np.maximum(lent[over] - need[over], 0))
-        lent[short] += moved
-        lent[over] -= moved
-    return lent
+def reach(capacity: Ints, need: Ints, slack: Ints) -> Ints:
+    """How much of each bucket's need the capacities meet, where `slack[b]` records may belong across b's right edge.
+
+    What is written near an edge of a bucket may be counted on its other side, by no more than the slack: a bucket
+    carries over what it does not need, or borrows from what the next one has. Together no more is met than there is.
+    """
+    if not slack.any():
+        return np.minimum(capacity, need)
+    met: list[int] = []
+    carried = 0
+    following = [*capacity.tolist()[1:], 0]
+    for has, wants, across, beyond in zip(capacity.tolist(), need.tolist(), slack.tolist(), following, strict=True):
+        taken = min(wants, has + carried + min(across, beyond))
+        met.append(taken)
+        carried = min(across, has + carried - taken)
+    return np.array(met, np.int64)
 
 
 def share_out(need: Ints, bucket: Ints, amount: Ints) -> Ints:
@@ -282,9 +292,10 @@ def share_out(need: Ints, bucket: Ints, amount: Ints) -> Ints:
     start = np.concatenate([[0], np.cumsum(total)[:-1]])
     upto = running - start[where]
     below = upto - ranked
-    wide: type = object if float(total.max(initial=0)) * float(amount.max(initial=0)) > 2.0**62 else np.int64
-    scale, base = amount.astype(wide)[where], np.maximum(total, 1).astype(wide)[where]
-    shares = upto.astype(wide) * scale // base - below.astype(wide) * scale // base
+    scale, base = amount[where], np.maximum(total, 1)[where]
+    if float(total.max(initial=0)) * float(amount.max(initial=0)) > 2.0**62:  # beyond int64: exact, and slower
+        upto, below, scale, base = (column.astype(object) for column in (upto, below, scale, base))
+    shares = upto * scale // base - below * scale // base
     result = np.empty(len(need), np.int64)
     result[order] = shares.astype(np.int64)
     return result

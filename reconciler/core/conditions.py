@@ -29,7 +29,9 @@ def queue_policies(pipeline: Pipeline, queues: Iterable[QueueLedger]) -> list[Co
         if policy.replicas and copies and min(copies) < policy.replicas:
             text = f"has {min(copies)} replicas where the policy is {policy.replicas}"
             found.append(Condition(name, "queue_policy", "replicas", text, "ticket"))
-        behind = [s for s in samples if s.replicas and s.in_sync_replicas is not None and s.in_sync_replicas < s.replicas]
+        behind = [
+            s for s in samples if s.replicas and s.in_sync_replicas is not None and s.in_sync_replicas < s.replicas
+        ]
         if behind:
             text = f"has {len(behind)} of {len(samples)} partitions with replicas out of sync"
             found.append(Condition(name, "queue_policy", "in_sync", text, "ticket"))

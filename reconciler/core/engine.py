@@ -9,15 +9,17 @@ import numpy as np
 from reconciler.core import advice
 from reconciler.core.conditions import capacities, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
-from reconciler.core.judge import PART, Changes, HopJudge, part_of
+from reconciler.core.judge import Changes, HopJudge, part_of
 from reconciler.core.lanes import Lane, lanes_of
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
+from reconciler.core.sheets import PART
 from reconciler.core.tiles import TileKey
 from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -174,4 +176,3 @@ def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
             *(column[at].tolist() for column in columns), strict=True
         )
     ]  # fmt: skip
-

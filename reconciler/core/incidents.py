@@ -88,7 +88,7 @@ class Incident:
     until: Micros = 0
     """End of the last bucket that it covers."""
     shares: dict[str, Share] = field(default_factory=dict)
-    evidence: Evidence = Evidence(0)
+    evidence: Evidence = field(default_factory=lambda: Evidence(0))
     loss_at: Micros = 0
     last_bad: Micros = 0
     """When there was last a bad cell."""
@@ -300,4 +300,3 @@ def _fingerprint(incident: Incident) -> str:
     sources = ",".join(sorted(incident.shares))
     facts = (incident.since, incident.until if incident.shares else 0, incident.lost, int(incident.evidence))
     return hashlib.sha256(f"{facts}{sources}{incident.detail}{incident.severity}".encode()).hexdigest()[:16]
-

@@ -9,53 +9,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reconciler.core.balance import Cells, Parts, split
+from reconciler.core.balance import Parts, split
 from reconciler.core.lag import first_look, upper_bound
-from reconciler.core.lanes import Lane, Look, advance_head, look
+from reconciler.core.lanes import Lane, advance_head, look, note_head, watch_writes
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
+from reconciler.core.sheets import PART, Sheet, final, finished, gather, plain, scatter
 from reconciler.core.stages import Stage, stage_now
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros
-from reconciler.core.totals import Totals, totals
-from reconciler.core.verdicts import DIRECT, Evidence, Signs, Verdict, judge
+from reconciler.core.totals import totals
+from reconciler.core.verdicts import Signs, Verdict, judge
 
-PART = {name: position for position, name in enumerate(PARTS)}
 FIRST_PATIENCE = 3
 """Buckets that a gap may wait before it is a delay, while nothing at all is known of lag."""
-
-
-@dataclass(slots=True)
-class Sheet:
-    """One tile under judgement; arrays are `(rows, SPAN)`."""
-
-    key: TileKey
-    old: VerdictTile
-    exists: Bools
-    whole: Bools
-    unreported: Bools
-    accepted: Totals
-    processed: Totals
-    lanes: Ints
-    """By row: position of its lane."""
-    code: np.ndarray[tuple[int, int], np.dtype[np.uint8]]
-    evidence: Ints
-    parts: Ints
-    """`(len(PARTS), rows, SPAN)`."""
-    loss_at: Ints
-    proven: Bools
-    settled: Bools
-    doubtful: Bools
-    """Goes to step 3."""
-
-    @property
-    def first(self) -> int:
-        """Ordinal of the first bucket."""
-        return self.key.span * SPAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +81,8 @@ class HopJudge:
         self._sum_up(sheets, stages, now, judged_at, ledger.pipeline.width)
         unplaced: dict[int, int] = {}
         for position, lane in enumerate(self.lanes):
+            note_head(lane, queues, ledger.pipeline.width)
+            watch_writes(lane, ledger.pipeline, queues, stages[0])
             doubtful = [sheet for sheet in sheets if (sheet.doubtful & (sheet.lanes == position)[:, None]).any()]
             if doubtful:
                 unplaced[position] = self._judge_lane(position, lane, ledger, queues, doubtful, stages, now)
@@ -162,7 +137,7 @@ class HopJudge:
             np.zeros(shape, np.bool_),
             np.zeros(shape, np.bool_),
         )
-        _plain(sheet, proven=stages[0].progressed and stages[1].progressed)
+        plain(sheet, proven=stages[0].progressed and stages[1].progressed)
         return sheet
 
     def _lane_of(self, ledger: Ledger, source: str) -> int:
@@ -186,7 +161,7 @@ class HopJudge:
         news: list[tuple[Sheet, Ints, Ints]] = []
         for sheet in sheets:
             fed = sheet.parts[PART["accepted"]] - sheet.old.parts[PART["accepted"], : len(sheet.lanes)]
-            done = _through(sheet.parts) - _through(sheet.old.parts[:, : len(sheet.lanes)])
+            done = finished(sheet.parts) - finished(sheet.old.parts[:, : len(sheet.lanes)])
             news.append((sheet, fed, done))
         for position, lane in enumerate(self.lanes):
             own = [(sheet, fed, done, sheet.lanes == position) for sheet, fed, done in news]
@@ -207,7 +182,7 @@ class HopJudge:
         first = min(sheet.first for sheet in sheets)
         last = max(sheet.first for sheet in sheets) + SPAN
         seen = look(lane, ledger.pipeline, queues, stages, (first, last), now)
-        cells = _gather(sheets, masks, first)
+        cells = gather(sheets, masks, first)
         width = ledger.pipeline.width
         mean = cells.accepted * seen.facts.share[cells.bucket]
         late = now - (cells.bucket + first + 1) * width
@@ -234,7 +209,7 @@ class HopJudge:
             ordinary=ordinary,
             tolerated=((off <= allowed) | (off <= cells.error)) & ~cells.unequal,
         )
-        _scatter(sheets, masks, cells, parts, signs, seen)
+        scatter(sheets, masks, cells, parts, signs, seen)
         self._learn_peace(lane, parts, judge(signs))
         left = np.minimum(seen.facts.expired.sum(), (parts.unproven + parts.in_flight)[cells.unreported].sum())
         return int(left)
@@ -245,25 +220,25 @@ class HopJudge:
             lane.usual_in_flight = max(lane.usual_in_flight, int((parts.in_flight + parts.unproven).sum()))
 
     def _compare(self, sheets: list[Sheet], width: Micros) -> Changes:
-        rows: list[tuple[Ints, ...]] = []
+        rows: list[tuple[NDArray[Any], ...]] = []
         for sheet in sheets:
             count = len(sheet.lanes)
             old_code, old_parts = sheet.old.code[:count], sheet.old.parts[:, :count]
             old_evidence = sheet.old.evidence[:count].astype(np.int64)
             new = (sheet.code != old_code) | (sheet.evidence != old_evidence)
-            at = np.nonzero(new | (sheet.parts != old_parts).any(axis=0))
+            at = np.nonzero(new | np.any(sheet.parts != old_parts, axis=0))
             rows.append(
                 (
                     at[0] + sheet.key.chunk * CHUNK,
                     (at[1] + sheet.first) * width,
                     sheet.code[at].astype(np.int64),
                     sheet.evidence[at],
-                    sheet.parts[(slice(None), *at)],
+                    sheet.parts[:, at[0], at[1]],
                     sheet.loss_at[at],
                     sheet.proven[at],
                     old_code[at].astype(np.int64),
                     old_evidence[at],
-                    old_parts[(PART["lost"], *at)],
+                    old_parts[PART["lost"]][at],
                 )
             )
         if not rows:
@@ -278,7 +253,7 @@ class HopJudge:
         for sheet in sheets:
             count = len(sheet.lanes)
             tile = sheet.old
-            active = sheet.exists & ~_final(sheet)
+            active = sheet.exists & ~final(sheet)
             columns = (
                 (tile.code, sheet.code), (tile.evidence, sheet.evidence), (tile.loss_at, sheet.loss_at),
                 (tile.proven, sheet.proven), (tile.active, active),
@@ -292,31 +267,6 @@ class HopJudge:
             ledger.verdicts[sheet.key] = tile
             dirty.append(sheet.key)
         return dirty
-
-
-def _through(parts: Ints) -> Ints:
-    """Processed and accounted for, those sent again left out."""
-    again = parts[PART["recovered"]] + parts[PART["duplicated"]]
-    done: Ints = parts[PART["processed"]] + parts[PART["accounted"]] - again
-    return done
-
-
-def _plain(sheet: Sheet, *, proven: bool) -> None:
-    """Step 2: all that needs no queue and no lag."""
-    fed, done = sheet.accepted, sheet.processed
-    processed = done.ok + done.replayed
-    gap = fed.ok - processed - done.legal
-    differs = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
-    balanced = (gap == 0) & ~differs & (done.replayed == 0)
-    opened = sheet.exists & ~sheet.whole & ~sheet.unreported
-    complete = sheet.exists & sheet.whole & balanced & ~sheet.unreported
-    sheet.doubtful = sheet.exists & ~opened & ~complete
-    sheet.code[complete], sheet.code[opened] = Verdict.COMPLETE, Verdict.OPEN
-    sheet.proven |= complete & proven
-    for name, amount in (("accepted", fed.ok), ("processed", processed), ("accounted", done.legal)):
-        sheet.parts[PART[name]] = np.where(sheet.exists, amount, 0)
-    sheet.parts[PART["in_flight"]] = np.where(opened, np.maximum(gap, 0), 0)
-    sheet.parts[PART["surplus"]] = np.where(opened, np.maximum(-gap, 0), 0)
 
 
 def _add(lane: Lane, sheet: Sheet, fed: Ints, done: Ints, exists: Bools) -> None:
@@ -362,73 +312,8 @@ def _learn_at_first_sight(
         new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & rows[:, None] & sheet.whole
         ages.append(through - ends)
         fed.append(np.where(new, sheet.parts[PART["accepted"]], 0).sum(axis=0))
-        done.append(np.where(new, _through(sheet.parts), 0).sum(axis=0))
+        done.append(np.where(new, finished(sheet.parts), 0).sum(axis=0))
     if ages:
         delays, events = first_look(np.concatenate(ages), np.concatenate(fed), np.concatenate(done))
         lane.read.learn(now, delays[events > 0], events[events > 0])
         lane.wall.learn(now, (delays + (now - through))[events > 0], events[events > 0])
-
-
-def _gather(sheets: list[Sheet], masks: list[Bools], first: int) -> Cells:
-    """The doubtful cells of a lane from all its tiles, side by side."""
-    columns: list[list[Ints]] = [[] for _ in range(13)]
-    for sheet, mask in zip(sheets, masks, strict=True):
-        row, column = np.nonzero(mask)
-        fed, done, old = sheet.accepted, sheet.processed, sheet.old
-        digests = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
-        gap = fed.ok - done.ok - done.replayed - done.legal
-        values = (
-            row + sheet.key.chunk * CHUNK,
-            column + (sheet.first - first),
-            fed.ok[mask],
-            (done.ok + done.replayed)[mask],
-            done.legal[mask],
-            done.replayed[mask],
-            (fed.error + done.error)[mask],
-            done.shrunk[mask],
-            (digests & (gap == 0))[mask],
-            digests[mask],
-            sheet.unreported[mask],
-            old.parts[PART["lost_proven"]][: len(sheet.lanes)][mask],
-            old.evidence[: len(sheet.lanes)][mask].astype(np.int64) & int(DIRECT),
-        )
-        for kept, value in zip(columns, values, strict=True):
-            kept.append(value)
-    return Cells(*(np.concatenate(column) for column in columns))
-
-
-def _scatter(sheets: list[Sheet], masks: list[Bools], cells: Cells, parts: Parts, signs: Signs, seen: Look) -> None:
-    """Put what was found back into the tiles."""
-    codes = judge(signs)
-    evidence = parts.evidence | np.where((codes == Verdict.UNKNOWN), int(Evidence.NOT_REPORTED), 0)
-    foretold = signs.threatened & (parts.retained > 0) & (codes != Verdict.COMPLETE)
-    evidence |= np.where(foretold, int(Evidence.FORECAST), 0)
-    evidence &= np.where(codes == Verdict.COMPLETE, int(Evidence.MISPLACED), -1)
-    waiting = (parts.retained + parts.passed_over > 0) & (codes != Verdict.COMPLETE)
-    deadline = np.where(waiting & (seen.deleted_at < NEVER)[cells.bucket], seen.deleted_at[cells.bucket], 0)
-    sure = (parts.unproven == 0) & ~cells.unreported
-    proven = sure & ((parts.retained + parts.passed_over > 0) | (parts.lost_proven > 0))
-    proven &= parts.lost == parts.lost_proven
-    settled = seen.facts.settled[cells.bucket] & (seen.facts.mature | (seen.age < 0))[cells.bucket]
-    amounts = {name: getattr(parts, name) for name in PARTS if hasattr(parts, name)}
-    start = 0
-    for sheet, mask in zip(sheets, masks, strict=True):
-        piece = slice(start, start + int(mask.sum()))
-        start = piece.stop
-        sheet.code[mask], sheet.evidence[mask] = codes[piece], evidence[piece]
-        sheet.loss_at[mask], sheet.proven[mask] = deadline[piece], proven[piece]
-        sheet.settled[mask] = settled[piece]
-        for name, amount in amounts.items():
-            sheet.parts[PART[name]][mask] = amount[piece]
-
-
-_SETTLES = np.array([verdict in (Verdict.LOST, Verdict.SURPLUS) for verdict in Verdict])
-
-
-def _final(sheet: Sheet) -> Bools:
-    """Cells of which time alone changes nothing: complete, or settled with nothing left that could move."""
-    moving = sum(sheet.parts[PART[name]] for name in ("retained", "in_flight", "passed_over", "unproven"))
-    still = _SETTLES[sheet.code] & (moving == 0) & sheet.settled
-    netted = (sheet.parts[PART["misplaced"]] == 0) | sheet.settled
-    final: Bools = ((sheet.code == Verdict.COMPLETE) & netted) | still
-    return final

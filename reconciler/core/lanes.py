@@ -5,7 +5,7 @@ the bucket, and the lag learned from that. Queues and lag are looked at here; ce
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,12 @@ MISPLACED_WITHIN: Micros = 120 * SECOND
 """How far a clock may be off for its events to be looked for next door."""
 SETTLES: Micros = 180 * SECOND
 """How long the counts of a wide bucket may still move after it has ended."""
+WATCHED = 16
+"""Buckets that are looked at together to learn how accepted and written counts run apart."""
+UNSETTLED = 4
+"""The newest buckets, which may not be processed yet."""
+ENOUGH_WATCHED = 30
+"""Judgements in peace before a deficit of what was written proves anything."""
 _NO_QUEUES: tuple[str, ...] = ()
 
 
@@ -50,6 +56,10 @@ class Lane:
     """How far the second stage had reported when its counts last grew."""
     usual_in_flight: int = 0
     """Most events seen read and not yet processed while nothing was wrong."""
+    write_slack: int = 0
+    """Most events, in peace, by which what was accepted up to a bucket ran ahead of what was written, or behind."""
+    watched: int = 0
+    """Judgements in peace from which `write_slack` was learned."""
     head: int = -1
     """Ordinal of the newest bucket of which half is processed."""
 
@@ -82,7 +92,7 @@ class Lane:
             strip.forget(before)
 
 
-_PLAIN = ("first", "remembered_from", "moved_at", "usual_in_flight", "head")
+_PLAIN = ("first", "remembered_from", "moved_at", "usual_in_flight", "write_slack", "watched", "head")
 
 
 def lanes_of(pipeline: Pipeline, hop: Hop) -> list[tuple[str, ...]]:
@@ -129,9 +139,24 @@ def advance_head(lane: Lane, width: Micros, whole_until: Micros, clock: Micros, 
     passed[passed == NEVER] = (np.maximum(ends, clock) if prompt else ends)[passed == NEVER]
 
 
+def note_head(lane: Lane, queues: Mapping[str, QueueLedger], width: Micros) -> None:
+    """Where a queue tells its oldest record, the head has passed every bucket that ended before it was accepted."""
+    told = [queues[name].depths for name in lane.queues if name in queues and queues[name].depths.latest]
+    until = min((depths.read_until() for depths in told), default=0) // width
+    if until > lane.remembered_from:
+        at = max(sample.at for depths in told for sample in depths.latest.values())
+        passed = lane.passed.view(lane.remembered_from, until)[0]
+        passed[passed == NEVER] = at
+
+
 def look(
-    lane: Lane, pipeline: Pipeline, queues: Mapping[str, QueueLedger], stages: tuple[Stage, Stage], span: tuple[int, int], now: Micros
-) -> Look:  # fmt: skip
+    lane: Lane,
+    pipeline: Pipeline,
+    queues: Mapping[str, QueueLedger],
+    stages: tuple[Stage, Stage],
+    span: tuple[int, int],
+    now: Micros,
+) -> Look:
     """All that the cells of these buckets need to know of their lane."""
     (first, last), width = span, pipeline.width
     ends = (np.arange(first, last, dtype=np.int64) + 1) * width
@@ -151,7 +176,8 @@ def look(
     behind = sum((facts.behind.sum(axis=0) for facts in seen), zero)
     expired = sum((facts.expired for facts in seen), zero)
     overrun = sum((facts.overrun for facts in seen), zero)
-    fresh = any(now - ledger.sampled_at <= 3 * max(width, MINUTE) for ledger in ledgers)
+    told = [queues[name] for name in lane.queues if name in queues]
+    fresh = any(now - ledger.sampled_at <= 3 * max(width, MINUTE) for ledger in told)
     facts = BucketFacts(
         share=np.where(age < 0, 1.0, share) if not seen else share,
         unread=sum((facts.unread for facts in seen), zero),
@@ -161,20 +187,42 @@ def look(
         kept=kept,
         gone=np.maximum(behind - kept - expired - overrun, 0),
         not_enqueued=_not_enqueued(lane, pipeline, ledgers, wide, stages[0], span),
+        slack=lane.write_slack + sum((facts.blur for facts in seen), zero),
         covered=np.all([facts.known for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
         mature=mature & known & (age >= 0),
         settled=ends + max(reach * width, width + SETTLES if width > MISPLACED_WITHIN else 0) <= stages[0].through,
         purged=np.any([facts.purged for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
         overtaken=np.arange(first, last) < lane.head,
         past_retention=now - ends > min((_retention(ledger) for ledger in ledgers), default=NEVER),
-        balanced=bool(seen) and fresh,
+        balanced=fresh,
         exact=all(ledger.exact for ledger in ledgers),
         usual_in_flight=lane.usual_in_flight,
         reach=reach,
     )
     threatened = np.any([facts.threatened for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_)
     deleted = np.min([facts.deleted_at for facts in seen], axis=0) if seen else np.full(last - first, NEVER, np.int64)
+    for ledger in (queues[name] for name in lane.queues if name in queues and queues[name].depths.latest):
+        facts, deep, late = _with_depths(lane, pipeline, ledger, facts, (first, last), now)
+        deleted, threatened = np.minimum(deleted, deep), threatened | late
+    lends = facts.slack > 0
+    threatened[:-1] |= threatened[1:] & lends[:-1]
+    deleted[:-1] = np.where(lends[:-1], np.minimum(deleted[:-1], deleted[1:]), deleted[:-1])
     return Look(first, last, facts, threatened, deleted, age)
+
+
+def _with_depths(
+    lane: Lane, pipeline: Pipeline, ledger: QueueLedger, facts: BucketFacts, span: tuple[int, int], now: Micros
+) -> tuple[BucketFacts, Ints, Bools]:
+    """Add what a queue without offsets holds; also when that may be deleted, and whether it will be unread."""
+    first, last = span
+    missing = np.maximum(lane.accepted.view(first, last)[0] - lane.processed.view(first, last)[0], 0)
+    waiting = ledger.depths.waiting(first, missing)
+    if ledger.depths.fresh(now):
+        held = replace(facts, unread=facts.unread + waiting)
+    else:
+        held = replace(facts, stale=facts.stale + waiting)
+    deleted, late = ledger.depths.deadlines(first, last - first, now, _reaction(pipeline, ledger))
+    return held, np.where(waiting > 0, deleted, NEVER), late & (waiting > 0)
 
 
 def _passed(lane: Lane, first: int, last: int, ends: Ints) -> Ints:
@@ -205,26 +253,50 @@ def _with_queues(
 def _not_enqueued(
     lane: Lane, pipeline: Pipeline, ledgers: list[QueueLedger], wide: list[Facts], stage: Stage, span: tuple[int, int]
 ) -> Ints:  # fmt: skip
-    """Accepted and never written: less was written in the bucket than accepted, and the neighbours do not make up.
+    """Accepted and never written: the deficit that has not been made up since, beyond what peace brings.
 
     `wide` reaches one bucket further on either side than `span`.
     """
     first, last = span
-    direct = stage.name == pipeline.stages[0] and not stage.missing
+    direct = stage.name == pipeline.stages[0] and not stage.missing and lane.watched >= ENOUGH_WATCHED
     if not wide or not direct or not all(ledger.exact for ledger in ledgers):
         return np.zeros(last - first, np.int64)
     written = sum((facts.written for facts in wide), np.zeros(last - first + 2, np.int64))
     known = np.all([facts.known for facts in wide], axis=0)
     ends = (np.arange(first - 1, last + 1, dtype=np.int64) + 1) * pipeline.width
     known &= (ends <= stage.through) & (np.arange(first - 1, last + 1) >= lane.remembered_from)
-    missing = np.where(known, lane.accepted.view(first - 1, last + 1)[0] - written, 0)
-    spare = np.maximum(-missing, 0)
-    amount = np.maximum(missing[1:-1], 0) - spare[:-2] - spare[2:]
+    deficit = np.where(known, lane.accepted.view(first - 1, last + 1)[0] - written, 0)
+    stays = np.minimum.accumulate(np.maximum(_runs(deficit) - lane.write_slack, 0)[::-1])[::-1]
+    amount = np.diff(stays, prepend=0)[1:-1]
     return np.where(known[1:-1] & known[2:], np.maximum(amount, 0), 0)
+
+
+def _runs(change: Ints) -> Ints:
+    """Running sum that never falls below zero: ``r = max(0, r + change)``."""
+    total = np.cumsum(change)
+    return total - np.minimum(np.minimum.accumulate(total), 0)
+
+
+def watch_writes(lane: Lane, pipeline: Pipeline, queues: Mapping[str, QueueLedger], stage: Stage) -> None:
+    """Learn how far accepted and written counts may run apart while all that was accepted is also processed."""
+    ledgers = [queues[name] for name in lane.queues if name in queues and queues[name].partitions]
+    last = stage.through // pipeline.width
+    first = max(last - WATCHED, lane.remembered_from)
+    if not ledgers or last - first < WATCHED or stage.missing:
+        return
+    accepted, processed = lane.accepted.view(first, last)[0], lane.processed.view(first, last)[0]
+    pairs = [ledger.written(first, last) for ledger in ledgers]
+    apart = accepted - sum((written for written, _ in pairs), np.zeros(WATCHED, np.int64))
+    if (accepted != processed)[:-UNSETTLED].any() or not all(known[:-UNSETTLED].all() for _, known in pairs):
+        return
+    apart = apart[:-UNSETTLED]
+    lane.write_slack = max(lane.write_slack, int(_runs(apart).max()), int(_runs(-apart).max()))
+    lane.watched += 1
 
 
 def _retention(ledger: QueueLedger) -> Micros:
     spans = [part.retention() for part in ledger.partitions.values()]
+    spans += [sample.retention for sample in ledger.depths.latest.values()]
     return min((span for span in spans if span is not None), default=NEVER)
 
 

@@ -10,7 +10,9 @@ from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
 
 
-def verdict_lines(pipeline: str, hop: str, changes: Changes, directory: Directory, now: Micros) -> Iterator[dict[str, Any]]:
+def verdict_lines(
+    pipeline: str, hop: str, changes: Changes, directory: Directory, now: Micros
+) -> Iterator[dict[str, Any]]:
     """One line a changed cell, by source name and bucket."""
     from_stage, to_stage = hop.split(">")
     names = [directory.sources[source] for source in changes.source.tolist()]
@@ -36,4 +38,3 @@ def verdict_lines(pipeline: str, hop: str, changes: Changes, directory: Director
             "expected": None,
             "band": None,
         }
-

@@ -17,7 +17,7 @@ OUTCOMES = ("accepted", "processed", *LEGAL_ENDS)
 LIMIT = 2**63
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  it is an answer to the sender, not a fault
     """Why an observation was not taken: the field, and what is wrong with it."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -262,6 +262,8 @@ def _whole_or_none(record: dict[str, Any], name: str) -> int | None:
 def _time(record: dict[str, Any], name: str) -> Micros:
     if name not in record:
         raise Refusal(name, "is missing")
+    if not isinstance(record[name], str):
+        raise Refusal(name, f"is {record[name]!r}, not a time such as 2021-07-20T18:45:00Z")
     try:
         return parse_time(record[name])
     except ValueError as error:

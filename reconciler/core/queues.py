@@ -6,9 +6,11 @@ a consumer restarts. All amounts are records; one record is one event where the 
 """
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
+from reconciler.core.depths import Depths
 from reconciler.core.observations import QueueSample
 from reconciler.core.pipelines import Queue
 from reconciler.core.strips import Strip
@@ -72,6 +74,8 @@ class Facts:
     written: Ints
     known: Bools
     """`written` was read at both edges of the bucket, in every partition."""
+    blur: Ints
+    """Records that may lie on the other side of the bucket's right edge, as the samples were not taken at the edge."""
     unread: Ints
     """Can still be read, and has not been."""
     stale: Ints
@@ -105,6 +109,8 @@ class QueueLedger:
         self.queue = queue
         self.width = width
         self.exact = True
+        self.depths = Depths(width)
+        """Partitions that tell a depth instead of offsets."""
         self.partitions: dict[int, Partition] = {}
         self.expired_total = 0
         """Records that were deleted before they were read, over all time."""
@@ -115,18 +121,25 @@ class QueueLedger:
         self._written = Strip()
         self._edged = Strip()
         self._vague = Strip()
+        self._blur = Strip()
         self._expired = Strip()
         self._overrun = Strip()
         self._purged = Strip()
 
+    def written(self, first: int, last: int) -> tuple[Ints, Bools]:
+        """Records written in these buckets, and whether that is known for all partitions."""
+        return self._written.view(first, last)[0], self._known(first, last)
+
     @property
     def sampled_at(self) -> Micros:
         """When the queue was last looked at; 0: never."""
-        return max((part.seen.at for part in self.partitions.values()), default=0)
+        samples = [*(part.seen for part in self.partitions.values()), *self.depths.latest.values()]
+        return max((sample.at for sample in samples), default=0)
 
     def observe(self, sample: QueueSample) -> None:
-        """Take the next sample of a partition, in order of `at`; queues without offsets are kept by `depths`."""
+        """Take the next sample of a partition, in order of `at`; one without offsets goes to `depths`."""
         if sample.start_offset is None or sample.end_offset is None:
+            self.depths.observe(sample)
             return
         self.exact &= sample.exact
         part = self.partitions.get(sample.partition)
@@ -163,7 +176,7 @@ class QueueLedger:
         """Place a backlog that was there before the first sample, by the accept times that the sample names."""
         anchors = [(sample.oldest_at, part.start), (sample.committed_at, part.committed), (sample.at, part.end)]
         known = [(at, offset) for at, offset in anchors if at is not None and at <= sample.at]
-        for (at, offset), (later, beyond) in zip(known, known[1:], strict=False):
+        for (at, offset), (later, beyond) in pairwise(known):
             if later > at and beyond >= offset:
                 part.ptr = min(part.ptr, at // self.width)
                 self._edges.view(at // self.width, at // self.width + 1)[part.row, 0] = offset
@@ -209,6 +222,9 @@ class QueueLedger:
             times = np.arange(first, last + 1, dtype=np.int64) * self.width - at
             edges[1:] = end + np.floor((beyond - end) * (times / (later - at))).astype(np.int64)
             edges[-1] = beyond if later == last * self.width else edges[-1]
+        off = min(last * self.width - at, later - last * self.width)
+        if off:
+            self._blur.view(last, last + 1)[0] += -(-(beyond - end) * off // (later - at))
         known = first - 1 if edges[0] != UNSET else first
         if last > known:
             self._written.view(known, last)[0] += np.diff(edges[known - first + 1 :])
@@ -280,27 +296,30 @@ class QueueLedger:
         edges = np.stack([_whole_edges(raw[part.row], part.end) for part in parts])
         unread = np.diff(np.clip(edges, np.maximum(starts, read), ends))
         kept = np.diff(np.clip(edges, starts, np.maximum(starts, read)))
+        passed = np.clip(edges, 0, read)
         deleted_at = self._deadlines(parts, first, last, now)
         eta = now + self._wait(parts, edges[:, 1:] - read)
         late = (eta > deleted_at) & (deleted_at - now <= reaction)
         return Facts(
             written=self._written.view(first, last)[0],
             known=self._known(first, last),
+            blur=self._blur.view(first + 1, last + 1)[0],
             unread=np.where(fresh, unread, 0).sum(axis=0),
             stale=np.where(fresh, 0, unread).sum(axis=0),
-            behind=np.diff(np.clip(edges, 0, read)),
+            behind=passed[:, 1:] - passed[:, :-1],
             passed_at=self._passed.view(first, last),
             kept=np.where(fresh, kept, 0).sum(axis=0),
             expired=self._expired.view(first, last)[0],
             overrun=self._overrun.view(first, last)[0],
             purged=self._purged.view(first, last)[0] > 0,
-            threatened=((unread > 0) & late & fresh).any(axis=0),
+            threatened=np.any((unread > 0) & late & fresh, axis=0),
             deleted_at=np.where(unread + kept > 0, deleted_at, NEVER).min(axis=0),
         )
 
     def _known(self, first: int, last: int) -> Bools:
         edged = self._edged.view(first, last)[0] >= len(self.partitions)
-        return edged & (self._vague.view(first, last)[0] == 0) & (np.arange(first, last) >= self._since)
+        known: Bools = edged & (self._vague.view(first, last)[0] == 0) & (np.arange(first, last) >= self._since)
+        return known
 
     def _deadlines(self, parts: list[Partition], first: int, last: int, now: Micros) -> Ints:
         """`(partitions, n)`: when the first record of each bucket may go; never before the sample that showed it."""
@@ -320,7 +339,7 @@ class QueueLedger:
         """Drop the detail of buckets before this ordinal."""
         self._since = max(self._since, before)
         strips = (self._edges, self._passed, self._written, self._edged)
-        for strip in (*strips, self._vague, self._expired, self._overrun, self._purged):
+        for strip in (*strips, self._vague, self._blur, self._expired, self._overrun, self._purged):
             strip.forget(before)
 
 

@@ -35,7 +35,8 @@ class LegalShares:
         usual = np.array([self._usual(int(one)) for one in source], np.float64)
         mean = accepted * np.maximum(usual, 0)
         limit = mean + DEVIATIONS * np.sqrt(mean + 1) + SPREAD * accepted
-        return (usual >= 0) & (legal > limit)
+        above: Bools = (usual >= 0) & (legal > limit)
+        return above
 
     def _usual(self, source: int) -> float:
         ended, seen = self.of_source.get(source, (0.0, 0.0))

@@ -93,7 +93,8 @@ class CountTile:
 
     def _differs(self, cell: tuple[NDArray[np.intp], Ints], batch: Readings) -> Bools:
         same = (batch.count == self.count[cell]) & (batch.digest == self.digest[cell])
-        return ~(same & (batch.digested == self.digested[cell]) & (batch.error == self.error[cell]))
+        other: Bools = ~(same & (batch.digested == self.digested[cell]) & (batch.error == self.error[cell]))
+        return other
 
     def _write(self, batch: Readings, row: NDArray[np.intp]) -> None:
         cell = (row, batch.column)

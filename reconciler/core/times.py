@@ -26,8 +26,6 @@ _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 
 def parse_time(text: str) -> Micros:
     """Read an RFC 3339 instant that names its offset; `ValueError` says what is wrong with any other text."""
-    if not isinstance(text, str):
-        raise ValueError(f"is {text!r}, not a time such as 2021-07-20T18:45:00Z")
     return _parse(text)
 
 
@@ -45,7 +43,7 @@ def _parse(text: str) -> Micros:
 
 def from_datetime(moment: datetime) -> Micros:
     """Convert an aware datetime; a naive one is refused, because it names no instant."""
-    if moment.tzinfo is None:
+    if moment.utcoffset() is None:
         raise ValueError(f"{moment} has no time zone")
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
@@ -63,7 +61,7 @@ def format_time(instant: Micros) -> str:
 
 def parse_duration(text: str) -> Micros:
     """Read ``90s``, ``5m``, ``12h`` or ``7d``."""
-    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"is {text!r}, not a duration: a whole number and a unit of s, m, h or d, such as 5m")
     return int(match[1]) * _UNITS[match[2]]

@@ -35,7 +35,9 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
     """Sum a tile (`None`: nothing was counted there) over its series."""
     shape = (rows, SPAN)
     total = Totals(
-        *(np.zeros(shape, np.int64) for _ in range(3)),
+        ok=np.zeros(shape, np.int64),
+        legal=np.zeros(shape, np.int64),
+        replayed=np.zeros(shape, np.int64),
         known=np.zeros(shape, np.bool_),
         error=np.zeros(shape, np.int64),
         shrunk=np.zeros(shape, np.int64),

@@ -14,6 +14,10 @@ from reconciler.reading.table import looks_like_header, records
 __all__ = ["STDIN", "RefusedLine", "read"]
 
 
+_SPACE = " \t\r\n"
+"""What JSON takes for space; the decoder is called below the level that would look for it in a slower way."""
+
+
 @dataclass(frozen=True, slots=True)
 class RefusedLine:
     """Something in a file that was not taken."""
@@ -44,15 +48,19 @@ def read(
 
 
 def _from_json(rows: Iterator[Line], pipelines: Mapping[str, Pipeline]) -> Iterator[Observation | RefusedLine]:
-    decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode
+    decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).raw_decode
     for number, text, fault in rows:
         if fault:
             yield RefusedLine(number, "(line)", fault)
             continue
-        if not text or text.isspace():
-            continue
         try:
-            yield parse(decode(text.decode()), pipelines)
+            line = text.decode().strip(_SPACE)
+            if not line:
+                continue
+            record, end = decode(line)
+            if end < len(line):
+                raise Refusal("(line)", f"is not JSON: Extra data (column {end + 1})")
+            yield parse(record, pipelines)
         except Refusal as refusal:
             yield RefusedLine(number, refusal.field, refusal.reason)
         except UnicodeDecodeError as error:

@@ -11,7 +11,7 @@ Name = tuple[str, Minute]  # source and accept minute
 
 @dataclass(frozen=True)
 class Parts:
-    """One cell at one instant, in events."""
+    """One cell at one instant, in events. What was sent again and known to be stored is in none of them."""
 
     accepted: int
     processed: int
@@ -38,15 +38,15 @@ class Cell:
     passed: int = 0
     gone: int = 0  # deleted without having been processed
     again: int = 0  # new events of replays
-    again_known: int = 0  # events of replays that were stored before
 
     def parts(self) -> Parts:
+        """The parts add up: accepted is the sum of all others but surplus, less surplus."""
         missing = self.accepted - self.coming - self.written + self.gone
         copies = self.processed + self.accounted - self.handled
         return Parts(
             accepted=self.accepted,
             processed=self.processed + self.again,
-            accounted=self.accounted + self.again_known,
+            accounted=self.accounted,
             retained=self.written - self.left,
             working=self.working + self.coming,
             passed_over=self.passed,

@@ -218,9 +218,7 @@ class Pipeline:
                 continue
             sent = True
             for bucket, new, known in portions(replay, self._minute, self.cells.stored):
-                cell = self.cells.at(replay.source, bucket)
-                cell.again += new
-                cell.again_known += known
+                self.cells.at(replay.source, bucket).again += new
                 self._ingress.count(self._minute, replay.source, bucket, new + known, replay=replay.label)
                 for outcome, count in (("processed", new), ("deduplicated", known)):
                     if count:

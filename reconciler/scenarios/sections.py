@@ -6,10 +6,12 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any
 
+from reconciler.errors import ReconcilerError
+
 _RANGE = re.compile(r"^(?P<stem>.*?)(?P<first>\d+)\.\.(?P=stem)?(?P<last>\d+)$")
 
 
-class StoryError(ValueError):
+class StoryError(ReconcilerError):
     """A story cannot be read or run. The message names the place in the file."""
 
 
@@ -41,8 +43,8 @@ class Section:
     def whole(self, key: str, default: object = ...) -> int:
         return as_whole(self.take(key, default), f"{self.path}.{key}")
 
-    def whole_or_none(self, key: str) -> int | None:
-        value = self.take(key, None)
+    def whole_or_none(self, key: str, default: object = None) -> int | None:
+        value = self.take(key, default)
         return None if value is None else as_whole(value, f"{self.path}.{key}")
 
     def items(self, key: str) -> list[tuple[object, str]]:

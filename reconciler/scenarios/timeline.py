@@ -21,7 +21,7 @@ _ONE = Fraction(1)
 
 def interval(section: Section, sources: dict[str, Source], queues: dict[str, QueueSpec]) -> Interval:
     """One interval. What is not said is as it should be: accepted at the usual rate, all written, all processed."""
-    start, end = section.whole("from"), section.whole_or_none("to")
+    start, end = section.whole("from"), section.whole_or_none("to", ...)
     if end is not None and end <= start:
         raise StoryError(f"{section.path}: it ends before it begins")
     factor = as_number(section.take("factor", 1), f"{section.path}.factor")
@@ -103,7 +103,7 @@ def queue_event(section: Section, queues: dict[str, QueueSpec]) -> QueueEvent:
 
 
 def reporter_event(section: Section) -> ReporterEvent:
-    """`{stage: processed, reporter: processed-1, silent: [10, 40]}`, `late: [10, 40]` and `minutes: 5`, `restart: 30`."""
+    """`{stage: processed, reporter: processed-1, silent: [10, 40]}`, `… late: [10, 40], minutes: 5`, `… restart: 30`"""
     stage, reporter = section.text("stage"), section.text("reporter")
     chosen = [key for key in ("silent", "late", "restart") if section.has(key)]
     if len(chosen) != 1:

@@ -1,6 +1,7 @@
 """Progress, queue samples and capacities at rest: plain rows, one a reading; the same reading twice is one row."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -20,9 +21,11 @@ def add_progress(connection: Connection, lines: Sequence[Progress]) -> int:
     rows = [asdict(line) | {"reporter_hash": digest_of(line.reporter)} for line in lines]
     kept = _add(connection, tables.progress, rows)
     if kept:
-        for key in sorted({(line.pipeline, line.stage, line.reporter) for line in lines}):
-            own = [line for line in lines if (line.pipeline, line.stage, line.reporter) == key]
-            _retell(connection, key, sorted(own, key=lambda line: line.at))
+        own: dict[str, list[Progress]] = defaultdict(list)
+        for line in sorted(lines, key=lambda line: line.at):
+            own[line.pipeline].append(line)
+        for pipeline, some in sorted(own.items()):
+            _retell(connection, pipeline, some)
     return kept
 
 
@@ -48,23 +51,30 @@ def _add(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -
     return upsert(connection, table, list(latest.values()))
 
 
-def _retell(connection: Connection, key: tuple[str, str, str], lines: Sequence[Progress]) -> None:
-    """Bring the summary of one reporter up to date: by the new lines, or anew where one of them comes late."""
-    pipeline, stage, name = key
-    table = tables.reporter.c
-    query = select(tables.reporter).where(
-        table.pipeline == pipeline, table.stage == stage, table.reporter_hash == digest_of(name)
-    )
-    row = connection.execute(query).first()
-    told = None if row is None else _reporter(row)
-    instants = [line.at for line in lines]
-    if told is None or lines[0].at <= told.heard_at or len(set(instants)) < len(instants):
-        told = _retold(connection, pipeline, stage, name, None)
-    else:
-        for line in lines:
-            told.advance(line)
-    if told is not None:
-        upsert(connection, tables.reporter, [_summary(pipeline, told)])
+def _retell(connection: Connection, pipeline: str, lines: Sequence[Progress]) -> None:
+    """Bring what is told of reporters up to date: by the new lines, or anew where one of them comes late."""
+    told = _told(connection, pipeline)
+    late: set[tuple[str, str]] = set()
+    for line in lines:
+        key = (line.stage, line.reporter)
+        one = told.get(key)
+        if one is None or line.at <= one.heard_at:
+            late.add(key)
+        if one is None:
+            one = told[key] = Reporter(line.stage, line.reporter, line.at, line.through)
+        one.advance(line)
+    for stage, name in late:
+        anew = _retold(connection, pipeline, stage, name, None)
+        if anew is not None:
+            told[stage, name] = anew
+    keys = sorted({(line.stage, line.reporter) for line in lines})
+    upsert(connection, tables.reporter, [_summary(pipeline, told[key]) for key in keys])
+
+
+def _told(connection: Connection, pipeline: str) -> dict[tuple[str, str], Reporter]:
+    rows = connection.execute(select(tables.reporter).where(tables.reporter.c.pipeline == pipeline))
+    told = map(_reporter, rows)
+    return {(one.stage, one.name): one for one in told}
 
 
 def _retold(connection: Connection, pipeline: str, stage: str, name: str, until: Micros | None) -> Reporter | None:
@@ -94,15 +104,9 @@ def _reporter(row: Row[Any]) -> Reporter:
 
 def reporters(connection: Connection, pipeline: str, now: Micros) -> dict[tuple[str, str], Reporter]:
     """The reporters of a pipeline as of `now`, by stage and name."""
-    rows = connection.execute(select(tables.reporter).where(tables.reporter.c.pipeline == pipeline)).all()
-    told = {}
-    for row in rows:
-        one: Reporter | None = _reporter(row)
-        if row.heard_at > now:
-            one = _retold(connection, pipeline, row.stage, row.name, now)
-        if one is not None:
-            told[one.stage, one.name] = one
-    return dict(sorted(told.items()))
+    told = sorted(_told(connection, pipeline).items())
+    by_then = ((key, one if one.heard_at <= now else _retold(connection, pipeline, *key, now)) for key, one in told)
+    return {key: one for key, one in by_then if one is not None}
 
 
 def samples(connection: Connection, pipeline: str, since: Micros, now: Micros) -> list[QueueSample]:

@@ -1,7 +1,7 @@
 """The history of counts: append-only blocks of readings, and the tiles of any past instant rebuilt from them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,7 @@ def rebuild(
     parts = []
     for block in _blocks(connection, query):
         part = block.take((block.at <= as_of) & (block.column // SPAN == span))
-        part.column -= span * SPAN
+        part = replace(part, column=part.column - span * SPAN)
         parts.append(part)
     if not parts:
         return

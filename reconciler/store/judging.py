@@ -50,8 +50,8 @@ class SqlJudging:
     ) -> None:
         """See `reconciler.ports.Judging.save`."""
         connection, name = self._connection, self._pipeline.name
-        rows = [_row(key, self.ledger.verdicts[key]) for key in sorted(dirty)]
-        tiles.save(connection, name, tiles.VERDICT, rows)
+        for some in tiles.batches(sorted(dirty), tiles.WRITE):
+            tiles.save(connection, name, tiles.VERDICT, [_row(key, self.ledger.verdicts[key]) for key in some])
         position = self._position
         for block in said:
             if len(block.bucket):
@@ -115,7 +115,7 @@ class SqlJudging:
     def _counts(self, wanted: Sequence[tiles.Stored]) -> None:
         """Load count tiles as of now: those with later readings are rebuilt from the history."""
         seen = [one for one in wanted if one.latest_at <= self._now]
-        self.ledger.counts.update(tiles.load(self._connection, seen, CountTile))
+        self.ledger.counts.update(tiles.load(self._connection, seen, CountTile, frozen=True))
         ahead = {one.key for one in wanted if one.latest_at > self._now}
         for part, span in sorted({(key.part, key.span) for key in ahead}):
             place = Place(self._pipeline.name, part, self._pipeline.width)

@@ -73,7 +73,7 @@ class SqlStore:
             place = Place(pipeline.name, stage, pipeline.width)
             for span, stored in _by_span(connection, pipeline, tiles.COUNT, stage, first, last):
                 if as_of is None or all(one.latest_at <= as_of for one in stored):
-                    yield from tiles.load(connection, stored, CountTile)
+                    yield from tiles.load(connection, stored, CountTile, frozen=True)
                 else:
                     yield from journal.rebuild(connection, place, directory, span, as_of)
 

@@ -17,9 +17,6 @@ from reconciler.store.directories import Directories, copied
 from reconciler.store.journal import Place
 from reconciler.store.tiles import Stored, pack_tile
 
-_WRITE = 128
-"""Tiles held packed before they are written."""
-
 
 def position_of(connection: Connection) -> int:
     """How many transactions have changed the ledger so far."""
@@ -87,7 +84,7 @@ class Recording:
             row = {"key": key, "touched": self._position, "latest_at": int(tile.at.max()), "payload": pack_tile(tile)}
             (rows if (news & ~stale).any() else outcome.undecided).append(row)
             outcome.sort(key, batch, news, stale)
-            if len(rows) >= _WRITE:
+            if len(rows) >= tiles.WRITE:
                 tiles.save(self._connection, place.pipeline, tiles.COUNT, rows)
                 rows.clear()
         history = outcome.settle(self._connection, place)

@@ -13,14 +13,16 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from reconciler.core.tiles import PARTS, CountTile, TileKey, VerdictTile
 from reconciler.store import tables
 from reconciler.store.database import raw_cursor
-from reconciler.store.packing import pack, unpack
+from reconciler.store.packing import is_blank, pack, unpack, writable
 
 COUNT = "count"
 VERDICT = "verdict"
 _AT_ONCE = 5_000
 """Values in one list of a statement."""
 _FETCH = 64
-"""Tiles held packed at a time."""
+"""Tiles held packed while they are read."""
+WRITE = 128
+"""Tiles held packed before they are written."""
 
 AnyTile = TypeVar("AnyTile", CountTile, VerdictTile)
 
@@ -58,12 +60,14 @@ def where(connection: Connection, pipeline: str, kind: str, *conditions: ColumnE
     ]
 
 
-def load(connection: Connection, wanted: Iterable[Stored], kind: type[AnyTile]) -> Iterator[tuple[TileKey, AnyTile]]:
-    """The tiles themselves, in the order asked for, few at a time."""
+def load(
+    connection: Connection, wanted: Iterable[Stored], kind: type[AnyTile], *, frozen: bool = False
+) -> Iterator[tuple[TileKey, AnyTile]]:
+    """The tiles themselves, in the order asked for, few at a time; see `unpack_tile`."""
     for some in batches(list(wanted), _FETCH):
         payloads = dict(_payloads(connection, [stored.id for stored in some]))
         for stored in some:
-            yield stored.key, unpack_tile(payloads.pop(stored.id), kind)
+            yield stored.key, unpack_tile(payloads.pop(stored.id), kind, frozen=frozen)
 
 
 def save(connection: Connection, pipeline: str, kind: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -89,18 +93,23 @@ def pack_tile(tile: CountTile | VerdictTile) -> bytes:
     return pack(arrays)
 
 
-def unpack_tile(payload: bytes, kind: type[AnyTile]) -> AnyTile:
-    """The tile again. An array that was not known when it was packed is blank."""
+def unpack_tile(payload: bytes, kind: type[AnyTile], *, frozen: bool = False) -> AnyTile:
+    """The tile again. An array that was not known when it was packed is blank.
+
+    A frozen tile is for reading only and takes half the memory: its arrays share what they have in common.
+    """
     found = unpack(payload)
     tile = kind()
     rows = len(found["series"]) if "series" in found else None
     for part in fields(tile):
         blank: NDArray[Any] = getattr(tile, part.name)
         if blank.ndim == 3:
-            for number, name in enumerate(PARTS):
-                blank[number] = found.get(f"{part.name}.{name}", 0)
+            planes = ((number, found.get(f"{part.name}.{name}")) for number, name in enumerate(PARTS))
+            for number, plane in planes:
+                if plane is not None and not is_blank(plane):  # untouched zeros take no memory
+                    blank[number] = plane
         elif part.name in found:
-            setattr(tile, part.name, found[part.name])
+            setattr(tile, part.name, found[part.name] if frozen else writable(found[part.name]))
         elif rows is not None:
             setattr(tile, part.name, np.zeros((rows, *blank.shape[1:]), blank.dtype))
     return tile

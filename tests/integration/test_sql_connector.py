@@ -233,6 +233,12 @@ def test_a_database_out_of_reach_is_a_failure_that_tells_no_password(url: str, s
     assert caught.value.exit_code == 4
 
 
+def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ConnectorFailed, match="no such file"):
+        answer(connector(Tables(f"sqlite:///{tmp_path}/events.db")))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_database_that_is_no_database_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "events.db").write_text("this is a letter, not a database" * 100)
     with pytest.raises(ConnectorFailed, match="not a database"):

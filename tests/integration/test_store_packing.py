@@ -28,7 +28,7 @@ def any_array(draw: st.DrawFn) -> NDArray[Any]:
     return draw(arrays_of.arrays(dtype, shape, elements=elements, fill=elements))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=20), any_array(), max_size=5))
 def test_arrays_come_back_bit_for_bit(arrays: dict[str, NDArray[Any]]) -> None:
     found = unpack(pack(arrays))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class Board:
 
     def minute(self, time: str) -> float:
         """The minute of the story at this instant."""
-        return (datetime.fromisoformat(time).timestamp() - self.story.t0) / 60
+        return (_seconds(time) - self.story.t0) / 60
 
     def sources(self, match: Iterable[str]) -> list[str]:
         """The sources that one of the patterns names, and no pattern with `!` in front."""
@@ -101,6 +102,7 @@ class Board:
         if not where.names <= values.keys():
             true = self.true[source]
             values |= true
+        if "doomed" in where.names:
             values["doomed"] = np.minimum(true["retained"], np.maximum(0, self._end[source] - true["lost"]))
         return np.broadcast_to(np.asarray(where(values), dtype=bool), self.buckets.shape)
 
@@ -121,6 +123,11 @@ def is_proven(line: Event) -> bool:
     if "proven" in line:
         return bool(line["proven"])
     return line.get("retained", 0) > 0 and not line.get("unproven", 0) and not line.get("in_flight", 0)
+
+
+@lru_cache(maxsize=4096)
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
 
 
 def _any(name: str, patterns: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Holds the output of a detector against a story: what it must say, must never say, by when, and the sums at the end."""
+"""Holds the output of a detector against a story: what it must say, must never say, by when, and sums at the end."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -111,16 +111,16 @@ class _Check:
             wrong = chosen & ~allowed[said.verdict + 1]
             if "complete" in expected.verdicts:  # a cell in which nothing ever happened needs no line
                 wrong &= (said.verdict != UNSAID) | (self.board.true[source]["accepted"] > 0)
-            for cell in np.flatnonzero(wrong):
+            for cell in _places(wrong):
                 what = f"expected {' or '.join(expected.verdicts)}, was {_name(said.verdict[cell])}"
                 self._note(("expect", place, source, said.verdict[cell]), now, source, cell, what)
             held = chosen & ~wrong
             if expected.proven is not None:
-                for cell in np.flatnonzero(held & (said.proven != expected.proven)):
+                for cell in _places(held & (said.proven != expected.proven)):
                     what = f"expected proven to be {expected.proven}"
                     self._note(("proven", place, source), now, source, cell, what)
             if expected.evidence:
-                for cell in np.flatnonzero(held & ~said.shows(expected.evidence)):
+                for cell in _places(held & ~said.shows(expected.evidence)):
                     what = f"expected evidence {' or '.join(expected.evidence)}"
                     self._note(("evidence", place, source), now, source, cell, what)
             if expected.incident and now >= expected.start + _GRACE and not self._open(expected.incident, source, now):
@@ -135,7 +135,7 @@ class _Check:
             wrong = wrong & self._chosen(never.where, source, now)
             if never.proven is not None:
                 wrong &= said.proven == never.proven
-            for cell in np.flatnonzero(wrong):
+            for cell in _places(wrong):
                 what = f"was {never.verdict}{' (proven)' if never.proven else ''}, which must never be said"
                 self._note(("never", place, source), now, source, cell, what)
 
@@ -197,7 +197,9 @@ class _Check:
             found += sum(int(line.get(part, 0)) for cell, line in self.board.said[source].line.items() if chosen[cell])
         if found != equals:
             self._say(
-                ("sum", part, match), now, f"{part} of {','.join(match)} ({where.text}): {found}, should be {equals}"
+                ("sum", part, match, where.text),
+                now,
+                f"{part} of {','.join(match)} ({where.text}): {found}, should be {equals}",
             )
 
     def _chosen(self, where: Expression, source: str, now: int) -> NDArray[np.bool_]:
@@ -231,6 +233,11 @@ class _Check:
             elif expected.volume is not None:
                 told.append(f"{self.story.id} {expected.text}: volume {expected.volume} needs a trained volume model")
         return told
+
+
+def _places(cells: NDArray[np.bool_]) -> list[int]:
+    found: list[int] = np.flatnonzero(cells).tolist()
+    return found
 
 
 def _name(code: int) -> str:

@@ -1,7 +1,6 @@
 """A detector that knows the truth. What it says keeps to the contract, so no story may find fault with it."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from reconciler.scenarios import Story, Truth
@@ -22,9 +21,9 @@ def _cell(story: Story, facts: Truth, source: str, bucket: int) -> Iterator[dict
     end = changes[-1][1]
     deleted = bucket // queue.segment * queue.segment + queue.segment + queue.retention
     alarm = max(bucket + 1, deleted - reaction)
-    moments = {when: parts for when, parts in changes}
+    moments = dict(changes)
     before = [parts for when, parts in changes if when <= alarm]
-    if before and alarm not in moments:
+    if before and before[-1].retained and alarm not in moments:
         moments[alarm] = before[-1]
     for when in sorted(moments):
         parts = moments[when]
@@ -52,7 +51,7 @@ def _line(story: Story, source: str, bucket: int, when: int, parts: Parts, verdi
         "source": source,
         "bucket": rfc3339(story.t0 + 60 * bucket),
         "verdict": verdict,
-        **asdict(parts),
+        **vars(parts),
         "evidence": ["not_enqueued"] if verdict == "lost" else [],
         "proven": parts.retained > 0 and not parts.working,
     }

@@ -261,7 +261,9 @@ COUNTS = st.one_of(FEW, st.integers(0, 2**40))
 
 @checked
 @given(st.data(), st.lists(st.tuples(COUNTS, st.integers(0, 2)), min_size=1, max_size=12))
-def test_shares_add_up_to_the_amount_and_none_exceeds_its_need(data: st.DataObject, wants: list[tuple[int, int]]) -> None:
+def test_shares_add_up_to_the_amount_and_none_exceeds_its_need(
+    data: st.DataObject, wants: list[tuple[int, int]]
+) -> None:
     need, bucket = (np.array(column, np.int64) for column in zip(*wants, strict=True))
     totals = [int(need[bucket == one].sum()) for one in range(3)]
     amount = np.array([data.draw(st.integers(0, total)) for total in totals], np.int64)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.observations import Count, Observation, QueueSample, parse
@@ -260,6 +260,7 @@ def test_a_file_that_is_not_there_is_a_fault_of_the_call(tmp_path: Path) -> None
         list(read(str(tmp_path), PIPELINES))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_whatever_break_the_reader(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any"

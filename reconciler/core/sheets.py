@@ -1,0 +1,135 @@
+"""A tile under judgement: what is summed, what is plain at once, and what must be looked at more closely."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconciler.core.balance import Cells, Parts
+from reconciler.core.lanes import Look
+from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
+from reconciler.core.times import NEVER
+from reconciler.core.totals import Totals
+from reconciler.core.verdicts import DIRECT, Evidence, Signs, Verdict, judge
+
+PART = {name: position for position, name in enumerate(PARTS)}
+
+
+@dataclass(slots=True)
+class Sheet:
+    """One tile under judgement; arrays are `(rows, SPAN)`."""
+
+    key: TileKey
+    old: VerdictTile
+    exists: Bools
+    whole: Bools
+    unreported: Bools
+    accepted: Totals
+    processed: Totals
+    lanes: Ints
+    """By row: position of its lane."""
+    code: np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+    evidence: Ints
+    parts: Ints
+    """`(len(PARTS), rows, SPAN)`."""
+    loss_at: Ints
+    proven: Bools
+    settled: Bools
+    doubtful: Bools
+    """Goes to step 3."""
+
+    @property
+    def first(self) -> int:
+        """Ordinal of the first bucket."""
+        return self.key.span * SPAN
+
+
+def finished(parts: Ints) -> Ints:
+    """Processed and accounted for, those sent again left out."""
+    again = parts[PART["recovered"]] + parts[PART["duplicated"]]
+    done: Ints = parts[PART["processed"]] + parts[PART["accounted"]] - again
+    return done
+
+
+def plain(sheet: Sheet, *, proven: bool) -> None:
+    """Step 2: all that needs no queue and no lag."""
+    fed, done = sheet.accepted, sheet.processed
+    processed = done.ok + done.replayed
+    gap = fed.ok - processed - done.legal
+    differs = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
+    balanced = (gap == 0) & ~differs & (done.replayed == 0)
+    opened = sheet.exists & ~sheet.whole & ~sheet.unreported
+    complete = sheet.exists & sheet.whole & balanced & ~sheet.unreported
+    sheet.doubtful = sheet.exists & ~opened & ~complete
+    sheet.code[complete], sheet.code[opened] = Verdict.COMPLETE, Verdict.OPEN
+    sheet.proven |= complete & proven
+    for name, amount in (("accepted", fed.ok), ("processed", processed), ("accounted", done.legal)):
+        sheet.parts[PART[name]] = np.where(sheet.exists, amount, 0)
+    sheet.parts[PART["in_flight"]] = np.where(opened, np.maximum(gap, 0), 0)
+    sheet.parts[PART["surplus"]] = np.where(opened, np.maximum(-gap, 0), 0)
+
+
+def gather(sheets: list[Sheet], masks: list[Bools], first: int) -> Cells:
+    """The doubtful cells of a lane from all its tiles, side by side."""
+    columns: list[list[NDArray[Any]]] = [[] for _ in range(13)]
+    for sheet, mask in zip(sheets, masks, strict=True):
+        row, column = np.nonzero(mask)
+        fed, done, old = sheet.accepted, sheet.processed, sheet.old
+        digests = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
+        gap = fed.ok - done.ok - done.replayed - done.legal
+        values = (
+            row + sheet.key.chunk * CHUNK,
+            column + (sheet.first - first),
+            fed.ok[mask],
+            (done.ok + done.replayed)[mask],
+            done.legal[mask],
+            done.replayed[mask],
+            (fed.error + done.error)[mask],
+            done.shrunk[mask],
+            (digests & (gap == 0))[mask],
+            digests[mask],
+            sheet.unreported[mask],
+            old.parts[PART["lost_proven"]][: len(sheet.lanes)][mask],
+            old.evidence[: len(sheet.lanes)][mask].astype(np.int64) & int(DIRECT),
+        )
+        for kept, value in zip(columns, values, strict=True):
+            kept.append(value)
+    return Cells(*(np.concatenate(column) for column in columns))
+
+
+def scatter(sheets: list[Sheet], masks: list[Bools], cells: Cells, parts: Parts, signs: Signs, seen: Look) -> None:
+    """Put what was found back into the tiles."""
+    codes = judge(signs)
+    evidence = parts.evidence | np.where((codes == Verdict.UNKNOWN), int(Evidence.NOT_REPORTED), 0)
+    foretold = signs.threatened & (parts.retained > 0) & (codes != Verdict.COMPLETE)
+    evidence |= np.where(foretold, int(Evidence.FORECAST), 0)
+    evidence &= np.where(codes == Verdict.COMPLETE, int(Evidence.MISPLACED), -1)
+    waiting = (parts.retained + parts.passed_over > 0) & (codes != Verdict.COMPLETE)
+    deadline = np.where(waiting & (seen.deleted_at < NEVER)[cells.bucket], seen.deleted_at[cells.bucket], 0)
+    sure = (parts.unproven == 0) & ~cells.unreported
+    proven = sure & ((parts.retained + parts.passed_over > 0) | (parts.lost_proven > 0))
+    proven &= parts.lost == parts.lost_proven
+    settled = seen.facts.settled[cells.bucket] & (seen.facts.mature | (seen.age < 0))[cells.bucket]
+    amounts = {name: getattr(parts, name) for name in PARTS if hasattr(parts, name)}
+    start = 0
+    for sheet, mask in zip(sheets, masks, strict=True):
+        piece = slice(start, start + int(mask.sum()))
+        start = piece.stop
+        sheet.code[mask], sheet.evidence[mask] = codes[piece], evidence[piece]
+        sheet.loss_at[mask], sheet.proven[mask] = deadline[piece], proven[piece]
+        sheet.settled[mask] = settled[piece]
+        for name, amount in amounts.items():
+            sheet.parts[PART[name]][mask] = amount[piece]
+
+
+_SETTLES = np.array([verdict in (Verdict.LOST, Verdict.SURPLUS) for verdict in Verdict])
+
+
+def final(sheet: Sheet) -> Bools:
+    """Cells of which time alone changes nothing: complete, or settled with nothing left that could move."""
+    moving = sum(sheet.parts[PART[name]] for name in ("retained", "in_flight", "passed_over", "unproven"))
+    still = _SETTLES[sheet.code] & (moving == 0) & sheet.settled
+    netted = (sheet.parts[PART["misplaced"]] == 0) | sheet.settled
+    final: Bools = ((sheet.code == Verdict.COMPLETE) & netted) | still
+    return final
