@@ -179,10 +179,13 @@ class History:
 
     def _store(self) -> None:
         """The third stage has no queue: it loses some, and has the rest at once."""
-        done = sum((self.counts[key] for key in list(self.counts) if key[0] == "processed" and key[2] == "processed"), Counter())
+        done = sum(
+            (self.counts[key] for key in list(self.counts) if key[0] == "processed" and key[2] == "processed"),
+            Counter(),
+        )
         kept = sum((self.counts[key] for key in list(self.counts) if key[0] == "stored"), Counter())
-        for (source, bucket, label), events in (done - kept).items():
-            for _ in range(events):
+        for (source, bucket, label), missing in (done - kept).items():
+            for _ in range(missing):
                 if label is None and not self._strikes("swallow"):
                     self._count("stored", Event(0, source, bucket))
 
@@ -219,7 +222,9 @@ class History:
                     self.told.append(self._reading(key, at))
         if self._strikes("noise"):
             bucket = now - self.random.randint(1, 70) * self.plan.width
-            self.told.append(Count(at, "batch", stage, "customer/0", bucket, self.random.randint(0, 9), "processed", reporter))
+            self.told.append(
+                Count(at, "batch", stage, "customer/0", bucket, self.random.randint(0, 9), "processed", reporter)
+            )
         final = self._strikes("restart")
         if "no progress" not in self.plan.faults:
             self.told.append(Progress(at, "batch", stage, now, reporter, final))
