@@ -1,6 +1,6 @@
 """The passes: gather what is known, decide, write it in one transaction. Arguments are ports and `now`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from reconciler.core.judge import Changes
 from reconciler.core.lines import verdict_lines
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros
-from reconciler.ports import Said, Store
+from reconciler.ports import Portion, Said, Store
 
 
 def judge(store: Store, pipeline: Pipeline, now: Micros) -> list[dict[str, Any]]:
@@ -18,19 +18,31 @@ def judge(store: Store, pipeline: Pipeline, now: Micros) -> list[dict[str, Any]]
 
     Work comes from the ledger: all that was recorded since the last judgement, all that is still open, and every
     bucket that has begun meanwhile, however long that is ago. At or before the last judgement there is nothing to do.
+    A large backlog is judged in portions, oldest first; of all but the last of them only the cells that are not well
+    are returned (the ledger has all).
     """
-    with store.judging(pipeline, now) as work:
+    lines: list[dict[str, Any]] = []
+    for portion in store.portions(pipeline, now):
+        lines += [line for line in _judge(store, pipeline, now, portion) if portion.is_last or _matters(line)]
+    return lines
+
+
+def _matters(line: Mapping[str, Any]) -> bool:
+    return line["type"] == "incident" or line["verdict"] not in {"complete", "open"}
+
+
+def _judge(store: Store, pipeline: Pipeline, now: Micros, portion: Portion) -> Iterator[dict[str, Any]]:
+    with store.judging(pipeline, now, portion) as work:
         if work.judged_at >= now:
-            return []
+            return
         engine = Engine(pipeline)
         engine.restore(work.state, work.incidents, work.judged_at or None)
         found = engine.tick(work.ledger, now)
         said = [_said(hop, changes) for hop, changes in found.changes]
         work.save(now, found.dirty, said, engine.incidents(), found.incidents, engine.dump())
-        lines: list[dict[str, Any]] = []
-        for hop, changes in found.changes:
-            lines += verdict_lines(pipeline.name, hop, changes, work.ledger.directory, now)
-        return lines + sorted(found.incidents, key=lambda line: str(line["id"]))
+    for hop, changes in found.changes:
+        yield from verdict_lines(pipeline.name, hop, changes, work.ledger.directory, now)
+    yield from sorted(found.incidents, key=lambda line: str(line["id"]))
 
 
 def judge_all(store: Store, pipelines: Mapping[str, Pipeline], now: Micros) -> list[dict[str, Any]]:
