@@ -13,7 +13,6 @@ from reconciler.core.times import Micros
 from reconciler.core.verdicts import Verdict
 from reconciler.ports import Portion, Said, Store
 
-
 WELL = (Verdict.COMPLETE, Verdict.OPEN)
 
 
