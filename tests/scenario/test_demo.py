@@ -14,7 +14,7 @@ import pytest
 from reconciler.backtest import backtest
 from reconciler.cli import COMMANDS
 from reconciler.commands.demo.page import page
-from reconciler.commands.demo.play import CONFIG, OBSERVATIONS, Play
+from reconciler.commands.demo.play import CONFIG, LASTS, OBSERVATIONS, Play
 from reconciler.core.observations import Capacity, Count, Progress, QueueSample
 from reconciler.core.times import HOUR, MINUTE, parse_time
 from reconciler.reading import RefusedLine, read
@@ -72,6 +72,13 @@ def test_every_batch_event_of_876_minutes_is_lost_and_no_other(demo: Demo) -> No
     assert lost.pop("httpapi") == 0
     assert lost == {name: minutes * source.rate for name, source in STORY.sources.items() if source.queue == "batch"}
     assert lost.total() == 26_280_000
+
+
+def test_it_tells_of_every_event_that_was_accepted(demo: Demo) -> None:
+    accepted: Counter[str] = Counter()
+    for line in demo.cells.values():
+        accepted[line["source"]] += line["accepted"]
+    assert accepted == {name: (LASTS - STORY.first) * source.rate for name, source in STORY.sources.items()}
 
 
 def test_before_it_begins_the_queue_and_the_sequence_have_been_named(demo: Demo) -> None:

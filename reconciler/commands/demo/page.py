@@ -44,7 +44,7 @@ def _next(play: Play) -> Iterator[str]:
     for what in (
         f"report --config {config} --day 2021-07-20",
         f"incidents --config {config}",
-        f"tick --config {config} --now 2021-07-21T11:01:00Z",
+        f"tick --config {config} --now 2021-07-21T11:05:00Z",
         f"check-config --config {config}",
         f"backtest {tape} -c {config} -o {lines}",
     ):

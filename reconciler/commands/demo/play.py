@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from reconciler.core.observations import Observation, parse
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import MINUTE, SECOND, Micros, format_time
+from reconciler.core.times import MINUTE, SECOND, Micros, floor_to, format_time
 from reconciler.ports import Store
 from reconciler.scenarios import Story, simulate
 from reconciler.scenarios import load as load_story
@@ -28,7 +28,11 @@ LASTS = 975
 """Minutes after the story's t0 at which the curtain falls: 11:00 UTC, when all that can still be deleted has been."""
 PARTITIONS = 2
 """Of each queue: enough to be seen, few enough to be quick. They carry all of the story's events."""
-PACE = ((-3, 60), (40, 1), (420, 30), (430, 1), (435, 5), (870, 30), (905, 1), (LASTS, 30))
+PACE = (
+    *((-3, 60), (30, 1), (40, 5)),
+    *((420, 30), (425, 1), (435, 5)),
+    *((870, 30), (882, 1), (910, 5), (LASTS, 30)),
+)
 """Until which minute of the story it is judged every so many minutes: finely where much happens."""
 
 SEQUENCE = "postgres:main/public.events_id_seq"
@@ -72,12 +76,11 @@ def _processed(story: Story, minute: int) -> int:
 
 def ticks(story: Story) -> list[Micros]:
     """When it is judged: after the first minute, and then at the pace."""
-    t0, minute = story.t0 * SECOND, story.first + 1
-    instants = [t0 + minute * MINUTE]
+    t0 = story.t0 * SECOND
+    instants = [t0 + (story.first + 1) * MINUTE]
     for until, step in PACE:
-        while minute < until:
-            minute = min((minute // step + 1) * step, until)
-            instants.append(t0 + minute * MINUTE)
+        while instants[-1] < t0 + until * MINUTE:
+            instants.append(min(floor_to(instants[-1], step * MINUTE) + step * MINUTE, t0 + until * MINUTE))
     return instants
 
 
@@ -125,4 +128,4 @@ class Play:
                 seen = next(coming, None)
             self.store.record(batch, pipelines)
             self.observed += len(batch)
-            yield now, judge_all(self.store, pipelines, now)
+            yield now, judge_all(self.store, pipelines, now, every=True)
