@@ -79,7 +79,7 @@ def _count(app: App, connector: Connector, first: Micros, last: Micros, at: Micr
 def _judge(app: App, names: list[str], span: tuple[Micros, Micros], at: Micros, *, as_json: bool) -> None:
     for name in names:
         pipeline = app.settings.pipelines[name]
-        lines = judge(app.store, pipeline, at)
+        lines = judge(app.store, pipeline, at, every=True)
         if as_json:
             say_records(lines)
             continue

@@ -23,12 +23,14 @@ MISPLACED_WITHIN: Micros = 120 * SECOND
 """How far a clock may be off for its events to be looked for next door."""
 SETTLES: Micros = 180 * SECOND
 """How long the counts of a wide bucket may still move after it has ended."""
-WATCHED = 16
+WATCHED = 10
 """Buckets that are looked at together to learn how accepted and written counts run apart."""
 UNSETTLED = 4
 """The newest buckets, which may not be processed yet."""
-ENOUGH_WATCHED = 30
+ENOUGH_WATCHED = 5
 """Judgements in peace before a deficit of what was written proves anything."""
+WELL_WATCHED = 60
+"""Judgements in peace after which what was learned stands for itself; before, samples off the edge count for more."""
 _NO_QUEUES: tuple[str, ...] = ()
 
 
@@ -266,7 +268,10 @@ def _not_enqueued(
     ends = (np.arange(first - 1, last + 1, dtype=np.int64) + 1) * pipeline.width
     known &= (ends <= stage.through) & (np.arange(first - 1, last + 1) >= lane.remembered_from)
     deficit = np.where(known, lane.accepted.view(first - 1, last + 1)[0] - written, 0)
-    stays = np.minimum.accumulate(np.maximum(_runs(deficit) - lane.write_slack, 0)[::-1])[::-1]
+    slack = lane.write_slack
+    if lane.watched < WELL_WATCHED:
+        slack += max(int(facts.blur.max(initial=0)) for facts in wide)
+    stays = np.minimum.accumulate(np.maximum(_runs(deficit) - slack, 0)[::-1])[::-1]
     amount = np.diff(stays, prepend=0)[1:-1]
     return np.where(known[1:-1] & known[2:], np.maximum(amount, 0), 0)
 

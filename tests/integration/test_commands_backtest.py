@@ -167,5 +167,5 @@ def test_it_says_line_for_line_what_the_service_would_have_said(shell: Shell, st
         store.record([entry for entry in seen if now - MINUTE < entry.at <= now], pipelines)
         if tick == first:
             store.record([entry for entry in seen if entry.at <= now], pipelines)
-        said += judge_all(store, pipelines, now)
+        said += judge_all(store, pipelines, now, every=True)
     assert [line for line in written("events.ndjson") if line["at"] <= format_time(last * MINUTE)] == said
