@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,10 @@ class Changes:
     old_code: Ints
     old_evidence: Ints
     old_lost: Ints
+
+    def take(self, which: Bools) -> "Changes":
+        """Those of these cells."""
+        return Changes(*(getattr(self, part.name)[..., which] for part in fields(self)))
 
 
 @dataclass(slots=True)

@@ -10,7 +10,6 @@ from reconciler.core.tiles import PARTS
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
 
-
 _WORDS = [verdict.word for verdict in Verdict]
 
 

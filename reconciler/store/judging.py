@@ -101,7 +101,9 @@ class SqlJudging:
         findings.save_changes(connection, name, now, changes)
         findings.save_state(connection, name, now, state)
         if self._portion.is_last:
-            mark = {"pipeline": name, "at": now, "position": self._portion.position}
+            # A portion that is all there is was loaded in this very transaction: nothing can have come since.
+            judged = position if self._portion.first == -WHOLE else self._portion.position
+            mark = {"pipeline": name, "at": now, "position": judged}
             upsert(connection, tables.judged, [mark | {"hop": part_of(hop)} for hop in self._pipeline.hops])
 
     def _judged(self) -> tuple[Micros, int]:

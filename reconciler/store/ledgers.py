@@ -21,7 +21,6 @@ from reconciler.store.journal import Place
 from reconciler.store.judging import SqlJudging, portions
 from reconciler.store.recording import Recording
 
-
 TILES_AT_ONCE = 64
 """Tiles of sources by buckets that one transaction judges, about a million cells."""
 

@@ -2,15 +2,14 @@
 
 import gzip
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.cli import group, run
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import parse_time
 from reconciler.store import current_revision, open_store
+from tests.integration.shell import Shell
 
 PIPELINE = Pipeline("batch", ("ingress", "processed"))
 COUNT: dict[str, Any] = {
@@ -23,38 +22,6 @@ COUNT: dict[str, Any] = {
     "count": 1234,
 }
 BUCKET = parse_time("2021-07-20T18:45:00Z")
-
-
-class Shell:
-    """Calls the command and keeps what it printed."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self._capsys = folder, capsys
-        self.out = self.err = ""
-
-    def file(self, name: str, *lines: object) -> str:
-        """A file of lines, or of one JSON object a line."""
-        path = self.folder / name
-        path.write_text("".join(f"{entry if isinstance(entry, str) else json.dumps(entry)}\n" for entry in lines))
-        return str(path)
-
-    def __call__(self, *arguments: str) -> int:
-        code = run(group, arguments)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-
-@pytest.fixture
-def shell(
-    tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Shell:
-    """A folder with a configuration, and a ledger of each kind."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RECONCILER_LEDGER", database_url)
-    (tmp_path / "reconciler.yaml").write_text("pipelines: {batch: {stages: [ingress, processed]}}\n")
-    shell = Shell(tmp_path, capsys)
-    assert shell("migrate") == 0
-    return shell
 
 
 def counted(url: str) -> int:
