@@ -119,6 +119,8 @@ class QueueLedger:
         self.partitions: dict[int, Partition] = {}
         self.expired_total = 0
         """Records that were deleted before they were read, over all time."""
+        self._looks = (0, 0)
+        """When any partition was last looked at, and the time before."""
         self._since = 0
         """Ordinal of the first bucket of which the detail is kept."""
         self._edges = Strip(UNSET, rows=0)
@@ -147,6 +149,8 @@ class QueueLedger:
             self.depths.observe(sample)
             return
         self.exact &= sample.exact
+        if sample.at > self._looks[0]:
+            self._looks = (sample.at, self._looks[0])
         part = self.partitions.get(sample.partition)
         if part is None:
             self._begin(sample)
@@ -163,12 +167,14 @@ class QueueLedger:
         start, end, committed = _offsets(sample)
         ptr = sample.at // self.width
         part = Partition(row, sample, start, end, committed, [(sample.at, 0)], ptr, [])
-        before = self.sampled_at
+        watched = any(other.interval for other in self.partitions.values())
         self.partitions[sample.partition] = part
-        if before and start == 0:
+        if watched and start == 0:
             # A partition that appears while the queue is watched began empty, after the last look at the others.
-            first = min(before, sample.at)
-            self._edges.view(self._edges.base, first // self.width + 1)[row] = 0
+            first = min(self._looks[1], sample.at)
+            here = first // self.width
+            self._edges.view(self._oldest(here), here + 1)[row] = 0
+            self._edged.view(self._oldest(here), here)[0] += 1
             self._fill(part, first, 0, sample.at, end)
             part.ptr = first // self.width
         else:
@@ -187,11 +193,15 @@ class QueueLedger:
                 self._edges.view(at // self.width, at // self.width + 1)[part.row, 0] = offset
                 self._fill(part, at, offset, later, beyond, vague=True)
 
+    def _oldest(self, here: int) -> int:
+        """Ordinal of the oldest bucket with an edge, and `here` while there is none before it."""
+        return min(self._edges.base, here) if self._edges.end > self._edges.base else here
+
     def _restart(self, part: Partition, sample: QueueSample) -> None:
         """A new ledger of offsets: a topic made again, or a log cut short. Not a purge; old facts stay."""
         start, end, committed = _offsets(sample)
         here = sample.at // self.width
-        self._edges.view(min(self._edges.base, here), here + 1)[part.row] = 0
+        self._edges.view(self._oldest(here), here + 1)[part.row] = 0
         self._fill(part, part.seen.at, 0, sample.at, end, vague=True)
         part.start, part.end, part.committed, part.seen = start, end, committed, sample
         part.read, part.kept = [(sample.at, 0)], []
@@ -227,9 +237,9 @@ class QueueLedger:
             times = np.arange(first, last + 1, dtype=np.int64) * self.width - at
             edges[1:] = end + np.floor((beyond - end) * (times / (later - at))).astype(np.int64)
             edges[-1] = beyond if later == last * self.width else edges[-1]
-        off = min(last * self.width - at, later - last * self.width)
-        if off:
-            self._blur.view(last, last + 1)[0] += -(-(beyond - end) * off // (later - at))
+        instants = np.arange(first, last + 1, dtype=np.int64) * self.width
+        off = np.minimum(instants - at, later - instants) / (later - at)
+        self._blur.view(first, last + 1)[0] += np.ceil((beyond - end) * off).astype(np.int64)
         known = first - 1 if edges[0] != UNSET else first
         if last > known:
             self._written.view(known, last)[0] += np.diff(edges[known - first + 1 :])
@@ -253,7 +263,7 @@ class QueueLedger:
         if high <= low:
             return 0
         last = part.seen.at // self.width + 2
-        first = min(self._edges.base, last)
+        first = self._oldest(last)
         edges = _whole_edges(self._edges.view(first, last + 1)[part.row], max(part.end, high))
         amount = np.diff(np.clip(edges, low, high))
         strip.view(first, last)[0] += amount
@@ -284,10 +294,11 @@ class QueueLedger:
         part.ptr += count
 
     def _rewind(self, part: Partition, committed: int) -> None:
-        edges = self._edges.view(self._edges.base, part.ptr + 1)[part.row]
+        oldest = self._oldest(part.ptr)
+        edges = self._edges.view(oldest, part.ptr + 1)[part.row]
         again = np.flatnonzero(edges[1:] > committed)
         if len(again):
-            part.ptr = self._edges.base + int(again[0])
+            part.ptr = oldest + int(again[0])
             self._passed.view(part.ptr, max(self._passed.end, part.ptr))[part.row] = NEVER
 
     def facts(self, first: int, last: int, now: Micros, reaction: Micros) -> Facts:
