@@ -27,6 +27,7 @@ class Entry:
 
 
 COMMANDS: Mapping[str, Entry] = {
+    "demo": Entry("reconciler.commands.demo:command", "Watch an incident unfold, on a ledger to try things on."),
     "check-config": Entry(
         "reconciler.commands.check_config:command", "Say what is wrong with the configuration, or what follows."
     ),

@@ -60,6 +60,21 @@ class Said:
     proven: Bools
 
 
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A stretch of buckets that is judged in a transaction of its own, so that a backlog of any size needs no more
+    memory than a portion. Only the last one moves the mark up to which the pipeline is judged.
+    """
+
+    first: int
+    """First span of tiles."""
+    last: int
+    """Last span of tiles, inclusive."""
+    position: int
+    """What was recorded until here is judged once the last portion is saved."""
+    is_last: bool
+
+
 class Judging(Protocol):
     """One judgement of one pipeline: what was loaded, and the door to write what came of it."""
 
@@ -104,8 +119,16 @@ class Store(Protocol):
         trailing window again and again.
         """
 
-    def judging(self, pipeline: Pipeline, now: Micros) -> AbstractContextManager[Judging]:
-        """One transaction that loads, and by `Judging.save` writes; meanwhile nobody else judges or records."""
+    def portions(self, pipeline: Pipeline, now: Micros) -> list[Portion]:
+        """How the work of a judgement is cut, oldest first; nearly always one."""
+
+    def judging(
+        self, pipeline: Pipeline, now: Micros, portion: Portion | None = None
+    ) -> AbstractContextManager[Judging]:
+        """One transaction that loads a portion (default: all there is to judge), and by `Judging.save` writes.
+
+        Meanwhile nobody else judges or records.
+        """
 
     def cursor(self, name: str) -> Cursor | None:
         """How far the connector of this name has read."""

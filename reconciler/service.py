@@ -1,6 +1,6 @@
 """The passes: gather what is known, decide, write it in one transaction. Arguments are ports and `now`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,32 +10,45 @@ from reconciler.core.judge import Changes
 from reconciler.core.lines import verdict_lines
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros
-from reconciler.ports import Said, Store
+from reconciler.core.verdicts import Verdict
+from reconciler.ports import Portion, Said, Store
+
+WELL = (Verdict.COMPLETE, Verdict.OPEN)
 
 
-def judge(store: Store, pipeline: Pipeline, now: Micros) -> list[dict[str, Any]]:
+def judge(store: Store, pipeline: Pipeline, now: Micros, *, every: bool = False) -> list[dict[str, Any]]:
     """Judge one pipeline as of `now` and write what is new; returns it as lines of the contract.
 
     Work comes from the ledger: all that was recorded since the last judgement, all that is still open, and every
     bucket that has begun meanwhile, however long that is ago. At or before the last judgement there is nothing to do.
+    A large backlog is judged in portions, oldest first. Cells that are well are written and not returned, for there
+    are many of them; `every` returns them too.
     """
-    with store.judging(pipeline, now) as work:
+    return [
+        line for portion in store.portions(pipeline, now) for line in _judge(store, pipeline, now, portion, every=every)
+    ]
+
+
+def _judge(store: Store, pipeline: Pipeline, now: Micros, portion: Portion, *, every: bool) -> Iterator[dict[str, Any]]:
+    with store.judging(pipeline, now, portion) as work:
         if work.judged_at >= now:
-            return []
+            return
         engine = Engine(pipeline)
         engine.restore(work.state, work.incidents, work.judged_at or None)
         found = engine.tick(work.ledger, now)
         said = [_said(hop, changes) for hop, changes in found.changes]
         work.save(now, found.dirty, said, engine.incidents(), found.incidents, engine.dump())
-        lines: list[dict[str, Any]] = []
-        for hop, changes in found.changes:
-            lines += verdict_lines(pipeline.name, hop, changes, work.ledger.directory, now)
-        return lines + sorted(found.incidents, key=lambda line: str(line["id"]))
+    for hop, changes in found.changes:
+        told = changes if every else changes.take(~np.isin(changes.code, WELL))
+        yield from verdict_lines(pipeline.name, hop, told, work.ledger.directory, now)
+    yield from sorted(found.incidents, key=lambda line: str(line["id"]))
 
 
-def judge_all(store: Store, pipelines: Mapping[str, Pipeline], now: Micros) -> list[dict[str, Any]]:
-    """Judge every pipeline, each in a transaction of its own."""
-    return [line for name in sorted(pipelines) for line in judge(store, pipelines[name], now)]
+def judge_all(
+    store: Store, pipelines: Mapping[str, Pipeline], now: Micros, *, every: bool = False
+) -> list[dict[str, Any]]:
+    """Judge every pipeline, each in transactions of its own."""
+    return [line for name in sorted(pipelines) for line in judge(store, pipelines[name], now, every=every)]
 
 
 def _said(hop: str, changes: Changes) -> Said:

@@ -12,6 +12,9 @@ import numpy as np
 from reconciler.core.tiles import Bools, Ints
 from reconciler.core.verdicts import Evidence
 
+_OFFSETS = Evidence.QUEUE_EXPIRED | Evidence.PASSED_EXPIRED | Evidence.PURGED | Evidence.NOT_ENQUEUED
+"""What offsets show: the same records may be told of by another of these words later."""
+
 
 @dataclass(slots=True)
 class Cells:
@@ -113,6 +116,8 @@ class _Splitter:
         self.need = self.short - self.slack - self.in_flight
         self.evidence = np.zeros(len(gap), np.int64)
         self.proven = np.zeros(len(gap), np.int64)
+        self.bounded = np.zeros(len(gap), np.int64)
+        self.again = np.zeros(len(gap), np.int64)
         self.open = ~cells.unreported
         self.misplaced = np.zeros(len(gap), np.int64)
         before = gap + cells.replayed
@@ -125,7 +130,7 @@ class _Splitter:
         stale = self._claim(self.facts.stale, everyone)
         self._direct()
         self._net()
-        self._overrun()
+        self._prove(self.facts.overrun, self.open, self._deleted)
         passed_over = self._passed_over()
         inferred = self._inferred()
         lost = self.proven + inferred
@@ -135,7 +140,7 @@ class _Splitter:
             passed_over=passed_over,
             unproven=self.need + self.slack + stale,
             lost=lost,
-            lost_proven=self.proven if self.facts.exact else self.proven - self._inexact,
+            lost_proven=self.proven - self.bounded,
             surplus=self.surplus,
             misplaced=self.misplaced,
             recovered=self.recovered,
@@ -143,25 +148,22 @@ class _Splitter:
             evidence=self.evidence,
         )
 
-    def _claim(self, capacity: Ints, of: Bools) -> Ints:
+    def _claim(self, capacity: Ints, of: Bools, used: Ints | int = 0) -> Ints:
         """Take from the needs of these cells what the buckets hold, give or take the slack at their edges."""
         if not capacity.any():
             return np.zeros(len(self.need), np.int64)
         need = np.where(of, self.need, 0)
         total = _sum(self.cells.bucket, need, len(capacity))
-        taken = share_out(need, self.cells.bucket, reach(capacity, total, self.facts.slack))
+        taken = share_out(need, self.cells.bucket, beyond(capacity, used, total, self.facts.slack))
         self.need = self.need - taken
         return taken
 
     def _convert(self, retained: Ints) -> Ints:
         """Of what lag could hold back, the part that is seen in the queue is retained instead."""
-        unread = self.facts.unread
-        used = _sum(self.cells.bucket, retained, len(unread))
-        total = _sum(self.cells.bucket, self.in_flight, len(unread))
-        left = reach(unread, used + total, self.facts.slack) - used
-        if not (left > 0).any():
-            return np.zeros(len(retained), np.int64)
-        taken = share_out(self.in_flight, self.cells.bucket, np.clip(left, 0, total))
+        unread, bucket = self.facts.unread, self.cells.bucket
+        total = _sum(bucket, self.in_flight, len(unread))
+        left = beyond(unread, _sum(bucket, retained, len(unread)), total, self.facts.slack)
+        taken = share_out(self.in_flight, bucket, left)
         self.in_flight = self.in_flight - taken
         return taken
 
@@ -171,21 +173,36 @@ class _Splitter:
         known = np.where(self.open & ~facts.covered[cells.bucket], np.minimum(self.need, cells.remembered), 0)
         self._book(known, np.where(known > 0, cells.remembered_evidence, 0))
         self.need = self.need - known
-        deleted = np.where(facts.purged, int(Evidence.PURGED), int(Evidence.QUEUE_EXPIRED))[cells.bucket]
-        before = self.proven.sum()
-        self._book(self._claim(facts.expired, self.open), deleted)
-        self._inexact = self.proven if not facts.exact and self.proven.sum() > before else np.zeros_like(self.proven)
-        gone = np.where(self.open, np.minimum(self.need, cells.shrunk), 0)
+        self.again = known
+        self._prove(facts.expired, self.open, self._deleted)
+        shown = np.minimum(self._remembered(Evidence.SHRUNK), cells.shrunk)
+        self.again = self.again - shown
+        gone = np.where(self.open, np.minimum(self.need, cells.shrunk - shown), 0)
         self.need = self.need - gone
         self._book(gone, Evidence.SHRUNK)
-        self._book(self._claim(facts.not_enqueued, self.open), Evidence.NOT_ENQUEUED)
+        self._prove(facts.not_enqueued, self.open, Evidence.NOT_ENQUEUED)
         hidden = np.where(cells.unequal & self.open, np.minimum(self.need, 1), 0)
         self.need = self.need - hidden
         self._book(hidden, Evidence.DIGEST)
 
-    def _overrun(self) -> None:
-        deleted = np.where(self.facts.purged, int(Evidence.PURGED), int(Evidence.QUEUE_EXPIRED))
-        self._book(self._claim(self.facts.overrun, self.open), deleted[self.cells.bucket])
+    @property
+    def _deleted(self) -> Ints:
+        return np.where(self.facts.purged, int(Evidence.PURGED), int(Evidence.QUEUE_EXPIRED))[self.cells.bucket]
+
+    def _prove(self, capacity: Ints, of: Bools, evidence: Ints | Evidence) -> Ints:
+        """Claim what these records prove to be lost; what is remembered of them is not claimed a second time."""
+        same = self._remembered(_OFFSETS)
+        used = reach(capacity, _sum(self.cells.bucket, same, len(capacity)), self.facts.slack)
+        self.again = self.again - share_out(same, self.cells.bucket, used)
+        taken = self._claim(capacity, of, used)
+        self._book(taken, evidence)
+        if not self.facts.exact:
+            self.bounded = self.bounded + taken
+        return taken
+
+    def _remembered(self, evidence: Evidence) -> Ints:
+        """Of the losses that are remembered, those that rest on such evidence and were not shown again so far."""
+        return np.where(self.cells.remembered_evidence & int(evidence), self.again, 0)
 
     def _book(self, amount: Ints, evidence: Ints | Evidence) -> None:
         self.proven = self.proven + amount
@@ -227,8 +244,7 @@ class _Splitter:
         skipped = self._skipped(sure)
         sure &= facts.mature[cells.bucket] | skipped
         passed = self._claim(facts.kept, sure)
-        deleted = self._claim(facts.gone, sure)
-        self._book(deleted, Evidence.PASSED_EXPIRED)
+        deleted = self._prove(facts.gone, sure, Evidence.PASSED_EXPIRED)
         both = passed + deleted > 0
         self.evidence |= np.where(both & (passed > 0), int(Evidence.SKIPPED), 0)
         self.evidence |= np.where(both & ~skipped & (passed > 0), int(Evidence.LAG_EXCEEDED), 0)
@@ -277,6 +293,14 @@ def reach(capacity: Ints, need: Ints, slack: Ints) -> Ints:
         met.append(taken)
         carried = min(across, has + carried - taken)
     return np.array(met, np.int64)
+
+
+def beyond(capacity: Ints, used: Ints | int, need: Ints, slack: Ints) -> Ints:
+    """How much of each bucket's need the capacities meet beyond the needs `used` that they have met already."""
+    more = np.clip(reach(capacity, used + need, slack) - used, 0, need)
+    left = max(0, int(capacity.sum()) - int(np.sum(used)))
+    met: Ints = np.diff(np.minimum(np.cumsum(more), left), prepend=0)
+    return met
 
 
 def share_out(need: Ints, bucket: Ints, amount: Ints) -> Ints:

@@ -44,7 +44,9 @@ class Directory:
     series: list[SeriesKey] = field(default_factory=list)
     classes: list[int] = field(default_factory=list)
     """By series: `outcome_class`."""
-    _table: tuple[Ints, Ints] = field(default_factory=lambda: (np.zeros(0, np.int64), np.zeros(0, np.int64)))
+    _table: tuple[Ints, Ints] = field(
+        default_factory=lambda: (np.zeros(0, np.int64), np.zeros(0, np.int64)), compare=False
+    )
     _source_ids: dict[str, int] = field(default_factory=dict)
     _series_ids: dict[SeriesKey, int] = field(default_factory=dict)
 

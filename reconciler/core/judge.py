@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,10 @@ class Changes:
     old_code: Ints
     old_evidence: Ints
     old_lost: Ints
+
+    def take(self, which: Bools) -> "Changes":
+        """Those of these cells."""
+        return Changes(*(getattr(self, part.name)[..., which] for part in fields(self)))
 
 
 @dataclass(slots=True)
@@ -95,8 +99,10 @@ class HopJudge:
         keys = {TileKey(part, key.chunk, key.span) for key in ledger.touched if key.part in stages}
         keys |= {key for key, tile in ledger.verdicts.items() if key.part == part and tile.active.any()}
         since = min(ledger.directory.first_bucket, default=now) if judged_at is None else judged_at
-        for span in range(max(0, since - 1) // width // SPAN, (now - 1) // width // SPAN + 1):
-            keys |= {TileKey(part, chunk, span) for chunk in range(ledger.directory.chunks)}
+        passed = range(max(0, since - 1) // width // SPAN, (now - 1) // width // SPAN + 1)
+        if ledger.spans is not None:
+            passed = range(max(passed.start, ledger.spans.start), min(passed.stop, ledger.spans.stop))
+        keys |= {TileKey(part, chunk, span) for span in passed for chunk in range(ledger.directory.chunks)}
         return sorted(keys)
 
     def _sheet(self, ledger: Ledger, key: TileKey, stages: tuple[Stage, Stage], now: Micros) -> Sheet:

@@ -61,6 +61,8 @@ class Ledger:
     verdicts: dict[TileKey, VerdictTile] = field(default_factory=dict)
     touched: set[TileKey] = field(default_factory=set)
     """Count tiles whose current values have changed since they were last judged."""
+    spans: range | None = None
+    """Only tiles of these spans are to be judged; `None`: all."""
     reporters: dict[tuple[str, str], Reporter] = field(default_factory=dict)
     """By (stage, reporter)."""
     samples: list[QueueSample] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """Findings as the lines of the contract: plain dicts in a stated order, ready to be written as NDJSON."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from reconciler.core.directory import Directory
@@ -8,6 +9,13 @@ from reconciler.core.judge import Changes
 from reconciler.core.tiles import PARTS
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
+
+_WORDS = [verdict.word for verdict in Verdict]
+
+
+@lru_cache(maxsize=1024)
+def _reasons(evidence: int) -> tuple[str, ...]:
+    return tuple(Evidence(evidence).words())
 
 
 def verdict_lines(
@@ -20,7 +28,7 @@ def verdict_lines(
     at = format_time(now)
     amounts = changes.parts.T.tolist()
     for position in order:
-        code, loss_at = Verdict(int(changes.code[position])), int(changes.loss_at[position])
+        loss_at = int(changes.loss_at[position])
         yield {
             "type": "verdict",
             "at": at,
@@ -29,11 +37,11 @@ def verdict_lines(
             "to_stage": to_stage,
             "source": names[position],
             "bucket": format_time(int(changes.bucket[position])),
-            "verdict": code.word,
+            "verdict": _WORDS[changes.code[position]],
             **dict(zip(PARTS, amounts[position], strict=True)),
             "proven": bool(changes.proven[position]),
             "loss_at": format_time(loss_at) if loss_at else None,
-            "evidence": Evidence(int(changes.evidence[position])).words(),
+            "evidence": list(_reasons(int(changes.evidence[position]))),
             "volume": "untrained",
             "expected": None,
             "band": None,

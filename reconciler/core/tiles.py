@@ -102,9 +102,11 @@ class CountTile:
         self.digest[cell], self.digested[cell], self.error[cell] = batch.digest, batch.digested, batch.error
 
     def _make_room(self, wanted: Ints) -> None:
+        if len(self.series):
+            place = np.minimum(np.searchsorted(self.series, wanted), len(self.series) - 1)
+            if (self.series[place] == wanted).all():
+                return
         fresh = np.setdiff1d(wanted, self.series)
-        if not len(fresh):
-            return
         blank = CountTile(
             fresh,
             _grid(len(fresh), ABSENT),

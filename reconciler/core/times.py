@@ -53,6 +53,7 @@ def to_datetime(instant: Micros) -> datetime:
     return _EPOCH + timedelta(microseconds=int(instant))
 
 
+@lru_cache(maxsize=4096)
 def format_time(instant: Micros) -> str:
     """RFC 3339 in UTC, with a fraction only where there is one: ``2021-07-20T18:45:00Z``."""
     moment = to_datetime(instant)

@@ -1,16 +1,17 @@
 """Loading what a judgement needs, and writing what came of it, in the one transaction that judges."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
 from reconciler.core.times import Micros
-from reconciler.ports import Said
+from reconciler.ports import Portion, Said
 from reconciler.store import facts, findings, journal, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
@@ -23,17 +24,54 @@ def part_of(hop: Hop) -> str:
     return f"{hop.from_stage}>{hop.to_stage}"
 
 
+WHOLE = 2**40
+"""A span beyond every other."""
+
+
+def portions(connection: Connection, pipeline: Pipeline, most: int) -> list[Portion]:
+    """The tiles that are to be judged in stretches of about `most`, oldest first; a span is never cut."""
+    position = position_of(connection)
+    judged = tables.judged.c
+    mark = connection.execute(
+        select(func.min(judged.position), func.min(judged.at)).where(judged.pipeline == pipeline.name)
+    ).one()
+    table = tables.tile.c
+    touched = (table.touched > (-1 if mark[0] is None else mark[0])) | (table.latest_at > (mark[1] or 0))
+    found = tiles.where(connection, pipeline.name, tiles.COUNT, touched)
+    found += tiles.where(connection, pipeline.name, tiles.VERDICT, table.active > 0)
+    spans = sorted({(one.key.chunk, one.key.span) for one in found}, key=lambda place: place[1])
+    ends: list[int] = []
+    held = 0
+    for (_, span), (_, following) in pairwise(spans):
+        held += 1
+        if held >= most and following > span:
+            ends.append(span)
+            held = 0
+    firsts = [-WHOLE, *(end + 1 for end in ends)]
+    lasts = [*ends, WHOLE]
+    return [Portion(first, last, position, is_last=last == WHOLE) for first, last in zip(firsts, lasts, strict=True)]
+
+
 class SqlJudging:
     """See `reconciler.ports.Judging`."""
 
-    def __init__(self, connection: Connection, directories: Directories, pipeline: Pipeline, now: Micros) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        directories: Directories,
+        pipeline: Pipeline,
+        now: Micros,
+        portion: Portion | None,
+    ) -> None:
         self._connection = connection
         self._pipeline = pipeline
         self._now = now
         self._position = position_of(connection)
+        self._portion = portion or Portion(-WHOLE, WHOLE, self._position, is_last=True)
         self.judged_at, judged_position = self._judged()
         self.ledger = Ledger(pipeline, directories.load(connection, pipeline))
-        self.ledger.touched = self._touched(judged_position)
+        self.ledger.spans = spans = range(self._portion.first, self._portion.last + 1)
+        self.ledger.touched = {key for key in self._touched(judged_position) if key.span in spans}
         self._tiles()
         self._facts()
         self.incidents = findings.open_incidents(connection, pipeline.name, now)
@@ -62,10 +100,11 @@ class SqlJudging:
         findings.save_incidents(connection, name, now, incidents)
         findings.save_changes(connection, name, now, changes)
         findings.save_state(connection, name, now, state)
-        judged = [
-            {"pipeline": name, "hop": part_of(hop), "at": now, "position": position} for hop in self._pipeline.hops
-        ]
-        upsert(connection, tables.judged, judged)
+        if self._portion.is_last:
+            # A portion that is all there is was loaded in this very transaction: nothing can have come since.
+            judged = position if self._portion.first == -WHOLE else self._portion.position
+            mark = {"pipeline": name, "at": now, "position": judged}
+            upsert(connection, tables.judged, [mark | {"hop": part_of(hop)} for hop in self._pipeline.hops])
 
     def _judged(self) -> tuple[Micros, int]:
         """The tick and the position that all hops are judged up to; a hop that is new begins the pipeline anew."""
@@ -94,6 +133,7 @@ class SqlJudging:
             stages = (hop.from_stage, hop.to_stage)
             places = {key[1:] for key in self.ledger.touched if key.part in stages} | self._passed()
             places |= {one.key[1:] for one in active if one.key.part == part_of(hop)}
+            places = {(chunk, span) for chunk, span in places if self._portion.first <= span <= self._portion.last}
             verdicts |= {TileKey(part_of(hop), *place) for place in places}
             counts |= {TileKey(stage, *place) for stage in stages for place in places}
         self.ledger.verdicts.update(tiles.load(self._connection, self._find(tiles.VERDICT, verdicts), VerdictTile))

@@ -13,13 +13,16 @@ from reconciler.core.observations import Observation
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
 from reconciler.core.times import Micros
-from reconciler.ports import Cursor, Recorded
+from reconciler.ports import Cursor, Portion, Recorded
 from reconciler.store import findings, journal, tables, tiles
 from reconciler.store.database import Database, upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
-from reconciler.store.judging import SqlJudging
+from reconciler.store.judging import SqlJudging, portions
 from reconciler.store.recording import Recording
+
+TILES_AT_ONCE = 64
+"""Tiles of sources by buckets that one transaction judges, about a million cells."""
 
 
 class SqlStore:
@@ -46,11 +49,16 @@ class SqlStore:
                 upsert(connection, tables.connector_cursor, [row])
         return Recorded(kept, len(observations) - kept)
 
+    def portions(self, pipeline: Pipeline, now: Micros) -> list[Portion]:
+        """See `reconciler.ports.Store.portions`."""
+        with self.database.reading() as connection:
+            return portions(connection, pipeline, TILES_AT_ONCE)
+
     @contextmanager
-    def judging(self, pipeline: Pipeline, now: Micros) -> Iterator[SqlJudging]:
+    def judging(self, pipeline: Pipeline, now: Micros, portion: Portion | None = None) -> Iterator[SqlJudging]:
         """See `reconciler.ports.Store.judging`."""
         with self._writing() as connection:
-            yield SqlJudging(connection, self._directories, pipeline, now)
+            yield SqlJudging(connection, self._directories, pipeline, now, portion)
 
     def cursor(self, name: str) -> Cursor | None:
         """See `reconciler.ports.Store.cursor`."""

@@ -1,17 +1,21 @@
 """The algebra of a gap: its parts add up, and no claim takes more than was proven."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.balance import BucketFacts, Cells, Parts, share_out, spill, split
+from reconciler.core.balance import BucketFacts, Cells, Parts, reach, share_out, split
 from reconciler.core.tiles import Bools, Ints
 from reconciler.core.verdicts import Evidence
 
 BUCKETS = 4
 FEW = st.integers(0, 12)
+AMOUNTS = ("unread", "stale", "expired", "overrun", "kept", "gone", "not_enqueued", "slack")
+SIGNS = ("covered", "mature", "settled", "purged", "overtaken", "past_retention")
 DELETED = int(Evidence.QUEUE_EXPIRED | Evidence.PURGED)
 
 
@@ -54,16 +58,15 @@ def cells(dice: Dice, size: int) -> Cells:
 
 
 def facts(dice: Dice) -> BucketFacts:
-    amounts = ("unread", "stale", "expired", "overrun", "kept", "gone", "not_enqueued")
-    signs = ("covered", "mature", "settled", "purged", "overtaken", "past_retention")
+    arrays: dict[str, Any] = {name: dice.numbers(BUCKETS) for name in AMOUNTS}
+    arrays |= {name: dice.flags(BUCKETS) for name in SIGNS}
     return BucketFacts(
         share=np.zeros(BUCKETS),
         balanced=bool(dice.flags(1)[0]),
         exact=bool(dice.flags(1)[0]),
         usual_in_flight=int(dice.numbers(1)[0]),
         reach=int(dice.rng.integers(1, 4)),
-        **{name: dice.numbers(BUCKETS) for name in amounts},
-        **{name: dice.flags(BUCKETS) for name in signs},
+        **arrays,
     )
 
 
@@ -126,7 +129,7 @@ def test_no_claim_takes_more_than_the_queue_holds(situation: tuple[Cells, Bucket
 @checked
 @given(situations())
 def test_no_more_is_lost_to_deletion_than_the_queue_deleted(situation: tuple[Cells, BucketFacts, Parts]) -> None:
-    some, known, parts = situation
+    _, known, parts = situation
     by_deletion = (parts.evidence & ~DELETED) == 0
     assert parts.lost_proven[by_deletion].sum() <= known.expired.sum() + known.overrun.sum()
 
@@ -162,21 +165,20 @@ def one_cell(accepted: int, processed: int = 0, **fields: int) -> Cells:
         unequal=np.array([bool(fields.get("unequal"))]),
         differs=np.array([bool(fields.get("unequal"))]),
         unreported=no,
-        remembered_evidence=np.array([int(Evidence.QUEUE_EXPIRED) if amounts["remembered"] else 0]),
+        remembered_evidence=np.array([int(fields.get("why", Evidence.QUEUE_EXPIRED)) if amounts["remembered"] else 0]),
         **arrays,
     )
 
 
 def knowing(**known: list[int] | bool) -> BucketFacts:
     """Three buckets of which nothing is known but this."""
-    amounts = ("unread", "stale", "expired", "overrun", "kept", "gone", "not_enqueued")
-    signs = ("covered", "mature", "settled", "purged", "overtaken", "past_retention")
+    arrays: dict[str, Any] = {name: np.array(known.get(name, [0, 0, 0]), np.int64) for name in AMOUNTS}
+    arrays |= {name: np.array(known.get(name, [0, 0, 0]), np.bool_) for name in SIGNS}
     return BucketFacts(
         share=np.zeros(3),
         balanced=bool(known.get("balanced", False)),
         exact=bool(known.get("exact", True)),
-        **{name: np.array(known.get(name, [0, 0, 0]), np.int64) for name in amounts},
-        **{name: np.array(known.get(name, [0, 0, 0]), np.bool_) for name in signs},
+        **arrays,
     )
 
 
@@ -209,6 +211,13 @@ def test_a_loss_that_was_proven_stays_when_the_detail_of_the_queue_is_forgotten(
     assert parts.evidence.item() == Evidence.QUEUE_EXPIRED
 
 
+def test_a_loss_that_is_remembered_is_not_proven_again_by_the_same_evidence() -> None:
+    shrunk = split(one_cell(10, remembered=4, shrunk=4, why=Evidence.SHRUNK), knowing(), NO_LAG)
+    assert (shrunk.lost.item(), shrunk.unproven.item()) == (4, 6)
+    deleted = split(one_cell(10, remembered=4), knowing(expired=[0, 3, 0], overrun=[0, 2, 0]), NO_LAG)
+    assert (deleted.lost.item(), deleted.unproven.item()) == (5, 5)
+
+
 def test_a_remembered_loss_shrinks_with_the_gap() -> None:
     parts = split(one_cell(10, 6, remembered=7), knowing(), NO_LAG)
     assert parts.lost_proven.item() == 4
@@ -237,23 +246,30 @@ def test_a_gap_within_the_error_of_an_approximate_count_is_never_lost() -> None:
     assert (parts.lost.item(), parts.unproven.item()) == (0, 2)
 
 
-def test_offsets_that_are_not_events_never_prove_a_loss() -> None:
-    parts = split(one_cell(10), knowing(expired=[0, 10, 0], exact=False), NO_LAG)
-    assert (parts.lost.item(), parts.lost_proven.item()) == (10, 0)
+@pytest.mark.parametrize("how", ["expired", "overrun", "not_enqueued"])
+def test_offsets_that_are_not_events_never_prove_a_loss(how: str) -> None:
+    parts = split(one_cell(10), knowing(exact=False, **{how: [0, 10, 0]}), NO_LAG)
+    assert parts.lost_proven.item() == 0
 
 
-def test_events_near_an_edge_are_found_in_the_bucket_next_door() -> None:
-    parts = split(one_cell(10), knowing(unread=[4, 3, 3]), NO_LAG)
-    assert parts.retained.item() == 10
+def test_events_near_an_edge_are_found_in_the_bucket_next_door_within_the_slack() -> None:
+    apart = split(one_cell(10), knowing(unread=[4, 3, 3], slack=[0, 0, 0]), NO_LAG)
+    assert apart.retained.item() == 3
+    near = split(one_cell(10), knowing(unread=[4, 3, 3], slack=[2, 3, 0]), NO_LAG)
+    assert near.retained.item() == 8
 
 
 @checked
-@given(st.lists(st.tuples(FEW, FEW), min_size=1, max_size=8))
-def test_a_bucket_lends_what_it_can_spare_and_nothing_is_made(pairs: list[tuple[int, int]]) -> None:
-    capacity, need = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
-    lent = spill(capacity, need)
-    assert lent.sum() == capacity.sum()
-    assert (lent >= np.minimum(capacity, need)).all(), "a bucket gives away only what it does not need itself"
+@given(st.lists(st.tuples(FEW, FEW, FEW), min_size=1, max_size=8))
+def test_no_more_is_met_than_there_is_and_none_beyond_the_slack(columns: list[tuple[int, int, int]]) -> None:
+    capacity, need, slack = (np.array(column, np.int64) for column in zip(*columns, strict=True))
+    met = reach(capacity, need, slack)
+    assert (met >= 0).all()
+    assert (met <= need).all()
+    borrowed = np.concatenate([[0], slack[:-1]]) + slack
+    assert (met <= capacity + borrowed).all()
+    assert (np.cumsum(met) <= np.cumsum(capacity) + slack).all(), "up to a bucket, only the slack comes from beyond"
+    assert met.sum() <= capacity.sum()
 
 
 COUNTS = st.one_of(FEW, st.integers(0, 2**40))

@@ -1,0 +1,72 @@
+"""What a tick costs behind a day of history, that it follows what changed, and what a whole day costs judged anew.
+
+    python -m benchmarks.bench_tick                                   # both databases, 100 to 10,000 sources
+    python -m benchmarks.bench_tick --database sqlite --sources 1000 --hours 2
+
+One-minute buckets, two stages, one cell in a thousand with a gap. Each line is measured in a process of its own, so
+that the memory is its own.
+"""
+
+import argparse
+import statistics
+import time
+
+from benchmarks.bench_store import FIRST, PIPELINE, apart, database, laying_down, minute, opened
+from reconciler.core.observations import Count
+from reconciler.core.tiles import SPAN
+from reconciler.core.times import MINUTE
+from reconciler.service import judge
+
+PIPELINES = {"batch": PIPELINE}
+
+
+def main() -> None:
+    """Measure what was asked for and print it, a line each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append")
+    parser.add_argument("--sources", type=int, action="append")
+    parser.add_argument("--hours", type=int, default=24)
+    asked = parser.parse_args()
+    for kind in asked.database or ("sqlite", "postgresql"):
+        for sources in asked.sources or (100, 1_000, 10_000):
+            print(f"{kind}, {sources:,} sources, {asked.hours} h of history")
+            with database(kind) as fresh:
+                url = fresh()
+                apart(laying_down, url, sources, asked.hours)
+                apart(judging_the_day, url, sources, asked.hours)
+                apart(ticking, url, sources, asked.hours, 1)
+                apart(ticking, url, sources, asked.hours, 10)
+
+
+def judging_the_day(url: str, sources: int, hours: int) -> str:
+    """Judge all that lies in the ledger."""
+    store = opened(url)
+    start = time.perf_counter()
+    lines = judge(store, PIPELINE, (FIRST + hours * SPAN) * MINUTE + MINUTE // 2)
+    cells = sources * hours * SPAN
+    return f"{cells:,} cells in {time.perf_counter() - start:.2f} s, {len(lines):,} things to say"
+
+
+def ticking(url: str, sources: int, hours: int, share: int) -> str:
+    """Record one new minute of every `share`-th source, and judge."""
+    store = opened(url)
+    recorded, judged = [], []
+    first = hours * SPAN + (10 * share)
+    for number in range(first, first + 6):
+        batch = minute(number, sources)
+        batch = [seen for seen in batch if not isinstance(seen, Count) or int(seen.source[9:]) < sources // share]
+        start = time.perf_counter()
+        store.record(batch, PIPELINES)
+        middle = time.perf_counter()
+        judge(store, PIPELINE, (FIRST + number + 1) * MINUTE + MINUTE // 2)
+        recorded.append(middle - start)
+        judged.append(time.perf_counter() - middle)
+    part = "all" if share == 1 else f"a {share}th of the"
+    return (
+        f"{part} sources: {statistics.median(recorded[1:]):.3f} s to record, "
+        f"{statistics.median(judged[1:]):.3f} s to judge"
+    )
+
+
+if __name__ == "__main__":
+    main()
