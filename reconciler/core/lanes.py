@@ -177,6 +177,7 @@ def look(
     reach = int(min(12, max(1, -(-MISPLACED_WITHIN // width))))
     kept = sum((facts.kept for facts in seen), np.zeros(last - first, np.int64))
     zero = np.zeros(last - first, np.int64)
+    faded = sum((facts.faded for facts in seen), zero)
     behind = sum((facts.behind.sum(axis=0) for facts in seen), zero)
     expired = sum((facts.expired for facts in seen), zero)
     overrun = sum((facts.overrun for facts in seen), zero)
@@ -189,7 +190,8 @@ def look(
         expired=expired,
         overrun=overrun,
         kept=kept,
-        gone=np.maximum(behind - kept - expired - overrun, 0),
+        faded=faded,
+        gone=np.maximum(behind - kept - faded - expired - overrun, 0),
         not_enqueued=_not_enqueued(lane, pipeline, ledgers, wide, stages[0], span),
         slack=lane.write_slack + sum((facts.blur for facts in seen), zero),
         covered=np.all([facts.known for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
