@@ -15,13 +15,16 @@ from reconciler.core.observations import QueueSample
 from reconciler.core.pipelines import Queue
 from reconciler.core.strips import Strip
 from reconciler.core.tiles import Bools, Ints
-from reconciler.core.times import MINUTE, NEVER, Micros
+from reconciler.core.times import DAY, MINUTE, NEVER, Micros
 
 UNSET = -1
 RATE_WINDOW: Micros = 15 * MINUTE
 """The forecast reads the consumer's speed over this time (contract §4)."""
 STALE_AFTER = 3
 """A sample older than so many sampling intervals proves nothing."""
+
+OLDEST_ANCHOR: Micros = 100 * DAY
+"""Records said to be older than this tell nothing: most often their time stamp is missing, and reads as 1970."""
 
 
 @dataclass(slots=True)
@@ -177,7 +180,7 @@ class QueueLedger:
     def _guess_edges(self, part: Partition, sample: QueueSample) -> None:
         """Place a backlog that was there before the first sample, by the accept times that the sample names."""
         anchors = [(sample.oldest_at, part.start), (sample.committed_at, part.committed), (sample.at, part.end)]
-        known = [(at, offset) for at, offset in anchors if at is not None and at <= sample.at]
+        known = [(at, offset) for at, offset in anchors if at is not None and 0 <= sample.at - at <= OLDEST_ANCHOR]
         for (at, offset), (later, beyond) in pairwise(known):
             if later > at and beyond >= offset:
                 part.ptr = min(part.ptr, at // self.width)
