@@ -1,5 +1,7 @@
 """`complete_through` never lies beyond a bucket that is not complete, however the buckets are handed over."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +46,7 @@ def test_it_is_the_same_in_one_piece_and_in_many(case: Case, cuts: list[int]) ->
     first, good = case
     edges = sorted({0, good.shape[1], *(cut for cut in cuts if cut < good.shape[1])})
     through = born(first)
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         through = advance(through, good[:, begin:end], START + begin * MINUTE, MINUTE)
     assert through.tolist() == advance(born(first), good, START, MINUTE).tolist()
 
