@@ -52,7 +52,7 @@ def run(app: App, at: Micros, *, as_json: bool) -> int:
     collected = collect(app.store, app.connectors(), app.settings.pipelines, at)
     for name, pipeline in app.pipelines().items():
         former = app.store.judged_at(pipeline)
-        lines = judge(app.store, pipeline, at, every=as_json)
+        lines = judge(app.store, pipeline, at, every=True)
         own = [done for done in collected if app.pipeline_of(done.connector) == name]
         if as_json:
             say_records(lines)
@@ -109,8 +109,7 @@ def _words(verdicts: Iterable[str]) -> str:
     found = Counter(verdicts)
     worst_first = [verdict.word for verdict in sorted(Verdict, reverse=True) if verdict.word in found]
     if not worst_first:
-        return "nothing new that is not well"
+        return "nothing has changed"
     said = [f"{found[word]:,} {word.replace('_', ' ')}" for word in worst_first]
     total = sum(found.values())
-    these = "cell has changed and is" if total == 1 else "cells have changed and are"
-    return f"{total:,} {these} not well: {', '.join(said)}"
+    return f"{total:,} {'cell has' if total == 1 else 'cells have'} changed: {', '.join(said)}"

@@ -86,6 +86,8 @@ class Facts:
     """`(partitions, n)`: when the consumer was first seen beyond the bucket, µs; `NEVER` until then."""
     kept: Ints
     """Behind the consumer, and still in the queue."""
+    faded: Ints
+    """Behind the consumer and still there when last seen, but that was too long ago to prove anything."""
     expired: Ints
     """Deleted while the consumer still stood before them."""
     overrun: Ints
@@ -309,6 +311,7 @@ class QueueLedger:
             behind=passed[:, 1:] - passed[:, :-1],
             passed_at=self._passed.view(first, last),
             kept=np.where(fresh, kept, 0).sum(axis=0),
+            faded=np.where(fresh, 0, kept).sum(axis=0),
             expired=self._expired.view(first, last)[0],
             overrun=self._overrun.view(first, last)[0],
             purged=self._purged.view(first, last)[0] > 0,

@@ -88,8 +88,8 @@ def _afterwards(board: Board, known: Known) -> Iterator[str]:
             span = f"{when(since)} to {when(until)}"
             still = "is over" if line["status"] == "resolved" else "is still open"
             yield (
-                f"Said since {when(parse_time(line['opened_at']))}, in the end: {line['lost']:,} events of {len(line['sources'])} sources in "
-                f"{len(buckets)} buckets, {span}. {line['id']} {still}."
+                f"Said since {when(parse_time(line['opened_at']))}, in the end: {line['lost']:,} events of "
+                f"{len(line['sources'])} sources in {len(buckets)} buckets, {span}. {line['id']} {still}."
             )
 
 
