@@ -155,7 +155,7 @@ class TestWithoutALedger:
 
 
 def test_it_says_line_for_line_what_the_service_would_have_said(shell: Shell, store: SqlStore) -> None:
-    story = shell.story("SC-01a", minutes=(-15, 35))
+    story = shell.story("SC-02", minutes=(-15, 35))
     assert shell("backtest", story, "-o", "events.ndjson") == 0
     pipelines = load("reconciler.yaml").pipelines
     seen = [parse(line, pipelines) for line in written(story)]
