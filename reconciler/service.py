@@ -22,10 +22,12 @@ def judge(store: Store, pipeline: Pipeline, now: Micros, *, every: bool = False)
     Work comes from the ledger: all that was recorded since the last judgement, all that is still open, and every
     bucket that has begun meanwhile, however long that is ago. At or before the last judgement there is nothing to do.
     A large backlog is judged in portions, oldest first. Cells that are well are written and not returned, for there
-    are many of them; `every` returns them too.
+    are many of them; `every` returns those of the last portion too.
     """
     return [
-        line for portion in store.portions(pipeline, now) for line in _judge(store, pipeline, now, portion, every=every)
+        line
+        for portion in store.portions(pipeline, now)
+        for line in _judge(store, pipeline, now, portion, every=every and portion.is_last)
     ]
 
 

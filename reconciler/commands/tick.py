@@ -52,7 +52,7 @@ def run(app: App, at: Micros, *, as_json: bool) -> int:
     collected = collect(app.store, app.connectors(), app.settings.pipelines, at)
     for name, pipeline in app.pipelines().items():
         former = app.store.judged_at(pipeline)
-        lines = judge(app.store, pipeline, at)
+        lines = judge(app.store, pipeline, at, every=True)
         own = [done for done in collected if app.pipeline_of(done.connector) == name]
         if as_json:
             say_records(lines)

@@ -218,7 +218,7 @@ class HopJudge:
             in_flight=parts.in_flight,
             unproven=parts.unproven,
             surplus=parts.surplus,
-            threatened=seen.threatened[cells.bucket],
+            threatened=seen.threatened[cells.bucket] & ~ordinary,
             whole=whole,
             unreported=cells.unreported,
             ordinary=ordinary,

@@ -51,15 +51,14 @@ class Partition:
         return now - self.seen.at <= STALE_AFTER * max(self.interval, 1 if self.interval else width)
 
     def rate(self) -> float:
-        """Records read per µs lately; 0 where it stood still over the last two samples with records waiting."""
+        """Records read per µs lately; 0 where it has stood still since the sample before, with records waiting."""
         if len(self.read) < 2 or self._stands_still():
             return 0.0
         (first, before), (last, after) = self.read[0], self.read[-1]
         return (after - before) / (last - first)
 
     def _stands_still(self) -> bool:
-        last = self.read[-3:]
-        return self.end > self.committed and len({amount for _, amount in last}) == 1
+        return self.end > self.committed and self.read[-1][1] == self.read[-2][1]
 
     def retention(self) -> Micros | None:
         """How long a record can be counted on: as configured, or as measured where deletion comes sooner."""

@@ -98,7 +98,7 @@ class Board:
         self.incidents[line["id"]] = line
         if before is None or line["status"] == "resolved":
             return True
-        return before["status"] == "resolved" or before["severity"] != line["severity"]
+        return bool(before["status"] == "resolved" or before["severity"] != line["severity"])
 
     def standing_at(self, now: Micros) -> dict[str, Counter[str]]:
         """The standing as of an instant; before the first tick nothing is missing."""

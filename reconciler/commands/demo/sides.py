@@ -83,19 +83,18 @@ def _afterwards(board: Board, known: Known) -> Iterator[str]:
         if later:
             yield "Who can send again, and what: see below."
         else:
-            since, until = parse_time(line["from"]), parse_time(line["to"])
             buckets = {cell["bucket"] for cell in board.cells.values() if cell["lost"]}
-            span = f"{when(since)} to {when(until)}"
+            first, since, until = (when(parse_time(line[name])) for name in ("opened_at", "from", "to"))
             still = "is over" if line["status"] == "resolved" else "is still open"
             yield (
-                f"Said since {when(parse_time(line['opened_at']))}, in the end: {line['lost']:,} events of {len(line['sources'])} sources in "
-                f"{len(buckets)} buckets, {span}. {line['id']} {still}."
+                f"Said since {first}, in the end: {line['lost']:,} events of {len(line['sources'])} sources in "
+                f"{len(buckets)} buckets, {since} to {until}. {line['id']} {still}."
             )
 
 
-def _columns(when: str, left: str, right: str, styled: tuple[str, str] = ("", "")) -> Iterator[str]:
+def _columns(moment: str, left: str, right: str, styled: tuple[str, str] = ("", "")) -> Iterator[str]:
     rights = [piece for line in right.split("\n") for piece in textwrap.wrap(line, RIGHT, subsequent_indent="  ")]
-    rows = zip_longest([when], textwrap.wrap(left, LEFT - 2), rights, fillvalue="")
+    rows = zip_longest([moment], textwrap.wrap(left, LEFT - 2), rights, fillvalue="")
     for position, (first, second, third) in enumerate(rows):
         shown = third.replace(*styled, 1) if position == 0 and styled[0] else third
         yield f"{first:<{WHEN}}{second:<{LEFT}}{shown}".rstrip()
