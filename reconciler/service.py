@@ -25,7 +25,9 @@ def judge(store: Store, pipeline: Pipeline, now: Micros, *, every: bool = False)
     are many of them; `every` returns those of the last portion too.
     """
     return [
-        line for portion in store.portions(pipeline, now) for line in _judge(store, pipeline, now, portion, every=every and portion.is_last)
+        line
+        for portion in store.portions(pipeline, now)
+        for line in _judge(store, pipeline, now, portion, every=every and portion.is_last)
     ]
 
 

@@ -16,6 +16,7 @@ from reconciler.ports import Connector, ConnectorFailed
 from reconciler.reports.holes import Hole, holes
 from reconciler.service import judge
 
+Span = tuple[Micros, Micros]
 SHOWN = 20
 """Holes of a pipeline that are named."""
 
@@ -53,7 +54,9 @@ def command(
         if not connectors:
             raise ConfigError(f"{config} has no connector; `reconciler import` takes counts from files")
         done = [_count(app, connector, first, last, at, quiet=as_json) for connector in connectors]
-        _judge(app, sorted({connector.pipeline for connector in connectors}), (first, last), at, as_json=as_json)
+        for name in sorted({connector.pipeline for connector in connectors}):
+            broken = [one.connector for one in done if one.failure and app.pipeline_of(one.connector) == name]
+            _judge(app, name, (first, last), at, broken, as_json=as_json)
     return troubles(done)
 
 
@@ -76,16 +79,18 @@ def _count(app: App, connector: Connector, first: Micros, last: Micros, at: Micr
     return total
 
 
-def _judge(app: App, names: list[str], span: tuple[Micros, Micros], at: Micros, *, as_json: bool) -> None:
-    for name in names:
-        pipeline = app.settings.pipelines[name]
-        lines = judge(app.store, pipeline, at, every=True)
-        if as_json:
-            say_records(lines)
-            continue
-        judged = app.store.judged_at(pipeline) or at
-        click.echo(f"\n{name}, judged as of {format_time(judged)}")
-        say(_said(holes(app.store, pipeline, *span)))
+def _judge(app: App, name: str, span: Span, at: Micros, broken: list[str], *, as_json: bool) -> None:
+    """Judge once. Half a past would teach a lag that there never was, so that what broke off is waited for."""
+    if broken:
+        say(["", f"{name} is not judged: {', '.join(broken)} has not told all; call it again to go on"], err=as_json)
+        return
+    pipeline = app.settings.pipelines[name]
+    lines = judge(app.store, pipeline, at, every=as_json)
+    if as_json:
+        say_records(lines)
+        return
+    judged = app.store.judged_at(pipeline) or at
+    say(["", f"{name}, judged as of {format_time(judged)}", *_said(holes(app.store, pipeline, *span))])
 
 
 def _said(found: list[Hole]) -> list[str]:

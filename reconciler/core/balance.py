@@ -57,6 +57,8 @@ class BucketFacts:
     overrun: Ints
     kept: Ints
     """Behind the consumer, still in the queue."""
+    faded: Ints
+    """Behind the consumer and in the queue when last seen, which was too long ago to prove anything."""
     gone: Ints
     """Behind the consumer, and deleted since."""
     not_enqueued: Ints
@@ -132,13 +134,14 @@ class _Splitter:
         self._net()
         self._prove(self.facts.overrun, self.open, self._deleted)
         passed_over = self._passed_over()
+        faded = self._claim(self.facts.faded, self.open)
         inferred = self._inferred()
         lost = self.proven + inferred
         return Parts(
             retained=retained,
             in_flight=self.in_flight,
             passed_over=passed_over,
-            unproven=self.need + self.slack + stale,
+            unproven=self.need + self.slack + stale + faded,
             lost=lost,
             lost_proven=self.proven - self.bounded,
             surplus=self.surplus,

@@ -20,7 +20,7 @@ from reconciler.core.lanes import Lane, advance_head, look, note_head, watch_wri
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
-from reconciler.core.sheets import PART, Sheet, final, finished, gather, plain, scatter
+from reconciler.core.sheets import PART, Sheet, add_up, final, finished, gather, plain, scatter
 from reconciler.core.stages import Stage, stage_now
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros
@@ -83,6 +83,9 @@ class HopJudge:
         stages = (stage_now(ledger, self.hop.from_stage, now), stage_now(ledger, self.hop.to_stage, now))
         sheets = [self._sheet(ledger, key, stages, now) for key in self._keys(ledger, now, judged_at)]
         self._sum_up(sheets, stages, now, judged_at, ledger.pipeline.width)
+        for sheet in sheets:
+            self._note_unreported(sheet, stages, ledger.pipeline.width)
+            plain(sheet, proven=stages[0].progressed and stages[1].progressed)
         unplaced: dict[int, int] = {}
         for position, lane in enumerate(self.lanes):
             note_head(lane, queues, ledger.pipeline.width)
@@ -119,10 +122,6 @@ class HopJudge:
         if not stages[0].progressed:
             unfed |= ~fed.known & (starts + width <= stages[0].through)
         whole = (starts + width <= stages[0].through) & ~unfed
-        slack = 2 * max(lane.read.longest for lane in self.lanes)
-        unreported = unfed | self._uncounted(key, rows, starts + width, stages[1], slack)
-        if not stages[1].progressed:
-            unreported |= ~done.known & (fed.ok > 0)
         for source in range(len(self.lane_of_source), len(directory.sources)):
             self.lane_of_source.append(self._lane_of(ledger, directory.sources[source]))
         shape = (rows, SPAN)
@@ -131,7 +130,7 @@ class HopJudge:
             ledger.verdicts.get(key) or VerdictTile(),
             exists,
             whole,
-            unreported & exists,
+            unfed & exists,
             fed,
             done,
             np.array(self.lane_of_source[chunk], np.int64),
@@ -143,8 +142,18 @@ class HopJudge:
             np.zeros(shape, np.bool_),
             np.zeros(shape, np.bool_),
         )
-        plain(sheet, proven=stages[0].progressed and stages[1].progressed)
+        add_up(sheet)
         return sheet
+
+    def _note_unreported(self, sheet: Sheet, stages: tuple[Stage, Stage], width: Micros) -> None:
+        """Add the cells that the second stage may not have counted yet, by all that is known of lag by now."""
+        rows, done = len(sheet.lanes), stages[1]
+        slack = 2 * max(lane.read.longest for lane in self.lanes)
+        ends = (sheet.first + np.arange(SPAN, dtype=np.int64) + 1) * width
+        unreported = self._uncounted(sheet.key, rows, ends, done, slack)
+        if not done.progressed:
+            unreported |= ~sheet.processed.known & (sheet.accepted.ok > 0)
+        sheet.unreported |= unreported & sheet.exists
 
     def _lane_of(self, ledger: Ledger, source: str) -> int:
         for position, lane in enumerate(self.lanes):
@@ -209,7 +218,7 @@ class HopJudge:
             in_flight=parts.in_flight,
             unproven=parts.unproven,
             surplus=parts.surplus,
-            threatened=seen.threatened[cells.bucket],
+            threatened=seen.threatened[cells.bucket] & ~ordinary,
             whole=whole,
             unreported=cells.unreported,
             ordinary=ordinary,

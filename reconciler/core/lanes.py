@@ -24,13 +24,13 @@ MISPLACED_WITHIN: Micros = 120 * SECOND
 SETTLES: Micros = 180 * SECOND
 """How long the counts of a wide bucket may still move after it has ended."""
 WATCHED = 10
-"""Buckets that are looked at together to learn how accepted and written counts run apart."""
+"""Buckets that are looked at again to learn how accepted and written counts run apart."""
 UNSETTLED = 4
 """The newest buckets, which may not be processed yet."""
 ENOUGH_WATCHED = 5
-"""Judgements in peace before a deficit of what was written proves anything."""
+"""Buckets in peace before a deficit of what was written proves anything."""
 WELL_WATCHED = 60
-"""Judgements in peace after which what was learned stands for itself; before, samples off the edge count for more."""
+"""Buckets in peace after which what was learned stands for itself; before, samples off the edge count for more."""
 _NO_QUEUES: tuple[str, ...] = ()
 
 
@@ -61,7 +61,9 @@ class Lane:
     write_slack: int = 0
     """Most events, in peace, by which what was accepted up to a bucket ran ahead of what was written, or behind."""
     watched: int = 0
-    """Judgements in peace from which `write_slack` was learned."""
+    """Buckets in peace from which `write_slack` was learned."""
+    watched_to: int = 0
+    """Ordinal behind the last bucket that was looked at for it."""
     head: int = -1
     """Ordinal of the newest bucket of which half is processed."""
 
@@ -94,7 +96,7 @@ class Lane:
             strip.forget(before)
 
 
-_PLAIN = ("first", "remembered_from", "moved_at", "usual_in_flight", "write_slack", "watched", "head")
+_PLAIN = ("first", "remembered_from", "moved_at", "usual_in_flight", "write_slack", "watched", "watched_to", "head")
 
 
 def lanes_of(pipeline: Pipeline, hop: Hop) -> list[tuple[str, ...]]:
@@ -175,6 +177,7 @@ def look(
     reach = int(min(12, max(1, -(-MISPLACED_WITHIN // width))))
     kept = sum((facts.kept for facts in seen), np.zeros(last - first, np.int64))
     zero = np.zeros(last - first, np.int64)
+    faded = sum((facts.faded for facts in seen), zero)
     behind = sum((facts.behind.sum(axis=0) for facts in seen), zero)
     expired = sum((facts.expired for facts in seen), zero)
     overrun = sum((facts.overrun for facts in seen), zero)
@@ -187,7 +190,8 @@ def look(
         expired=expired,
         overrun=overrun,
         kept=kept,
-        gone=np.maximum(behind - kept - expired - overrun, 0),
+        faded=faded,
+        gone=np.maximum(behind - kept - faded - expired - overrun, 0),
         not_enqueued=_not_enqueued(lane, pipeline, ledgers, wide, stages[0], span),
         slack=lane.write_slack + sum((facts.blur for facts in seen), zero),
         covered=np.all([facts.known for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
@@ -283,20 +287,23 @@ def _runs(change: Ints) -> Ints:
 
 
 def watch_writes(lane: Lane, pipeline: Pipeline, queues: Mapping[str, QueueLedger], stage: Stage) -> None:
-    """Learn how far accepted and written counts may run apart while all that was accepted is also processed."""
+    """Learn how far accepted and written counts run apart in buckets of which all that was accepted is processed."""
     ledgers = [queues[name] for name in lane.queues if name in queues and queues[name].partitions]
-    last = stage.through // pipeline.width
-    first = max(last - WATCHED, lane.remembered_from)
-    if not ledgers or last - first < WATCHED or stage.missing:
+    last = stage.through // pipeline.width - UNSETTLED
+    first = max(lane.watched_to - WATCHED, lane.remembered_from)
+    if not ledgers or last <= first or stage.missing:
         return
     accepted, processed = lane.accepted.view(first, last)[0], lane.processed.view(first, last)[0]
     pairs = [ledger.written(first, last) for ledger in ledgers]
-    apart = accepted - sum((written for written, _ in pairs), np.zeros(WATCHED, np.int64))
-    if (accepted != processed)[:-UNSETTLED].any() or not all(known[:-UNSETTLED].all() for _, known in pairs):
-        return
-    apart = apart[:-UNSETTLED]
-    lane.write_slack = max(lane.write_slack, int(_runs(apart).max()), int(_runs(-apart).max()))
-    lane.watched += 1
+    apart = accepted - sum((written for written, _ in pairs), np.zeros(last - first, np.int64))
+    peaceful = (accepted == processed) & np.all([known for _, known in pairs], axis=0)
+    for stretch in np.split(np.arange(last - first), np.flatnonzero(~peaceful)):
+        quiet = stretch[peaceful[stretch]]
+        if len(quiet) >= UNSETTLED:
+            ahead, behind = _runs(apart[quiet]), _runs(-apart[quiet])
+            lane.write_slack = max(lane.write_slack, int(ahead.max()), int(behind.max()))
+    lane.watched += int(peaceful[max(0, lane.watched_to - first) :].sum())
+    lane.watched_to = last
 
 
 def _retention(ledger: QueueLedger) -> Micros:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import SECOND, Micros, format_time, parse_time
+from reconciler.core.times import DAY, SECOND, Micros, format_time, parse_time
 
 LEGAL_ENDS = ("deduplicated", "filtered", "rejected", "quarantined", "erased", "sampled_out")
 """The ways for an event to end that account for it without its being processed."""
 OUTCOMES = ("accepted", "processed", *LEGAL_ENDS)
 LIMIT = 2**63
+FOREVER: Micros = 1000 * 365 * DAY
+"""Longer retentions are this long: "without end" is written as the largest number, which no calendar holds."""
 
 
 class Refusal(Exception):  # noqa: N818  it is an answer to the sender, not a fault
@@ -186,12 +188,12 @@ def _queue(record: dict[str, Any], pipelines: Mapping[str, Pipeline]) -> QueueSa
         depth=depth,
         oldest_at=_time_or_none(record, "oldest_at"),
         committed_at=_time_or_none(record, "committed_at"),
-        retention=None if retention is None else retention * SECOND,
+        retention=None if retention is None else min(retention * SECOND, FOREVER),
         retention_bytes=_whole_or_none(record, "retention_bytes"),
         replicas=_whole_or_none(record, "replicas"),
         in_sync_replicas=_whole_or_none(record, "in_sync_replicas"),
         exact=_flag(record, "exact", default=True),
-        epoch=None if record.get("epoch") is None else str(record["epoch"]),
+        epoch=_epoch(record),
     )
 
 
@@ -200,7 +202,7 @@ def _capacity(record: dict[str, Any], pipelines: Mapping[str, Pipeline]) -> Capa
     if not isinstance(names, list):
         raise Refusal("pipelines", "is not a list of pipeline names")
     for name in names:
-        if name not in pipelines:
+        if not isinstance(name, str) or name not in pipelines:
             raise Refusal("pipelines", f"{name!r} is not a configured pipeline")
     limit = _whole(record, "limit")
     if limit == 0:
@@ -279,6 +281,13 @@ def _flag(record: dict[str, Any], name: str, *, default: bool) -> bool:
     if not isinstance(value, bool):
         raise Refusal(name, f"is {value!r}, not true or false")
     return value
+
+
+def _epoch(record: dict[str, Any]) -> str | None:
+    value = record.get("epoch")
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return None if value is None else str(value)
+    return _text(record, "epoch")
 
 
 def _digest(value: object) -> int | None:

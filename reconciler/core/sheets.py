@@ -52,11 +52,17 @@ def finished(parts: Ints) -> Ints:
     return done
 
 
+def add_up(sheet: Sheet) -> None:
+    """Step 1: what was accepted, processed and accounted for."""
+    fed, done = sheet.accepted, sheet.processed
+    for name, amount in (("accepted", fed.ok), ("processed", done.ok + done.replayed), ("accounted", done.legal)):
+        sheet.parts[PART[name]] = np.where(sheet.exists, amount, 0)
+
+
 def plain(sheet: Sheet, *, proven: bool) -> None:
     """Step 2: all that needs no queue and no lag."""
     fed, done = sheet.accepted, sheet.processed
-    processed = done.ok + done.replayed
-    gap = fed.ok - processed - done.legal
+    gap = fed.ok - done.ok - done.replayed - done.legal
     differs = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
     balanced = (gap == 0) & ~differs & (done.replayed == 0)
     opened = sheet.exists & ~sheet.whole & ~sheet.unreported
@@ -64,8 +70,6 @@ def plain(sheet: Sheet, *, proven: bool) -> None:
     sheet.doubtful = sheet.exists & ~opened & ~complete
     sheet.code[complete], sheet.code[opened] = Verdict.COMPLETE, Verdict.OPEN
     sheet.proven |= complete & proven
-    for name, amount in (("accepted", fed.ok), ("processed", processed), ("accounted", done.legal)):
-        sheet.parts[PART[name]] = np.where(sheet.exists, amount, 0)
     sheet.parts[PART["in_flight"]] = np.where(opened, np.maximum(gap, 0), 0)
     sheet.parts[PART["surplus"]] = np.where(opened, np.maximum(-gap, 0), 0)
 

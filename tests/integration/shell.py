@@ -1,7 +1,7 @@
 """The command as a person or a script calls it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,11 @@ import pytest
 import yaml
 
 from reconciler.cli import group, run
-from reconciler.core.times import MINUTE, SECOND, Micros, parse_time
+from reconciler.core.times import MINUTE, SECOND, Micros, format_time, parse_time
 from reconciler.scenarios import Story, configuration, load, simulate
+
+LOSS_START = parse_time("2024-01-15T00:00:00Z")
+LOSS_END = "2024-01-15T00:40:00Z"
 
 
 class Shell:
@@ -35,6 +38,11 @@ class Shell:
         """What was printed, as one JSON object a line."""
         return [json.loads(line) for line in self.out.splitlines()]
 
+    def loss(self, *, mode: str = "alert") -> str:
+        """A file of forty minutes in which 3,000 of 40,000 events of source `a` are lost, and the configuration."""
+        self.file("reconciler.yaml", f"pipelines: {{batch: {{stages: [ingress, processed], mode: {mode}}}}}")
+        return self.file("loss.ndjson", *a_loss())
+
     def story(self, name: str, *, minutes: tuple[int, int], mode: str = "alert") -> str:
         """A file of what was observed in these minutes of a story, and the configuration that goes with it."""
         told = load(name)
@@ -55,3 +63,17 @@ def observed(story: Story, minutes: tuple[int, int]) -> Iterable[Mapping[str, An
 def minute_of(story: Story, minute: int) -> Micros:
     """A minute of the story as an instant."""
     return story.t0 * SECOND + minute * MINUTE
+
+
+def a_loss() -> Iterator[dict[str, Any]]:
+    """Of `a` and `b` 1,000 events a minute; at half past, 600 of each of five minutes of `a` are there no more."""
+    for minute in range(40):
+        bucket, at = LOSS_START + minute * MINUTE, LOSS_START + (minute + 1) * MINUTE
+        for stage in ("ingress", "processed"):
+            place = {"at": format_time(at), "pipeline": "batch", "stage": stage, "reporter": f"{stage}-1"}
+            for source in ("a", "b"):
+                yield {"type": "count", **place, "source": source, "bucket": format_time(bucket), "count": 1000}
+            yield {"type": "progress", **place, "through": format_time(at)}
+            for gone in range(5, 10) if (minute, stage) == (29, "processed") else ():
+                shrunk = format_time(LOSS_START + gone * MINUTE)
+                yield {"type": "count", **place, "source": "a", "bucket": shrunk, "count": 400}

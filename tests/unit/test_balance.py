@@ -14,7 +14,7 @@ from reconciler.core.verdicts import Evidence
 
 BUCKETS = 4
 FEW = st.integers(0, 12)
-AMOUNTS = ("unread", "stale", "expired", "overrun", "kept", "gone", "not_enqueued", "slack")
+AMOUNTS = ("unread", "stale", "expired", "overrun", "kept", "faded", "gone", "not_enqueued", "slack")
 SIGNS = ("covered", "mature", "settled", "purged", "overtaken", "past_retention")
 DELETED = int(Evidence.QUEUE_EXPIRED | Evidence.PURGED)
 
@@ -203,6 +203,12 @@ def test_a_gap_that_nothing_explains_and_nothing_excludes_is_unproven() -> None:
 def test_a_stale_sample_proves_nothing() -> None:
     parts = split(one_cell(10), knowing(stale=[0, 10, 0], mature=[1, 1, 1], settled=[1, 1, 1]), NO_LAG)
     assert (parts.unproven.item(), parts.retained.item(), parts.lost.item()) == (10, 0, 0)
+
+
+def test_what_was_passed_over_when_last_seen_is_not_lost_because_nobody_looks_any_more() -> None:
+    known = knowing(faded=[0, 10, 0], mature=[1, 1, 1], settled=[1, 1, 1])
+    parts = split(one_cell(10), known, NO_LAG)
+    assert (parts.unproven.item(), parts.passed_over.item(), parts.lost.item()) == (10, 0, 0)
 
 
 def test_a_loss_that_was_proven_stays_when_the_detail_of_the_queue_is_forgotten() -> None:

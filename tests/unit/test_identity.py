@@ -239,4 +239,3 @@ def test_a_second_look_at_the_same_instant_says_nothing_new(plan: Plan) -> None:
         again = watch.engine.tick(watch.ledger, now)
         assert [len(changes.bucket) for _, changes in again.changes] == [0] * len(again.changes)
         assert again.incidents == []
-        assert again.dirty == []
