@@ -11,6 +11,7 @@ from reconciler.core.verdicts import Evidence, Verdict
 START = parse_time("2021-07-20T18:45:00Z")
 HOP = "ingress>processed"
 DELETED = Evidence.QUEUE_EXPIRED
+NOTHING = Evidence(0)
 INFERRED = Evidence.OVERTAKEN | Evidence.LAG_EXCEEDED
 
 
@@ -24,7 +25,7 @@ class Desk:
         self.news: list[tuple[str, CellChange]] = []
 
     def say(
-        self, source: str, minute: int, verdict: Verdict, evidence: Evidence = Evidence(0), lost: int = 0,
+        self, source: str, minute: int, verdict: Verdict, evidence: Evidence = NOTHING, lost: int = 0,
         loss_at: Micros = 0, hop: str = HOP,
     ) -> None:  # fmt: skip
         """At the next tick, this is said of one cell."""

@@ -66,7 +66,8 @@ def _short(turn: Turn) -> str:
     before, _, after = turn.what.partition(", source")
     text = ":".join([before, *after.partition(":")[2:]]) if ":" in after else before
     if turn.line["kind"] == "at_risk" and "loss_at" in turn.line and not turn.over:
-        text += f"\n  the first at {clock(parse_time(turn.line['loss_at']))}"
+        first = parse_time(turn.line["loss_at"])
+        text += "\n  the first " + (f"at {clock(first)}" if first > turn.at else "now")
     return _INSTANT.sub(lambda found: when(parse_time(found[0])), text)
 
 
