@@ -22,7 +22,7 @@ demo: $(RUN_STAMP)  ## watch an incident unfold on an embedded ledger: no accoun
 	@"$(BIN)/reconciler" demo
 
 test: $(DEV_STAMP)  ## run every test (a part of them: make test ARGS='-k lag')
-	@"$(BIN)/python" -m pytest $(ARGS)
+	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(DEV_STAMP)  ## formatter, linter, types and import rules
 	@"$(BIN)/ruff" format --check .

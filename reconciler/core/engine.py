@@ -152,7 +152,8 @@ class Engine:
         self.shares = [LegalShares.restore(stored) for stored in state.get("shares", [])] or self.shares
         for stored in incidents:
             incident = Incident.restore(stored)
-            self.register.incidents[incident.id] = incident
+            if incident.opened_at or incident.status == "pending":  # the others came to nothing
+                self.register.incidents[incident.id] = incident
         self.judged_at = judged_at
 
 

@@ -15,13 +15,16 @@ from reconciler.core.observations import QueueSample
 from reconciler.core.pipelines import Queue
 from reconciler.core.strips import Strip
 from reconciler.core.tiles import Bools, Ints
-from reconciler.core.times import MINUTE, NEVER, Micros
+from reconciler.core.times import DAY, MINUTE, NEVER, Micros
 
 UNSET = -1
 RATE_WINDOW: Micros = 15 * MINUTE
 """The forecast reads the consumer's speed over this time (contract §4)."""
 STALE_AFTER = 3
 """A sample older than so many sampling intervals proves nothing."""
+
+OLDEST_ANCHOR: Micros = 100 * DAY
+"""Records said to be older than this tell nothing: most often their time stamp is missing, and reads as 1970."""
 
 
 @dataclass(slots=True)
@@ -48,15 +51,14 @@ class Partition:
         return now - self.seen.at <= STALE_AFTER * max(self.interval, 1 if self.interval else width)
 
     def rate(self) -> float:
-        """Records read per µs lately; 0 where it stood still over the last two samples with records waiting."""
+        """Records read per µs lately; 0 where it has stood still since the sample before, with records waiting."""
         if len(self.read) < 2 or self._stands_still():
             return 0.0
         (first, before), (last, after) = self.read[0], self.read[-1]
         return (after - before) / (last - first)
 
     def _stands_still(self) -> bool:
-        last = self.read[-3:]
-        return self.end > self.committed and len({amount for _, amount in last}) == 1
+        return self.end > self.committed and self.read[-1][1] == self.read[-2][1]
 
     def retention(self) -> Micros | None:
         """How long a record can be counted on: as configured, or as measured where deletion comes sooner."""
@@ -116,6 +118,8 @@ class QueueLedger:
         self.partitions: dict[int, Partition] = {}
         self.expired_total = 0
         """Records that were deleted before they were read, over all time."""
+        self._looks = (0, 0)
+        """When any partition was last looked at, and the time before."""
         self._since = 0
         """Ordinal of the first bucket of which the detail is kept."""
         self._edges = Strip(UNSET, rows=0)
@@ -144,6 +148,8 @@ class QueueLedger:
             self.depths.observe(sample)
             return
         self.exact &= sample.exact
+        if sample.at > self._looks[0]:
+            self._looks = (sample.at, self._looks[0])
         part = self.partitions.get(sample.partition)
         if part is None:
             self._begin(sample)
@@ -160,12 +166,14 @@ class QueueLedger:
         start, end, committed = _offsets(sample)
         ptr = sample.at // self.width
         part = Partition(row, sample, start, end, committed, [(sample.at, 0)], ptr, [])
-        before = self.sampled_at
+        watched = any(other.interval for other in self.partitions.values())
         self.partitions[sample.partition] = part
-        if before and start == 0:
+        if watched and start == 0:
             # A partition that appears while the queue is watched began empty, after the last look at the others.
-            first = min(before, sample.at)
-            self._edges.view(self._edges.base, first // self.width + 1)[row] = 0
+            first = min(self._looks[1], sample.at)
+            here = first // self.width
+            self._edges.view(self._oldest(here), here + 1)[row] = 0
+            self._edged.view(self._oldest(here), here)[0] += 1
             self._fill(part, first, 0, sample.at, end)
             part.ptr = first // self.width
         else:
@@ -177,18 +185,22 @@ class QueueLedger:
     def _guess_edges(self, part: Partition, sample: QueueSample) -> None:
         """Place a backlog that was there before the first sample, by the accept times that the sample names."""
         anchors = [(sample.oldest_at, part.start), (sample.committed_at, part.committed), (sample.at, part.end)]
-        known = [(at, offset) for at, offset in anchors if at is not None and at <= sample.at]
+        known = [(at, offset) for at, offset in anchors if at is not None and 0 <= sample.at - at <= OLDEST_ANCHOR]
         for (at, offset), (later, beyond) in pairwise(known):
             if later > at and beyond >= offset:
                 part.ptr = min(part.ptr, at // self.width)
                 self._edges.view(at // self.width, at // self.width + 1)[part.row, 0] = offset
                 self._fill(part, at, offset, later, beyond, vague=True)
 
+    def _oldest(self, here: int) -> int:
+        """Ordinal of the oldest bucket with an edge, and `here` while there is none before it."""
+        return min(self._edges.base, here) if self._edges.end > self._edges.base else here
+
     def _restart(self, part: Partition, sample: QueueSample) -> None:
         """A new ledger of offsets: a topic made again, or a log cut short. Not a purge; old facts stay."""
         start, end, committed = _offsets(sample)
         here = sample.at // self.width
-        self._edges.view(min(self._edges.base, here), here + 1)[part.row] = 0
+        self._edges.view(self._oldest(here), here + 1)[part.row] = 0
         self._fill(part, part.seen.at, 0, sample.at, end, vague=True)
         part.start, part.end, part.committed, part.seen = start, end, committed, sample
         part.read, part.kept = [(sample.at, 0)], []
@@ -224,9 +236,9 @@ class QueueLedger:
             times = np.arange(first, last + 1, dtype=np.int64) * self.width - at
             edges[1:] = end + np.floor((beyond - end) * (times / (later - at))).astype(np.int64)
             edges[-1] = beyond if later == last * self.width else edges[-1]
-        off = min(last * self.width - at, later - last * self.width)
-        if off:
-            self._blur.view(last, last + 1)[0] += -(-(beyond - end) * off // (later - at))
+        instants = np.arange(first, last + 1, dtype=np.int64) * self.width
+        off = np.minimum(instants - at, later - instants) / (later - at)
+        self._blur.view(first, last + 1)[0] += np.ceil((beyond - end) * off).astype(np.int64)
         known = first - 1 if edges[0] != UNSET else first
         if last > known:
             self._written.view(known, last)[0] += np.diff(edges[known - first + 1 :])
@@ -250,7 +262,7 @@ class QueueLedger:
         if high <= low:
             return 0
         last = part.seen.at // self.width + 2
-        first = min(self._edges.base, last)
+        first = self._oldest(last)
         edges = _whole_edges(self._edges.view(first, last + 1)[part.row], max(part.end, high))
         amount = np.diff(np.clip(edges, low, high))
         strip.view(first, last)[0] += amount
@@ -281,10 +293,11 @@ class QueueLedger:
         part.ptr += count
 
     def _rewind(self, part: Partition, committed: int) -> None:
-        edges = self._edges.view(self._edges.base, part.ptr + 1)[part.row]
+        oldest = self._oldest(part.ptr)
+        edges = self._edges.view(oldest, part.ptr + 1)[part.row]
         again = np.flatnonzero(edges[1:] > committed)
         if len(again):
-            part.ptr = self._edges.base + int(again[0])
+            part.ptr = oldest + int(again[0])
             self._passed.view(part.ptr, max(self._passed.end, part.ptr))[part.row] = NEVER
 
     def facts(self, first: int, last: int, now: Micros, reaction: Micros) -> Facts:

@@ -44,7 +44,7 @@ def command(directory: str, *, force: bool, as_json: bool) -> None:
                 for line in lines:
                     click.echo(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
         else:
-            for text in page(play):
+            for text in page(play, play.ticks()):
                 click.echo(text)
 
 

@@ -39,6 +39,8 @@ class Turn:
     """The incident as it was said then; of incidents that say the same of several pipelines, the first."""
     pipelines: tuple[str, ...]
     """Of which the same was said in the same tick."""
+    became: str = ""
+    """Of a warning that is over: the loss that it has become."""
 
     @property
     def over(self) -> bool:
@@ -50,7 +52,8 @@ class Turn:
         """Its summary without the pipeline; of one that is over, which it was and since when."""
         if self.over:
             name = self.line.get("subject", self.line["kind"].replace("_", " "))
-            return f"{name}, open since {when(parse_time(self.line['opened_at']))} ({self.line['id']})"
+            opened = f"{name}, open since {when(parse_time(self.line['opened_at']))} ({self.line['id']})"
+            return f"{opened}: it has come true as {self.became}" if self.became else opened
         return str(self.line["summary"]).partition(": ")[2]
 
 
@@ -78,7 +81,8 @@ class Board:
                 self._verdict(line)
             elif self._turns(line):
                 changed.append(line)
-        turns = list(_together(now, changed))
+        became = {line["follows"]: line["id"] for line in self.incidents.values() if "follows" in line}
+        turns = list(_together(now, changed, became))
         self.turns += turns
         self.past.append((now, {pipeline: +events for pipeline, events in self.standing.items()}))
         return turns
@@ -130,11 +134,11 @@ def told(standing: Counter[str]) -> str:
     return " · ".join(found) or "complete"
 
 
-def _together(now: Micros, lines: Iterable[Line]) -> Iterator[Turn]:
+def _together(now: Micros, lines: Iterable[Line], became: Mapping[str, str]) -> Iterator[Turn]:
     """Turns, those that say the same of several pipelines as one."""
     found: dict[tuple[str, str, str], list[Line]] = {}
     for line in lines:
         key = (line["severity"], line["status"], str(line["summary"]).partition(": ")[2])
         found.setdefault(key, []).append(line)
     for same in sorted(found.values(), key=lambda lines: SEVERITIES.index(lines[0]["severity"])):
-        yield Turn(now, same[0], tuple(sorted({line["pipeline"] for line in same})))
+        yield Turn(now, same[0], tuple(sorted({line["pipeline"] for line in same})), became.get(same[0]["id"], ""))

@@ -1,31 +1,31 @@
 """The demo as a page on the terminal, from its first words to what to try next."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from shutil import which
 
 import click
 
 from reconciler.commands.demo.board import Board, when
 from reconciler.commands.demo.chronicle import Chronicle
-from reconciler.commands.demo.play import CONFIG, OBSERVATIONS, Play
+from reconciler.commands.demo.play import CONFIG, OBSERVATIONS, Play, Tick
 from reconciler.commands.demo.sides import heading, losses, never_said, side_by_side
 
 INTRODUCTION = """
-An analytics company takes in events by two doors: streaming (one source) and batch (six). Each has a
-queue of its own, believed to keep everything for 7 days. One database stands behind both.
+An analytics company takes in events by two doors: streaming (one source) and batch (six). Each
+door has a queue, believed to keep everything for 7 days. One database stands behind both.
 
-Below, simulated counts and queue offsets are recorded and judged minute by minute, as the service does
-it. Times, and what the company said, are from its public account; volumes are invented. In each row:
-how many accepted events are not processed, and what is said of them."""
+Simulated counts and queue offsets are recorded and judged on a virtual clock, by the very engine
+that would run in earnest. Times, and what the company said, are from its public account; volumes
+are invented. Each row says how many accepted events are not processed, and what that means."""
 
 
-def page(play: Play) -> Iterator[str]:
+def page(play: Play, ticks: Iterable[Tick]) -> Iterator[str]:
     """Everything that the demo prints, as it comes about."""
     board, status = Board(), _Status()
     chronicle = Chronicle(play.story, board)
     yield heading("reconciler demo: the incident of 20 July 2021, on a virtual clock") + INTRODUCTION
-    for position, (now, lines) in enumerate(play.ticks(), start=1):
+    for position, (now, lines) in enumerate(ticks, start=1):
         status.clear()
         yield from chronicle.tell(now, board.hear(now, lines))
         status.show(f"{position:,} of {len(play.instants):,} ticks, at {when(now)}")
@@ -38,13 +38,14 @@ def page(play: Play) -> Iterator[str]:
 
 def _next(play: Play) -> Iterator[str]:
     config, tape, lines = (play.folder / name for name in (CONFIG, OBSERVATIONS, "lines.ndjson"))
-    program = "reconciler" if which("reconciler") else sys.argv[0]
+    called = "python -m reconciler" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
+    program = "reconciler" if which("reconciler") else called
     yield heading("Try next")
     yield f"{play.observed:,} observations and what was said of them are in {play.folder}."
     for what in (
         f"report --config {config} --day 2021-07-20",
         f"incidents --config {config}",
-        f"tick --config {config} --now 2021-07-21T11:01:00Z",
+        f"tick --config {config} --now 2021-07-21T11:05:00Z",
         f"check-config --config {config}",
         f"backtest {tape} -c {config} -o {lines}",
     ):

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from reconciler.core.observations import Observation, parse
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import MINUTE, SECOND, Micros, format_time
+from reconciler.core.times import MINUTE, SECOND, Micros, floor_to, format_time
 from reconciler.ports import Store
 from reconciler.scenarios import Story, simulate
 from reconciler.scenarios import load as load_story
@@ -20,12 +20,19 @@ from reconciler.store import open_store
 
 CONFIG, OBSERVATIONS, LEDGER = "reconciler.yaml", "observations.ndjson", "reconciler.db"
 """What it leaves in its folder."""
+Tick = tuple[Micros, list[dict[str, Any]]]
+"""An instant, and the lines of the contract that say what is new."""
+
 STORY = "SC-01a"
 LASTS = 975
 """Minutes after the story's t0 at which the curtain falls: 11:00 UTC, when all that can still be deleted has been."""
 PARTITIONS = 2
 """Of each queue: enough to be seen, few enough to be quick. They carry all of the story's events."""
-PACE = ((-3, 60), (40, 1), (420, 30), (430, 1), (435, 5), (870, 30), (905, 1), (LASTS, 30))
+PACE = (
+    *((-3, 60), (30, 1), (40, 5)),
+    *((420, 30), (425, 1), (435, 5)),
+    *((870, 30), (882, 1), (910, 5), (LASTS, 30)),
+)
 """Until which minute of the story it is judged every so many minutes: finely where much happens."""
 
 SEQUENCE = "postgres:main/public.events_id_seq"
@@ -69,12 +76,11 @@ def _processed(story: Story, minute: int) -> int:
 
 def ticks(story: Story) -> list[Micros]:
     """When it is judged: after the first minute, and then at the pace."""
-    t0, minute = story.t0 * SECOND, story.first + 1
-    instants = [t0 + minute * MINUTE]
+    t0 = story.t0 * SECOND
+    instants = [t0 + (story.first + 1) * MINUTE]
     for until, step in PACE:
-        while minute < until:
-            minute = min((minute // step + 1) * step, until)
-            instants.append(t0 + minute * MINUTE)
+        while instants[-1] < t0 + until * MINUTE:
+            instants.append(min(floor_to(instants[-1], step * MINUTE) + step * MINUTE, t0 + until * MINUTE))
     return instants
 
 
@@ -110,8 +116,8 @@ class Play:
     def __exit__(self, *_: object) -> None:
         self.store.close()
 
-    def ticks(self) -> Iterator[tuple[Micros, list[dict[str, Any]]]]:
-        """At each instant record what has been seen by then and judge it; yields what is new, as contract §6 has it."""
+    def ticks(self) -> Iterator[Tick]:
+        """At each instant record what has been seen by then and judge it; yields what is new."""
         pipelines = self.settings.pipelines
         coming = taped(observations(self.story), self.folder / OBSERVATIONS, pipelines)
         seen = next(coming, None)
@@ -122,4 +128,4 @@ class Play:
                 seen = next(coming, None)
             self.store.record(batch, pipelines)
             self.observed += len(batch)
-            yield now, judge_all(self.store, pipelines, now)
+            yield now, judge_all(self.store, pipelines, now, every=True)

@@ -35,8 +35,7 @@ TIMELINE = (
     _known(
         "2021-07-22T00:00:00Z",
         "the next day",
-        "Customers see holes in their charts. The batch queue is found to keep 20 minutes: a mistake, nobody knows "
-        "since when.",
+        "Customers see holes in their charts. The batch queue is found to keep 20 minutes, set by mistake.",
     ),
     _known(
         "2021-08-02T06:59:00Z",

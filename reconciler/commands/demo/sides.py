@@ -66,7 +66,8 @@ def _short(turn: Turn) -> str:
     before, _, after = turn.what.partition(", source")
     text = ":".join([before, *after.partition(":")[2:]]) if ":" in after else before
     if turn.line["kind"] == "at_risk" and "loss_at" in turn.line and not turn.over:
-        text += f"\n  the first at {clock(parse_time(turn.line['loss_at']))}"
+        first = parse_time(turn.line["loss_at"])
+        text += "\n  the first " + (f"at {clock(first)}" if first > turn.at else "now")
     return _INSTANT.sub(lambda found: when(parse_time(found[0])), text)
 
 
@@ -83,19 +84,18 @@ def _afterwards(board: Board, known: Known) -> Iterator[str]:
         if later:
             yield "Who can send again, and what: see below."
         else:
-            since, until = parse_time(line["from"]), parse_time(line["to"])
             buckets = {cell["bucket"] for cell in board.cells.values() if cell["lost"]}
-            span = f"{when(since)} to {when(until)}"
+            first, since, until = (when(parse_time(line[name])) for name in ("opened_at", "from", "to"))
             still = "is over" if line["status"] == "resolved" else "is still open"
             yield (
-                f"Said since {when(parse_time(line['opened_at']))}, in the end: {line['lost']:,} events of "
-                f"{len(line['sources'])} sources in {len(buckets)} buckets, {span}. {line['id']} {still}."
+                f"Said since {first}, in the end: {line['lost']:,} events of {len(line['sources'])} sources in "
+                f"{len(buckets)} buckets, {since} to {until}. {line['id']} {still}."
             )
 
 
-def _columns(when: str, left: str, right: str, styled: tuple[str, str] = ("", "")) -> Iterator[str]:
+def _columns(moment: str, left: str, right: str, styled: tuple[str, str] = ("", "")) -> Iterator[str]:
     rights = [piece for line in right.split("\n") for piece in textwrap.wrap(line, RIGHT, subsequent_indent="  ")]
-    rows = zip_longest([when], textwrap.wrap(left, LEFT - 2), rights, fillvalue="")
+    rows = zip_longest([moment], textwrap.wrap(left, LEFT - 2), rights, fillvalue="")
     for position, (first, second, third) in enumerate(rows):
         shown = third.replace(*styled, 1) if position == 0 and styled[0] else third
         yield f"{first:<{WHEN}}{second:<{LEFT}}{shown}".rstrip()
@@ -106,15 +106,15 @@ def losses(board: Board, settings: Settings) -> Iterator[str]:
     lost, accepted = board.sum("lost"), board.sum("accepted")
     buckets = {line["bucket"] for line in board.cells.values() if line["lost"]}
     yield heading("What is lost, and who can send it again")
-    yield f"{'source':<18}{'accepted':>14}{'lost':>14}{'proven':>14}   sent again by"
+    yield f"{'source':<18}{'accepted':>13}{'lost':>13}{'proven':>13}   sent again by"
     proven = board.sum("lost_proven")
     for source in lost:
         known = settings.source(source)
         again = ""
         if lost[source]:
             again = f"{SENDERS[known.replay]}" + (f" ({known.contact})" if known.contact else "")
-        yield f"{source:<18}{accepted[source]:>14,}{lost[source]:>14,}{proven[source]:>14,}   {again}".rstrip()
-    total = f"{sum(accepted.values()):>14,}{sum(lost.values()):>14,}{sum(proven.values()):>14,}"
+        yield f"{source:<18}{accepted[source]:>13,}{lost[source]:>13,}{proven[source]:>13,}   {again}".rstrip()
+    total = f"{sum(accepted.values()):>13,}{sum(lost.values()):>13,}{sum(proven.values()):>13,}"
     yield click.style(f"{'all':<18}{total}   in {len(buckets)} buckets of a minute", bold=True)
 
 
@@ -124,13 +124,9 @@ def never_said(board: Board) -> Iterator[str]:
     delayed = board.said["batch", "delayed", True]
     streaming = sum(board.sum("lost", pipeline="streaming").values())
     amount = sum(board.said.values())
-    yield _check(delayed == 0, f"batch is delayed, and proven safe: said {_times(delayed)} in {amount:,} verdict lines")
+    yield _check(delayed == 0, f"batch is delayed, and proven safe: {delayed:,} of {amount:,} verdict lines")
     yield _check(streaming == 0, f"some of streaming is lost: {streaming:,} events")
     yield _check(bool(_open_losses(board)), "the loss is over, because the lag is 0 again: its incident is still open")
-
-
-def _times(count: int) -> str:
-    return f"{count:,} times" if count else "never"
 
 
 def _check(kept: bool, text: str) -> str:
