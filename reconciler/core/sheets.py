@@ -131,9 +131,13 @@ _SETTLES = np.array([verdict in (Verdict.LOST, Verdict.SURPLUS) for verdict in V
 
 
 def final(sheet: Sheet) -> Bools:
-    """Cells of which time alone changes nothing: complete, or settled with nothing left that could move."""
+    """Cells of which time alone changes nothing: complete, or settled with nothing left that could move.
+
+    A gap within tolerance is complete and still moves: its numbers go on to say where the events are.
+    """
     moving = sum(sheet.parts[PART[name]] for name in ("retained", "in_flight", "passed_over", "unproven"))
     still = _SETTLES[sheet.code] & (moving == 0) & sheet.settled
     netted = (sheet.parts[PART["misplaced"]] == 0) | sheet.settled
-    final: Bools = ((sheet.code == Verdict.COMPLETE) & netted) | still
+    tolerated = moving > sheet.accepted.error + sheet.processed.error
+    final: Bools = ((sheet.code == Verdict.COMPLETE) & netted & ~tolerated) | still
     return final

@@ -36,6 +36,7 @@ class Plan:
     partitions: int
     width: Micros
     faults: frozenset[str]
+    origin: Micros = ORIGIN
 
     @property
     def pipeline(self) -> Pipeline:
@@ -112,7 +113,7 @@ class History:
             yield now, sorted(due, key=lambda seen: seen.at)
 
     def _origin(self) -> Micros:
-        return ORIGIN - ORIGIN % self.plan.width
+        return self.plan.origin - self.plan.origin % self.plan.width
 
     def _strikes(self, fault: str, chance: float = RARE) -> bool:
         return fault in self.plan.faults and self.random.random() < chance

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from hypothesis import given, settings
@@ -12,13 +12,15 @@ from reconciler.core.judge import Changes
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Count, Observation, Progress, QueueSample
 from reconciler.core.tiles import PARTS, Ints
-from reconciler.core.times import DAY, Micros
+from reconciler.core.times import DAY, Micros, parse_time
 from reconciler.core.verdicts import Evidence, Verdict
 from tests.unit.histories import History, Plan, plans
 
 PART = {name: at for at, name in enumerate(PARTS)}
 DELETED = int(Evidence.QUEUE_EXPIRED | Evidence.PURGED)
 PASSED = int(Evidence.PASSED_EXPIRED)
+WITHIN_A_TILE = parse_time("2021-07-19T14:05:00Z")
+"""From here on a history of minutes or of hours stays within one tile."""
 checked = settings(max_examples=40, deadline=None, derandomize=True)
 
 
@@ -170,7 +172,7 @@ def test_the_numbers_of_every_cell_add_up_after_every_tick(plan: Plan) -> None:
 @checked
 @given(plans())
 def test_what_is_misplaced_sums_to_nothing_over_each_source(plan: Plan) -> None:
-    for watch, _, _ in watched(plan):
+    for watch, _, _ in watched(replace(plan, origin=WITHIN_A_TILE)):
         for hop in watch.hops():
             parts, _, sources = watch.cells(hop)
             for source in np.unique(sources):
@@ -239,3 +241,17 @@ def test_a_second_look_at_the_same_instant_says_nothing_new(plan: Plan) -> None:
         again = watch.engine.tick(watch.ledger, now)
         assert [len(changes.bucket) for _, changes in again.changes] == [0] * len(again.changes)
         assert again.incidents == []
+
+
+@checked
+@given(plans())
+def test_no_more_is_retained_or_passed_over_than_the_queue_holds(plan: Plan) -> None:
+    for watch, _, _ in watched(plan):
+        parts, _, _ = watch.cells("ingress>processed")
+        ahead, behind = 0, 0
+        for sample in watch.witness.samples.values():
+            start, end = sample.start_offset or 0, sample.end_offset or 0
+            read = max(start, start if sample.committed_offset is None else sample.committed_offset)
+            ahead, behind = ahead + end - read, behind + read - start
+        assert parts[PART["retained"]].sum() <= ahead
+        assert parts[PART["passed_over"]].sum() <= behind

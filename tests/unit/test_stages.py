@@ -102,7 +102,8 @@ def test_a_reporter_that_is_expected_and_was_never_heard_is_missing_for_all_sour
 
 
 def test_a_missing_reporter_concerns_the_sources_that_it_has_ever_counted() -> None:
-    rows = [count(1, "segment", "b"), count(1, "braze", "a"), progress(1), progress(9, reporter="b")]
+    rows: list[Count | Progress] = [count(1, "segment", "b"), count(1, "braze", "a")]
+    rows += [progress(1), progress(9, reporter="b")]
     (absent,) = stage(*rows, now=9).missing
     assert absent.hits(0, 2).tolist() == [False, True]
     assert absent.hits(1, 2).tolist() == [False, False], "the next 256 sources are others"

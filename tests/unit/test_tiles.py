@@ -94,7 +94,7 @@ def count(events: int, at: int = 0, **fields: object) -> Count:
         "count": events,
         "outcome": "accepted",
     }
-    return Count(**(known | fields))  # type: ignore[arg-type]
+    return Count(**(known | fields))  # type: ignore[arg-type]  # hypothesis draws it
 
 
 def summed(counts: Iterable[Count]) -> tuple[Totals, int]:

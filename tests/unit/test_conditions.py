@@ -1,0 +1,122 @@
+"""What no cell shows: a queue that does not keep its policy, and finite things about to run out."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.core.conditions import capacities, queue_policies
+from reconciler.core.incidents import Condition
+from reconciler.core.observations import Capacity, QueueSample
+from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue
+from reconciler.core.queues import QueueLedger
+from reconciler.core.times import DAY, HOUR, MINUTE, parse_time
+
+START = parse_time("2021-07-20T11:45:00Z")
+HOP = Hop("ingress", "processed")
+
+
+def policies(*samples: QueueSample, policy: Policy = Policy(7 * DAY, 2)) -> list[Condition]:  # noqa: B008  frozen
+    queue = Queue("batch-events", HOP, policy)
+    ledger = QueueLedger(queue, MINUTE)
+    for one in samples:
+        ledger.observe(one)
+    return queue_policies(Pipeline("batch", ("ingress", "processed"), queues={queue.name: queue}), [ledger])
+
+
+def sample(minute: int = 0, start: int = 0, end: int = 100, **fields: Any) -> QueueSample:
+    known: dict[str, Any] = {"retention": 7 * DAY, "replicas": 2, "in_sync_replicas": 2} | fields
+    return QueueSample(
+        START + minute * MINUTE,
+        "batch",
+        "batch-events",
+        fields.pop("partition", 0),
+        start,
+        end,
+        end,
+        **{name: value for name, value in known.items() if name != "partition"},
+    )
+
+
+def test_a_queue_that_keeps_its_policy_is_no_condition() -> None:
+    assert policies(sample()) == []
+
+
+def test_twenty_minutes_where_seven_days_are_policy_pages_while_all_is_well() -> None:
+    (found,) = policies(sample(retention=20 * MINUTE))
+    assert (found.kind, found.mechanism, found.severity) == ("queue_policy", "retention", "page")
+    assert found.detail == "keeps 20 min where the policy is 7 d"
+
+
+def test_a_retention_that_still_leaves_time_to_act_is_a_ticket() -> None:
+    (found,) = policies(sample(retention=6 * DAY))
+    assert found.severity == "ticket"
+
+
+def test_the_shortest_retention_of_any_partition_counts() -> None:
+    (found,) = policies(sample(), sample(partition=1, retention=20 * MINUTE))
+    assert found.detail.startswith("keeps 20 min")
+
+
+def test_deletion_that_comes_sooner_than_configured_is_a_condition_in_peace() -> None:
+    rows = [sample(minute, 10 * max(0, minute - 20), 10 * minute, oldest_at=START + max(0, minute - 20) * MINUTE)
+            for minute in range(30)]  # fmt: skip
+    (found,) = policies(*rows)
+    assert found.detail == "keeps 20 min where the policy is 7 d"
+
+
+def test_too_few_replicas_and_replicas_out_of_sync_are_two_conditions() -> None:
+    found = policies(sample(replicas=1, in_sync_replicas=1), sample(partition=1, in_sync_replicas=1))
+    assert [one.mechanism for one in found] == ["replicas", "in_sync"]
+    assert found[0].detail == "has 1 replicas where the policy is 2"
+
+
+def test_without_a_policy_only_what_is_out_of_sync_is_told() -> None:
+    found = policies(sample(retention=MINUTE, in_sync_replicas=0), policy=Policy())
+    assert [one.mechanism for one in found] == ["in_sync"]
+
+
+def test_what_a_sample_does_not_tell_breaks_no_policy() -> None:
+    assert policies(sample(retention=None, replicas=None, in_sync_replicas=None)) == []
+
+
+# --- capacities -------------------------------------------------------------------------------------------------------
+
+LIMIT = 2**31 - 1
+
+
+def sequence(*used: int, every: int = HOUR, limit: int = LIMIT) -> list[Condition]:
+    return capacities([[Capacity(START + at * every, "postgres:main/id_seq", n, limit) for at, n in enumerate(used)]])
+
+
+@pytest.mark.parametrize(
+    ("share", "severity"),
+    [(0.5, None), (0.79, None), (0.8, "ticket"), (0.94, "ticket"), (0.95, "page"), (1.0, "page"), (1.5, "page")],
+)
+def test_the_fuller_the_more_urgent(share: float, severity: str | None) -> None:
+    assert [found.severity for found in sequence(round(share * 1000), limit=1000)] == ([severity] if severity else [])
+
+
+def test_what_ends_within_a_day_at_its_present_pace_pages_however_empty_it_is() -> None:
+    (found,) = sequence(0, 100, 200, limit=1000)
+    assert (found.severity, found.loss_at) == ("page", START + 10 * HOUR)
+    assert "ends in about 8 h" in found.detail
+
+
+def test_a_sequence_about_to_end_says_how_far_it_is_used() -> None:
+    (found,) = sequence(LIMIT - 1000)
+    assert found.detail == "is 100.0% used (2,147,482,647 of 2,147,483,647)"
+    assert found.loss_at == 0, "one reading shows no pace"
+
+
+def test_what_shrinks_does_not_end() -> None:
+    (found,) = sequence(900, 850, limit=1000)
+    assert found.loss_at == 0
+
+
+def test_what_is_used_up_has_ended_already() -> None:
+    (found,) = sequence(900, 1000, limit=1000)
+    assert found.loss_at == START + HOUR
+
+
+def test_nothing_used_of_much_is_no_condition() -> None:
+    assert sequence(0, 0, 0) == []
