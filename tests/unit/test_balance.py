@@ -120,6 +120,13 @@ def test_nothing_is_lost_or_passed_over_where_a_count_may_be_missing(
 
 @checked
 @given(situations())
+def test_sets_that_are_known_to_differ_are_never_netted(situation: tuple[Cells, BucketFacts, Parts]) -> None:
+    some, _, parts = situation
+    assert not parts.misplaced[some.differs].any()
+
+
+@checked
+@given(situations())
 def test_no_claim_takes_more_than_the_queue_holds(situation: tuple[Cells, BucketFacts, Parts]) -> None:
     _, known, parts = situation
     assert parts.retained.sum() <= known.unread.sum()

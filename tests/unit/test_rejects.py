@@ -59,6 +59,12 @@ def test_what_was_long_ago_weighs_less() -> None:
     assert unusual(shares, 0, 1000, 200)
 
 
+def test_what_was_long_ago_weighs_less_for_all_sources_together_too() -> None:
+    shares = learned((0, 1000, 900), *[(0, 1000, 10)] * 3000)
+    assert shares.of_all[1] < 1_000_000
+    assert unusual(shares, 7, 1000, 200)
+
+
 def test_shares_survive_being_stored() -> None:
     shares = learned(*[(0, 1000, 900)] * 10, *[(1, 1000, 1)] * 10)
     restored = LegalShares.restore(json.loads(json.dumps(shares.dump())))

@@ -137,6 +137,8 @@ def test_digests_add_modulo_two_to_the_64th() -> None:
 def test_one_count_without_a_digest_leaves_the_set_unknown_but_a_zero_does_not() -> None:
     partly, column = summed([count(1, reporter="a", digest=5), count(1, reporter="b")])
     assert not partly.digested[0, column]
+    nothing, column = summed([count(1, reporter="a", digest=5), count(0, reporter="b", digest=7)])
+    assert nothing.digest[0, column] == 5, "no event, no fingerprint"
     nothing, column = summed([count(1, reporter="a", digest=5), count(0, reporter="b")])
     assert nothing.digested[0, column]
 
