@@ -194,8 +194,8 @@ class HopJudge:
         stages: tuple[Stage, Stage], now: Micros,
     ) -> int:  # fmt: skip
         masks = [sheet.doubtful & (sheet.lanes == position)[:, None] for sheet in sheets]
-        first = min(sheet.first for sheet in sheets)
-        last = max(sheet.first for sheet in sheets) + SPAN
+        columns = [(sheet.first + np.flatnonzero(mask.any(axis=0))) for sheet, mask in zip(sheets, masks, strict=True)]
+        first, last = int(min(found[0] for found in columns)) - 2, int(max(found[-1] for found in columns)) + 3
         seen = look(lane, ledger.pipeline, queues, stages, (first, last), now)
         cells = gather(sheets, masks, first)
         width = ledger.pipeline.width

@@ -38,7 +38,8 @@ def page(play: Play, ticks: Iterable[Tick]) -> Iterator[str]:
 
 def _next(play: Play) -> Iterator[str]:
     config, tape, lines = (play.folder / name for name in (CONFIG, OBSERVATIONS, "lines.ndjson"))
-    program = "reconciler" if which("reconciler") else sys.argv[0]
+    called = "python -m reconciler" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
+    program = "reconciler" if which("reconciler") else called
     yield heading("Try next")
     yield f"{play.observed:,} observations and what was said of them are in {play.folder}."
     for what in (

@@ -106,15 +106,15 @@ def losses(board: Board, settings: Settings) -> Iterator[str]:
     lost, accepted = board.sum("lost"), board.sum("accepted")
     buckets = {line["bucket"] for line in board.cells.values() if line["lost"]}
     yield heading("What is lost, and who can send it again")
-    yield f"{'source':<18}{'accepted':>14}{'lost':>14}{'proven':>14}   sent again by"
+    yield f"{'source':<18}{'accepted':>13}{'lost':>13}{'proven':>13}   sent again by"
     proven = board.sum("lost_proven")
     for source in lost:
         known = settings.source(source)
         again = ""
         if lost[source]:
             again = f"{SENDERS[known.replay]}" + (f" ({known.contact})" if known.contact else "")
-        yield f"{source:<18}{accepted[source]:>14,}{lost[source]:>14,}{proven[source]:>14,}   {again}".rstrip()
-    total = f"{sum(accepted.values()):>14,}{sum(lost.values()):>14,}{sum(proven.values()):>14,}"
+        yield f"{source:<18}{accepted[source]:>13,}{lost[source]:>13,}{proven[source]:>13,}   {again}".rstrip()
+    total = f"{sum(accepted.values()):>13,}{sum(lost.values()):>13,}{sum(proven.values()):>13,}"
     yield click.style(f"{'all':<18}{total}   in {len(buckets)} buckets of a minute", bold=True)
 
 
@@ -124,13 +124,9 @@ def never_said(board: Board) -> Iterator[str]:
     delayed = board.said["batch", "delayed", True]
     streaming = sum(board.sum("lost", pipeline="streaming").values())
     amount = sum(board.said.values())
-    yield _check(delayed == 0, f"batch is delayed, and proven safe: said {_times(delayed)} in {amount:,} verdict lines")
+    yield _check(delayed == 0, f"batch is delayed, and proven safe: {delayed:,} of {amount:,} verdict lines")
     yield _check(streaming == 0, f"some of streaming is lost: {streaming:,} events")
     yield _check(bool(_open_losses(board)), "the loss is over, because the lag is 0 again: its incident is still open")
-
-
-def _times(count: int) -> str:
-    return f"{count:,} times" if count else "never"
 
 
 def _check(kept: bool, text: str) -> str:
