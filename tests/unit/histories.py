@@ -18,9 +18,10 @@ from reconciler.core.times import HOUR, MINUTE, Micros, parse_time
 ORIGIN = parse_time("2021-07-20T18:55:00Z")
 """Five minutes before the hour, so that histories cross the rim of a tile."""
 FAULTS = (
-    "approximate", "broken counter", "clock", "digest", "duplicate", "epoch", "gap", "inexact", "late", "legal", "misses a tick",
-    "new partition", "no consumer", "no progress", "noise", "purge", "repeat", "replay", "restart", "retention",
-    "rewind", "shrink", "silent", "skip", "stall", "stored", "swallow", "tolerance", "truncate", "unwritten",
+    "approximate", "broken counter", "clock", "digest", "duplicate", "epoch", "gap", "inexact", "late", "legal",
+    "misses a tick", "new partition", "no consumer", "no progress", "noise", "purge", "repeat", "replay", "restart",
+    "retention", "rewind", "shrink", "silent", "skip", "stall", "stored", "swallow", "tolerance", "truncate",
+    "unwritten",
 )  # fmt: skip
 RARE = 0.15
 
