@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from reconciler.core.directory import OK, REPLAYED, Directory
 from reconciler.core.tiles import ABSENT, CHUNK, SPAN, Bools, CountTile, Ints
 
+COUNTED_UP_TO = 2**50
+"""A reading beyond this is a broken counter; judged as this much, so that no sum over sources leaves 64 bits."""
+
 
 @dataclass(slots=True)
 class Totals:
@@ -50,15 +53,15 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
     row, kind = sources[tile.series] - chunk * CHUNK, classes[tile.series]
     live = kind < REPLAYED
     alone = len(row) <= rows and len(set(row.tolist())) == len(row)
-    count = np.maximum(tile.count, 0)
+    count = np.clip(tile.count, 0, COUNTED_UP_TO)
     _add(total.ok, row, count, kind == OK, alone=alone)
     if kind.any():
         _add(total.legal, row, count, live & (kind != OK), alone=alone)
         _add(total.replayed, row, count, kind == REPLAYED + OK, alone=alone)
     _add(total.known, row, tile.count != ABSENT, live, alone=alone)
-    _add(total.shrunk, row, np.maximum(tile.peak, 0) - count, live, alone=alone)
+    _add(total.shrunk, row, np.clip(tile.peak, 0, COUNTED_UP_TO) - count, live, alone=alone)
     if tile.error.any():
-        _add(total.error, row, np.ceil(tile.error).astype(np.int64), live, alone=alone)
+        _add(total.error, row, np.ceil(np.minimum(tile.error, COUNTED_UP_TO)).astype(np.int64), live, alone=alone)
     np.logical_and.at(total.digested, row, tile.digested | (count == 0))
     if tile.digested.any():
         _add(total.digest, row, np.where(count > 0, tile.digest, 0), live, alone=alone)

@@ -18,9 +18,10 @@ from reconciler.core.times import HOUR, MINUTE, Micros, parse_time
 ORIGIN = parse_time("2021-07-20T18:55:00Z")
 """Five minutes before the hour, so that histories cross the rim of a tile."""
 FAULTS = (
-    "approximate", "clock", "digest", "duplicate", "epoch", "gap", "inexact", "late", "legal", "misses a tick",
-    "new partition", "no consumer", "no progress", "noise", "purge", "repeat", "replay", "restart", "retention",
-    "rewind", "shrink", "silent", "skip", "stall", "stored", "swallow", "tolerance", "truncate", "unwritten",
+    "approximate", "broken counter", "clock", "digest", "duplicate", "epoch", "gap", "inexact", "late", "legal",
+    "misses a tick", "new partition", "no consumer", "no progress", "noise", "purge", "repeat", "replay", "restart",
+    "retention", "rewind", "shrink", "silent", "skip", "stall", "stored", "swallow", "tolerance", "truncate",
+    "unwritten",
 )  # fmt: skip
 RARE = 0.15
 
@@ -237,6 +238,8 @@ class History:
         count = self.counts[stage, reporter, outcome][source, bucket, label]
         if self._strikes("shrink"):
             count = self.random.randint(0, count)
+        if self._strikes("broken counter"):
+            count = 2**63 - 1
         digest = self.digests[key] % 2**64 if "digest" in self.plan.faults else None
         error = 1.0 if "approximate" in self.plan.faults else 0.0
         return Count(at, "batch", stage, source, bucket, count, outcome, reporter, digest, error, label)

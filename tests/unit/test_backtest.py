@@ -66,10 +66,11 @@ def test_the_first_tick_is_later_than_an_observation_that_falls_on_the_grid() ->
 
 
 def test_a_tick_sees_what_had_come_by_then_its_own_instant_included() -> None:
-    rows: list[Observation] = [count(0.5, 0, 5), count(0.5, 0, 5, "processed"), *progress(1), *progress(2)]
+    counts = [count(0.5, 0, 5), count(0.5, 0, 5, "processed")]
+    rows: list[Observation] = [*counts, *progress(1), *progress(2)]
     first = run(rows)[0]
     assert (first["at"], first["verdict"]) == ("2021-07-20T12:01:00Z", "complete")
-    later: list[Observation] = [count(0.5, 0, 5), count(0.5, 0, 5, "processed"), *progress(1 + 1 / MINUTE)]
+    later: list[Observation] = [*counts, *progress(1 + 1 / MINUTE)]
     assert run(later)[0]["verdict"] == "open"
 
 

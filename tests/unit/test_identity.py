@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from reconciler.core.engine import Engine, Findings
 from reconciler.core.judge import Changes
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Count, Observation, Progress, QueueSample
 from reconciler.core.tiles import PARTS, Ints
-from reconciler.core.times import DAY, Micros, parse_time
+from reconciler.core.times import DAY, MINUTE, Micros, parse_time
 from reconciler.core.verdicts import Evidence, Verdict
 from tests.unit.histories import History, Plan, plans
 
@@ -223,8 +223,16 @@ def replace_code(changes: Changes, which: np.ndarray[tuple[int], np.dtype[np.boo
 REST = ("evidence", "parts", "loss_at", "proven", "old_code", "old_evidence", "old_lost")
 
 
+SAMPLER_DIES = Plan(seed=7, steps=4, sources=1, partitions=1, width=MINUTE, faults=frozenset({"gap", "swallow"}))
+LOSS_REMEMBERED = Plan(
+    seed=0, steps=4, sources=2, partitions=2, width=MINUTE, faults=frozenset({"retention", "swallow"})
+)
+
+
 @checked
 @given(plans())
+@example(SAMPLER_DIES)
+@example(LOSS_REMEMBERED)
 def test_no_more_is_lost_to_deletion_than_the_samples_show_as_deleted(plan: Plan) -> None:
     for watch, _, _ in watched(plan):
         parts, evidence, _ = watch.cells("ingress>processed")
@@ -243,8 +251,14 @@ def test_a_second_look_at_the_same_instant_says_nothing_new(plan: Plan) -> None:
         assert again.incidents == []
 
 
+WITHIN_TOLERANCE = Plan(
+    seed=4, steps=6, sources=1, partitions=2, width=MINUTE, faults=frozenset({"epoch", "stall", "tolerance"})
+)
+
+
 @checked
 @given(plans())
+@example(WITHIN_TOLERANCE)
 def test_no_more_is_retained_or_passed_over_than_the_queue_holds(plan: Plan) -> None:
     for watch, _, _ in watched(plan):
         parts, _, _ = watch.cells("ingress>processed")

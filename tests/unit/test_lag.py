@@ -131,6 +131,11 @@ def test_a_steady_loss_of_some_events_is_no_delay() -> None:
     assert longest([990] * 100) <= 5 * MINUTE
 
 
+def test_a_younger_bucket_that_is_fuller_than_an_older_one_takes_nothing_back() -> None:
+    _, events = look([0, 800, 200, 600, *[1000] * 90])
+    assert min(events) >= 0
+
+
 def test_a_first_look_at_nothing_teaches_nothing() -> None:
     empty = np.zeros(0, np.int64)
     assert [part.tolist() for part in first_look(empty, empty, empty)] == [[], []]

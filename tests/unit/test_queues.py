@@ -1,5 +1,6 @@
 """The queue as a ledger: what its samples prove of the events of each bucket, and what they do not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,6 +179,13 @@ def test_a_new_epoch_begins_a_new_ledger_and_is_no_purge() -> None:
     assert seen.unread.sum() == 3
 
 
+def test_a_new_epoch_is_seen_even_where_its_offsets_have_already_grown_beyond_the_old_ones() -> None:
+    rows = [sample(0, 0, 0, 0, epoch="a"), sample(1, 0, 10, 2, epoch="a"), sample(2, 12, 20, 15, epoch="b")]
+    seen = facts(*rows)
+    assert not seen.expired.any()
+    assert not seen.overrun.any()
+
+
 def test_an_end_that_goes_backwards_begins_a_new_ledger() -> None:
     seen = facts(sample(0, 0, 0, 0), sample(1, 0, 10, 2), sample(2, 0, 4, 2), sample(3, 0, 6, 2))
     assert not seen.expired.any()
@@ -263,6 +271,8 @@ def test_retention_is_measured_and_the_shorter_of_measured_and_configured_counts
     rows = [sample(m, 10 * max(0, m - 20), 10 * m, 10 * m, oldest_at=START + max(0, m - 20) * MINUTE, retention=7 * DAY)
             for m in range(30)]  # fmt: skip
     assert watched(*rows).partitions[0].retention() == 20 * MINUTE
+    rows = [replace(one, retention=15 * MINUTE) for one in rows]
+    assert watched(*rows).partitions[0].retention() == 15 * MINUTE
 
 
 def test_retention_is_as_configured_until_deletion_has_been_seen_three_times() -> None:

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from reconciler.core.rejects import ENOUGH, LegalShares
 
@@ -57,6 +58,13 @@ def test_a_source_with_a_history_of_its_own_is_held_against_that() -> None:
 def test_what_was_long_ago_weighs_less() -> None:
     shares = learned((0, 1000, 900), *[(0, 1000, 10)] * 3000)
     assert unusual(shares, 0, 1000, 200)
+
+
+def test_what_was_long_ago_weighs_less_for_all_sources_together_too() -> None:
+    shares = learned((0, 1000, 900), *[(0, 1000, 10)] * 3000)
+    ended, seen = shares.of_all
+    assert ended / seen == pytest.approx(0.01, rel=0.1)
+    assert unusual(shares, 7, 1000, 200)
 
 
 def test_shares_survive_being_stored() -> None:

@@ -11,7 +11,7 @@ from reconciler.core.observations import Count
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import ABSENT, SPAN, CountTile, Readings
 from reconciler.core.times import MINUTE, SECOND, parse_time
-from reconciler.core.totals import Totals, totals
+from reconciler.core.totals import COUNTED_UP_TO, Totals, totals
 
 PIPELINE = Pipeline("batch", ("ingress", "processed"))
 BUCKET = parse_time("2021-07-20T18:45:00Z")
@@ -137,6 +137,8 @@ def test_digests_add_modulo_two_to_the_64th() -> None:
 def test_one_count_without_a_digest_leaves_the_set_unknown_but_a_zero_does_not() -> None:
     partly, column = summed([count(1, reporter="a", digest=5), count(1, reporter="b")])
     assert not partly.digested[0, column]
+    nothing, column = summed([count(1, reporter="a", digest=5), count(0, reporter="b", digest=7)])
+    assert nothing.digest[0, column] == 5, "no event, no fingerprint"
     nothing, column = summed([count(1, reporter="a", digest=5), count(0, reporter="b")])
     assert nothing.digested[0, column]
 
@@ -144,6 +146,13 @@ def test_one_count_without_a_digest_leaves_the_set_unknown_but_a_zero_does_not()
 def test_errors_of_approximate_counts_add_and_are_rounded_up() -> None:
     total, column = summed([count(9, reporter="a", error=0.5), count(9, reporter="b", error=1.2)])
     assert total.error[0, column] == 3
+
+
+def test_a_broken_counter_at_the_end_of_its_range_breaks_no_sum() -> None:
+    broken = [count(2**63 - 1, reporter=name, error=float(2**62)) for name in "abc"]
+    total, column = summed(broken)
+    assert total.ok[0, column] == 3 * COUNTED_UP_TO
+    assert total.error[0, column] == 3 * COUNTED_UP_TO
 
 
 def test_a_source_never_counted_at_a_stage_has_nothing_there() -> None:
