@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,14 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a batch of observations; the two add up to all of them."""
+    """What became of a batch of observations; the three add up to all of them."""
 
     kept: int
     """Observations that said something new, of now or of the past."""
     unchanged: int
     """Observations that said again what was known."""
+    too_old: int = 0
+    """Counts of buckets that have been pruned: they can be compared with nothing any more, and are not stored."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,3 +203,119 @@ class Connector(Protocol):
         The answer is whole: up to the `through` of its progress, a cell of the window that it does not name is empty.
         Where anything is refused there is no progress, for then the answer is not whole. Raises `ConnectorFailed`.
         """
+
+
+class LeaseLost(OutOfReach):
+    """Another process does the work now: this one may write nothing that the lease is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to do the service's work, of which there is one for each ledger."""
+
+    holder: str
+    """Names the process."""
+    epoch: int
+    """Grows each time that another process takes over; what was begun under an earlier one is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """Who holds the lease, or held it last."""
+
+    lease: Lease
+    since: Micros
+    """When it was taken, by the clock of the database."""
+    left: Micros
+    """How long it lasts unless it is renewed; zero or less: it has run out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the last run of a duty of the service went."""
+
+    duty: str
+    """`collect`, `judge`, `prune`, …"""
+    subject: str
+    """The connector or the pipeline that it was about; empty: none."""
+    at: Micros
+    took: Micros
+    failure: str | None = None
+    """What went wrong, if anything did."""
+    succeeded_at: Micros | None = None
+    """When it last went well; `None`: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far back a ledger remembers a pipeline; 0: everything that ever came."""
+
+    detail: Micros = 0
+    """Start of the first bucket whose counts and history are kept."""
+    verdicts: Micros = 0
+    """Start of the first bucket whose last verdict is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """Somebody said that a source or a reporter has ended, or it came back."""
+
+    pipeline: str
+    kind: Literal["source", "reporter"]
+    name: str
+    stage: str
+    """Of a reporter; empty for a source."""
+    at: Micros
+    """When that was said."""
+    effective: Micros | None
+    """From when it holds; `None`: it is back."""
+    author: str
+    reason: str
+
+
+class ServiceStore(Store, Protocol):
+    """What the service asks of the ledger beyond what the passes do."""
+
+    def take_lease(self, holder: str, length: Micros) -> Lease | None:
+        """Take the lease if nobody holds it; `None` while somebody does. Of an embedded ledger: if no other process
+        runs the service on it, else `ConfigError`."""
+
+    def renew_lease(self, lease: Lease, length: Micros) -> bool:
+        """Hold the lease for so much longer; whether it was still held."""
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give the lease back, so that another need not wait for its end."""
+
+    def tenure(self) -> Tenure | None:
+        """Who holds the lease; `None` where nobody ever did."""
+
+    def leased(self, lease: Lease) -> "ServiceStore":
+        """The same ledger, each write of which raises `LeaseLost` once another process has taken over."""
+
+    def note_run(self, run: Run) -> None:
+        """Keep how a run went, in place of the one before it."""
+
+    def runs(self) -> list[Run]:
+        """The last run of each duty and subject."""
+
+    def reporters(self, pipeline: Pipeline, now: Micros) -> Ledger:
+        """All that is needed to say how far the stages of the pipeline have reported; no counts."""
+
+    def standing(self) -> list[dict[str, Any]]:
+        """The last line of each incident that is not resolved, the oldest first."""
+
+    def horizon(self, pipeline: Pipeline) -> Horizon:
+        """How far back the pipeline is remembered."""
+
+    def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
+        """Forget what lies before the horizon, at most so many rows, in one short transaction; how many there were.
+
+        The horizon moves at once and never back. Counts of buckets before it are not stored any more.
+        """
+
+    def retire(self, pipeline: Pipeline, retirement: Retirement) -> None:
+        """A source has no cells from then on; nobody waits for a reporter beyond what it reported. `ConfigError` where
+        there is no such source or reporter."""
+
+    def retirements(self, pipeline: str) -> list[Retirement]:
+        """All that was said, in order."""

@@ -132,6 +132,19 @@ def incidents(connection: Connection, pipeline: str | None, as_of: Micros | None
     return [json.loads(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()]
 
 
+def standing(connection: Connection) -> list[dict[str, Any]]:
+    """The last line of each incident that is not resolved, the oldest first."""
+    table, change = tables.incident.c, tables.incident_change.c
+    last = select(change.id, func.max(change.at).label("at")).group_by(change.id)
+    last = last.where(change.id.in_(select(table.id).where(table.status != "resolved")))
+    told = last.subquery()
+    lines = tables.incident_change.join(told, (change.id == told.c.id) & (change.at == told.c.at))
+    query = select(change.line).select_from(lines.join(tables.incident, table.id == change.id))
+    # One that waits to be sure has a state and no line; one that was told as resolved may wait for its end.
+    found = [json.loads(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()]
+    return [line for line in found if line["status"] != "resolved"]
+
+
 def incident_changes(connection: Connection, incident: str) -> list[dict[str, Any]]:
     """All that was said of one incident, in order."""
     table = tables.incident_change.c
