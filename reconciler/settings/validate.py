@@ -8,10 +8,16 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from reconciler import registry
-from reconciler.settings.checks import connector_problems, ledger_problems, pipeline_problems
+from reconciler.settings.checks import (
+    connector_problems,
+    ledger_problems,
+    pipeline_problems,
+    recount_problems,
+    schedule_problems,
+)
 from reconciler.settings.document import Place, Problem
 from reconciler.settings.messages import problems_of
-from reconciler.settings.schema import ConnectorOptions, FileSettings, PipelineSettings, Section
+from reconciler.settings.schema import ConnectorOptions, FileSettings, PipelineSettings, RetentionSettings, Section
 
 Model = TypeVar("Model", bound=BaseModel)
 Raw = dict[str, Any]
@@ -34,6 +40,8 @@ def check_file(raw: Raw, problems: list[Problem]) -> tuple[FileSettings | None, 
         file = FileSettings.model_validate(raw)
     except ValidationError as error:
         problems += problems_of(error, FileSettings)
+    else:
+        problems += schedule_problems(file)
     problems += ledger_problems(raw.get("ledger"))
     pipelines: dict[str, PipelineSettings] = {}
     for name, body in _mapping(raw.get("pipelines")).items():
@@ -49,6 +57,7 @@ def check_connectors(
 ) -> dict[str, Kinded]:
     """Kind and options of each connector that could be read; paths in them are relative to `base`."""
     named = list(_mapping(raw.get("pipelines")))
+    detail = (_readable(RetentionSettings, raw.get("retention") or {}, None) or RetentionSettings()).detail
     found: dict[str, Kinded] = {}
     for name, body in _mapping(raw.get("connectors")).items():
         place: Place = ("connectors", name)
@@ -67,6 +76,7 @@ def check_connectors(
             shared = {key: rest[key] for key in ConnectorOptions.model_fields if key in rest}
             if common := _readable(ConnectorOptions, shared, None):
                 problems += connector_problems(name, common, pipelines, named)
+                problems += recount_problems(name, common, detail)
     return found
 
 
