@@ -292,8 +292,8 @@ class ServiceStore(Store, Protocol):
     def leased(self, lease: Lease) -> "ServiceStore":
         """The same ledger, each write of which raises `LeaseLost` once another process has taken over."""
 
-    def note_run(self, run: Run) -> None:
-        """Keep how a run went, in place of the one before it."""
+    def note_runs(self, runs: Sequence[Run]) -> None:
+        """Keep how runs went, each in place of the one before it."""
 
     def runs(self) -> list[Run]:
         """The last run of each duty and subject."""

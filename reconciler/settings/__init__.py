@@ -52,9 +52,9 @@ class Settings:
     """By pattern, in the order of the file."""
     tick: Micros
     """Time between two looks."""
-    schedule: ScheduleSettings = ScheduleSettings()
-    retention: RetentionSettings = RetentionSettings()
-    service: ServiceSettings = ServiceSettings()
+    schedule: ScheduleSettings
+    retention: RetentionSettings
+    service: ServiceSettings
 
     @property
     def deadline(self) -> Micros:

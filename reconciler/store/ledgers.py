@@ -145,10 +145,10 @@ class SqlStore:
         other._directories, other._leases = self._directories, self._leases
         return other
 
-    def note_run(self, run: Run) -> None:
-        """See `reconciler.ports.ServiceStore.note_run`."""
+    def note_runs(self, runs: Sequence[Run]) -> None:
+        """See `reconciler.ports.ServiceStore.note_runs`."""
         with self._writing() as connection:
-            services.note_run(connection, run)
+            services.note_runs(connection, runs)
 
     def runs(self) -> list[Run]:
         """See `reconciler.ports.ServiceStore.runs`."""

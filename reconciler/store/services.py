@@ -1,5 +1,7 @@
 """What the service notes of itself, and what it asks to say how it stands."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, select
 
 from reconciler.core.directory import Directory
@@ -12,15 +14,21 @@ from reconciler.store.database import upsert
 from reconciler.store.journal import Place
 
 
-def note_run(connection: Connection, run: Run) -> None:
-    """Write how a run went; one that failed leaves standing when it last went well."""
-    table = tables.run
-    mine = (table.c.duty == run.duty) & (table.c.subject == run.subject)
-    succeeded_at = run.succeeded_at
-    if succeeded_at is None:
-        succeeded_at = connection.execute(select(table.c.succeeded_at).where(mine)).scalar()
-    row = {"duty": run.duty, "subject": run.subject, "at": run.at, "took": run.took}
-    upsert(connection, table, [row | {"failure": run.failure, "succeeded_at": succeeded_at}])
+def note_runs(connection: Connection, news: Sequence[Run]) -> None:
+    """Write how runs went; of one that failed it still stands when it last went well."""
+    well = {(run.duty, run.subject): run.succeeded_at for run in runs(connection)}
+    rows = [
+        {
+            "duty": run.duty,
+            "subject": run.subject,
+            "at": run.at,
+            "took": run.took,
+            "failure": run.failure,
+            "succeeded_at": run.at if run.failure is None else well.get((run.duty, run.subject)),
+        }
+        for run in news
+    ]
+    upsert(connection, tables.run, rows)
 
 
 def runs(connection: Connection) -> list[Run]:
