@@ -17,6 +17,7 @@ def write_logs(form: Literal["text", "json"]) -> None:
     handler.setFormatter(JsonLines() if form == "json" else Lines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # we say ourselves where it listens and when it ends
 
 
 class JsonLines(logging.Formatter):

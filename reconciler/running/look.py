@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 CATCH_UP = 4
 """Ticks that are judged one by one after a pause, as if there had been none: after a restart, or the death of the
-process that did the work. So few that a connector which nobody asked meanwhile does not look silent. After a longer pause only
-the latest tick is judged, which sees all that was recorded meanwhile."""
+process that did the work. So few that a connector which nobody asked meanwhile does not look silent. After a longer
+pause only the latest tick is judged, which sees all that was recorded meanwhile."""
 
 After = Callable[[Turn], None]
 """Something that follows each judging, such as sending what is to be said. What it raises is noted as its failure."""

@@ -11,7 +11,7 @@ import os
 import threading
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, Integer, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, literal_column, select, update
 
 from reconciler.core.times import Micros
 from reconciler.errors import ConfigError, OutOfReach
@@ -116,4 +116,4 @@ def _tenure(connection: Connection) -> Tenure | None:
 
 def _clock(connection: Connection) -> ColumnElement[int]:
     """Now, as the database has it."""
-    return literal_column(_CLOCKS[connection.dialect.name], Integer)
+    return literal_column(_CLOCKS[connection.dialect.name], BigInteger)
