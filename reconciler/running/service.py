@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from reconciler.core.times import Micros
-from reconciler.errors import ReconcilerError
+from reconciler.errors import OutOfReach, ReconcilerError
 from reconciler.ports import Connector, ServiceStore
 from reconciler.running.duties import duties_of
 from reconciler.running.health import Health
@@ -40,8 +40,8 @@ class Service:
         self._timetable = Timetable(len(self._duties) + SPARE_THREADS)
 
     def start(self) -> None:
-        """Begin. Raises `OutOfReach`, and `ConfigError` if an embedded ledger is served by another process."""
-        self._keeper.beat()
+        """Begin. Raises `ConfigError` if an embedded ledger is served by another process."""
+        self._beat()
         if self._keeper.at_work() is None:
             log.info("another process does the work; this one takes what is pushed, and waits")
         self._timetable.add("lease", self._keeper.every, self._beat)
@@ -68,7 +68,7 @@ class Service:
     def _beat(self) -> None:
         try:
             self._keeper.beat()
-        except ReconcilerError as error:
+        except OutOfReach as error:  # at the start too: somebody may hold up the ledger who is about to be cut off
             log.warning("the lease could not be looked at", extra={"failure": error.message})
 
 

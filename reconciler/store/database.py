@@ -17,9 +17,10 @@ from reconciler.store.tables import ledger
 
 BUSY_SECONDS = 30
 """How long a writer waits for another before it gives up."""
-IDLE_SECONDS = 60
+IDLE_SECONDS = 25
 """How long a writer of PostgreSQL may say nothing before it is cut off: a process that was stopped in the middle of its
-turn must not hold up the others for ever. Longer than any judgement computes between two statements."""
+turn must not hold up the others, who wait a little longer than this. No judgement computes so long between two
+statements: a portion of a million cells takes a second or two."""
 REACH_SECONDS = 10
 """How long a server may take to answer a connection."""
 COPY_FROM = 500

@@ -10,6 +10,8 @@ from reconciler.errors import OutOfReach
 
 GRACE_SECONDS = 4
 """For so long requests that are being answered may go on when the process ends."""
+BACKLOG = 2048
+"""Connections that may wait to be taken."""
 
 
 class Server:
@@ -50,6 +52,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(BACKLOG)  # who comes before the first answer waits a moment, and is not turned away
     except OSError as error:
         raise OutOfReach(f"service.listen: {host}:{port} cannot be listened at: {error.strerror}") from None
     return listening

@@ -25,7 +25,7 @@ def retire_source(store: SqlStore, effective: int | None, name: str = "a") -> No
 
 def cells(store: SqlStore) -> dict[str, int]:
     """By source: how many cells it has."""
-    found = {}
+    found: dict[str, int] = {}
     directory = store.directory(BATCH)
     for _, tile in store.verdict_tiles(BATCH, "ingress>processed", 0, NEVER):
         for row, name in enumerate(directory.sources):
