@@ -62,10 +62,13 @@ def _from_json(rows: Iterator[Line], pipelines: Mapping[str, Pipeline]) -> Itera
 
 
 class LineReader:
-    """Reads one JSON object a line with care: whatever is wrong with it is said."""
+    """Reads one JSON object a line with care: whatever is wrong with it is said.
 
-    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
-        self._pipelines = pipelines
+    `at` is given to those that do not say it; without it they are refused.
+    """
+
+    def __init__(self, pipelines: Mapping[str, Pipeline], at: str | None = None) -> None:
+        self._pipelines, self._at = pipelines, at
         self._decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).raw_decode
 
     def read(self, text: bytes) -> Observation | Refusal | None:
@@ -77,6 +80,8 @@ class LineReader:
             record, end = self._decode(line)
             if end < len(line):
                 return Refusal("(line)", f"is not JSON: Extra data (column {end + 1})")
+            if self._at is not None and isinstance(record, dict):
+                record.setdefault("at", self._at)
             return parse(record, self._pipelines)
         except Refusal as refusal:
             return refusal

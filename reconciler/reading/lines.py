@@ -16,8 +16,8 @@ LONGEST_LINE = 1_000_000
 """Bytes; no observation needs as much, and a file of one endless line must not fill the memory."""
 
 _CHUNK = 1 << 18
-_GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
+GZIP = b"\x1f\x8b"
+BOM = b"\xef\xbb\xbf"
 
 
 class Line(NamedTuple):
@@ -41,7 +41,7 @@ def opened(path: str, on_bytes: Callable[[int], None] | None = None) -> Iterator
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
     try:
         stream: IO[bytes] = io.BufferedReader(_Counted(raw, on_bytes), _CHUNK)
-        yield cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if _begins(stream, _GZIP) else stream
+        yield cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if _begins(stream, GZIP) else stream
     finally:
         if path != STDIN:
             raw.close()
@@ -49,27 +49,46 @@ def opened(path: str, on_bytes: Callable[[int], None] | None = None) -> Iterator
 
 def lines(stream: IO[bytes]) -> Iterator[Line]:
     """All lines, blank ones too. One too long is named and passed over; so is the place where a file breaks off."""
-    number, rest, skipping = 0, b"", False
+    splitter = Splitter()
     for chunk, fault in _chunks(stream):
         if fault:
-            yield Line(number + 1, b"", fault)
+            yield splitter.broken(fault)
             return
+        yield from splitter.feed(chunk)
+    yield from splitter.finish()
+
+
+class Splitter:
+    """Cuts bytes that come piece by piece into lines; holds no more than a line of them."""
+
+    def __init__(self) -> None:
+        self._number, self._rest, self._skipping = 0, b"", False
+
+    def feed(self, chunk: bytes) -> Iterator[Line]:
+        """The lines that end in this piece."""
         pieces = chunk.split(b"\n")
-        pieces[0] = rest + pieces[0]
-        rest = pieces.pop()
+        pieces[0] = self._rest + pieces[0]
+        self._rest = pieces.pop()
         for piece in pieces:
-            number += 1
-            if skipping or len(piece) > LONGEST_LINE:
-                skipping = False
-                yield _too_long(number)
+            self._number += 1
+            if self._skipping or len(piece) > LONGEST_LINE:
+                self._skipping = False
+                yield _too_long(self._number)
             else:
-                yield Line(number, piece)
-        if len(rest) > LONGEST_LINE or skipping:
-            rest, skipping = b"", True
-    if skipping:
-        yield _too_long(number + 1)
-    elif rest:
-        yield Line(number + 1, rest)
+                yield Line(self._number, piece)
+        if len(self._rest) > LONGEST_LINE or self._skipping:
+            self._rest, self._skipping = b"", True
+
+    def finish(self) -> Iterator[Line]:
+        """The last line, where it has no end."""
+        if self._skipping:
+            yield _too_long(self._number + 1)
+        elif self._rest:
+            yield Line(self._number + 1, self._rest)
+
+    def broken(self, fault: str) -> Line:
+        """The place where the bytes break off."""
+        return Line(self._number + 1, b"", fault)
 
 
 def _too_long(number: int) -> Line:
@@ -78,7 +97,7 @@ def _too_long(number: int) -> Line:
 
 def _chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, str]]:
     """The bytes without a byte order mark; then, where the file breaks off, why."""
-    mark = _BOM
+    mark = BOM
     while True:
         try:
             chunk = stream.read1(_CHUNK)  # type: ignore[attr-defined]  # both kinds of stream have it

@@ -12,7 +12,7 @@ from reconciler.errors import ConfigError
 from reconciler.settings.build import pipeline_of, resolve_sqlite
 from reconciler.settings.document import Document, Problem, parse_document
 from reconciler.settings.published import json_schema
-from reconciler.settings.schema import ConnectorOptions, Section, SourceSettings
+from reconciler.settings.schema import ConnectorOptions, PushSettings, Section, SourceSettings
 from reconciler.settings.validate import check_connectors, check_file
 
 __all__ = ["ConnectorSettings", "Settings", "json_schema", "load", "parse"]
@@ -45,6 +45,8 @@ class Settings:
     """By pattern, in the order of the file."""
     tick: Micros
     """Time between two looks."""
+    push: PushSettings
+    """How much may be pushed over HTTP."""
 
     def source(self, name: str) -> SourceSettings:
         """What is known of a source: of the first pattern that fits."""
@@ -94,4 +96,5 @@ def _settings(document: Document, path: Path) -> Settings:
         connectors={name: ConnectorSettings(name, kind, options) for name, (kind, options) in found.items()},
         sources=file.sources,
         tick=file.schedule.tick,
+        push=file.push,
     )

@@ -200,6 +200,19 @@ class ConnectorOptions(Section):
     """How far back each reading counts again. It must be longer than an event may take to arrive: later is not seen."""
 
 
+class PushSettings(Section):
+    """How much may be pushed over HTTP. Whoever sends more is told to send less, or later."""
+
+    megabytes: Positive = 32
+    """Size of one request, unpacked."""
+    observations: Positive = 50_000
+    """Observations in one request."""
+    rate: Positive = 100_000
+    """Observations a second that one token may send (without tokens: one address), over ten seconds."""
+    at_once: Positive = 16
+    """Requests that are read at the same time. With the size of a request it bounds the memory."""
+
+
 class FileSettings(Section):
     """The configuration file."""
 
@@ -213,3 +226,5 @@ class FileSettings(Section):
     """By pattern of the source's name; the first that fits holds."""
     schedule: ScheduleSettings = ScheduleSettings()
     """When the service looks."""
+    push: PushSettings = PushSettings()
+    """How much may be pushed over HTTP."""

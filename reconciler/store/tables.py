@@ -246,3 +246,18 @@ connector_cursor = Table(
     _column("payload", Text),
     _column("at", BigInteger),
 )
+
+token = Table(
+    "token",
+    metadata,
+    _column("id", Text, key=True),
+    _column("name", Text),
+    _column("hash", LargeBinary),
+    _column("reads", Boolean),
+    _column("writes", Boolean),
+    _column("pipelines", Text),
+    _column("created_at", BigInteger),
+    _column("used_at", BigInteger, null=True),
+    _column("revoked_at", BigInteger, null=True),
+    comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
+)
