@@ -50,7 +50,9 @@ def main() -> None:
         for sources in asked.sources:
             for senders in asked.senders:
                 bodies = list(requests(sources, asked.batch, asked.batches))
-                print(f"  {sources:6,} sources, {senders} senders: {measure(next(fresh), bodies, senders, asked.batch)}")
+                print(
+                    f"  {sources:6,} sources, {senders} senders: {measure(next(fresh), bodies, senders, asked.batch)}"
+                )
 
 
 @contextmanager

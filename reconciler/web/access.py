@@ -44,6 +44,8 @@ class Gate:
 
     def __init__(self, store: Store, settings: Settings, now: Callable[[], Micros]) -> None:
         self._store, self._settings, self._now = store, settings, now
+        self._noted: dict[str, Micros] = {}
+        """By id of the token: when its use was last noted by this process."""
         self._embedded = settings.ledger.startswith("sqlite")
 
     def enter(
@@ -58,8 +60,10 @@ class Gate:
         if not (token.writes if writes else token.reads):
             may = "write" if writes else "read"
             raise HTTPException(403, f"this token may not {may}; make one that may: `reconciler token create --{may}`")
-        if token.used_at is None or self._now() - token.used_at >= MINUTE:
-            later.add_task(self._note_use, token)
+        now = self._now()
+        if now - max(token.used_at or 0, self._noted.get(token.id, 0)) >= MINUTE:
+            self._noted[token.id] = now
+            later.add_task(self._note_use, token, now)
         allowed = self._settings.pipelines
         if token.pipelines:
             allowed = {name: found for name, found in allowed.items() if name in token.pipelines}
@@ -76,9 +80,9 @@ class Gate:
             )
         return Caller(request.client.host if request.client else "", self._settings.pipelines, True)
 
-    def _note_use(self, token: Token) -> None:
+    def _note_use(self, token: Token, now: Micros) -> None:
         try:
-            self._store.tokens.use(token.id, self._now())
+            self._store.tokens.use(token.id, now)
         except OutOfReach:
             return  # the next use is noted; the answer to this one is given already
 

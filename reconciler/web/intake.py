@@ -1,29 +1,26 @@
 """The body of one push, piece by piece -> observations and refusals, in the memory that the limits allow."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
-
-import msgspec
 
 from reconciler.core.observations import Capacity, Observation, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.swift import CountReader
 from reconciler.core.times import MINUTE, SECOND, Micros, format_time
 from reconciler.reading import LineReader
-from reconciler.reading.lines import BOM, LONGEST_LINE, Line, Splitter
+from reconciler.reading.lines import BOM, LONGEST_LINE, TOO_LONG, Block, Splitter
+from reconciler.web.arrays import NoArray, elements
 from reconciler.web.unpacking import TooMuch, Unpacker
 
 REASON = 500
 """Letters of a reason; a value of a megabyte is not sent back in full."""
 AHEAD: Micros = 5 * MINUTE
 """How far ahead of the service's clock the `at` of a capacity may lie; other kinds ask their pipeline."""
+_SOME = 500
+"""Elements of an array that are looked at together."""
 _SPACE = b" \t\r\n"
-
-
-class NoArray(Exception):  # noqa: N818  it is an answer to the sender, not a fault
-    """The body begins like an array of JSON and is none: nothing of it can be used."""
 
 
 @dataclass(slots=True)
@@ -62,13 +59,12 @@ class Intake:
         fault = self._unpacker.fault
         if self._array:
             if fault:
-                raise NoArray(f"the array {fault.partition(';')[0]}; nothing was kept")
+                raise NoArray(fault.partition(";")[0])
             self._elements(b"".join(self._array))
             return self.taken
         if self._rest == self._begin:
             self._lines(self._head.removeprefix(BOM))
-        for line in [self._splitter.broken(fault)] if fault else self._splitter.finish():
-            self._line(line)
+        self._block(self._splitter.broken(fault) if fault else self._splitter.finish())
         return self.taken
 
     def _begin(self, piece: bytes) -> None:
@@ -82,25 +78,27 @@ class Intake:
             self._rest(text)
 
     def _lines(self, piece: bytes) -> None:
-        for line in self._splitter.feed(piece):
-            self._line(line)
-
-    def _line(self, line: Line) -> None:
-        index = line.number - 1
-        if line.fault:
-            self._refuse(index, Refusal("(line)", line.fault))
-        else:
-            self._take(index, line.text)
+        self._block(self._splitter.feed(piece))
 
     def _elements(self, text: bytes) -> None:
-        for index, element in enumerate(_cut(text)):
-            if len(element) > LONGEST_LINE:
-                self._refuse(index, Refusal("(line)", f"is longer than {LONGEST_LINE} bytes"))
-            else:
-                self._take(index, element)
+        index = 0
+        for some in _batched(elements(text)):
+            faults = {place: TOO_LONG for place, one in enumerate(some) if len(one) > LONGEST_LINE}
+            self._block(Block(index + 1, some, faults))
+            index += len(some)
 
-    def _take(self, index: int, text: bytes) -> None:
-        found = self._swift(text) or self._careful(text)
+    def _block(self, block: Block) -> None:
+        first, texts, faults = block
+        for place, (text, count) in enumerate(zip(texts, self._swift(texts), strict=True)):
+            if count is not None and count.at <= self._now and place not in faults:
+                self.taken.observations.append(count)
+            else:
+                self._take(first - 1 + place, Refusal("(line)", faults[place]) if place in faults else count, text)
+        self._room()
+
+    def _take(self, index: int, found: Observation | Refusal | None, text: bytes) -> None:
+        """Look at one entry closely."""
+        found = found or self._careful(text)
         if found is None:  # a blank line
             return
         if not isinstance(found, Refusal):
@@ -108,11 +106,9 @@ class Intake:
         if isinstance(found, Refusal):
             self._refuse(index, found)
         else:
-            self._room()
             self.taken.observations.append(found)
 
     def _refuse(self, index: int, refusal: Refusal) -> None:
-        self._room()
         reason = refusal.reason
         if refusal.field == "pipeline" and not self._everything:
             reason = f"is none that this token may write to; it may write to: {', '.join(sorted(self._scope))}"
@@ -120,7 +116,7 @@ class Intake:
         self.taken.refusals.append(entry)
 
     def _room(self) -> None:
-        if len(self.taken.observations) + len(self.taken.refusals) >= self._most:
+        if len(self.taken.observations) + len(self.taken.refusals) > self._most:
             raise TooMuch(f"a request may hold {self._most:,} observations; send it in parts")
 
     def _misplaced(self, seen: Observation) -> Refusal | None:
@@ -139,24 +135,9 @@ class Intake:
         return None
 
 
-def _cut(array: bytes) -> Iterator[bytes]:
-    """The elements of an array of JSON, unread."""
-    try:
-        return map(bytes, msgspec.json.decode(array, type=list[msgspec.Raw]))
-    except (msgspec.DecodeError, RecursionError) as error:
-        why = _fault(array) or str(error)
-        raise NoArray(f"the body begins with [ and is no array of JSON: {why}; nothing was kept") from None
-
-
-def _fault(array: bytes) -> str:
-    """What is wrong with it and where, in the words of the decoder that lines are read by."""
-    try:
-        json.loads(array)
-    except json.JSONDecodeError as error:
-        return f"{error.msg} (line {error.lineno}, column {error.colno})"
-    except (ValueError, RecursionError):
-        return ""
-    return ""
+def _batched(entries: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while some := list(islice(entries, _SOME)):
+        yield some
 
 
 def _short(text: str) -> str:

@@ -16,7 +16,8 @@ from reconciler.ports import Store
 from reconciler.settings import Settings
 from reconciler.web.access import Caller, Writer
 from reconciler.web.answers import said
-from reconciler.web.intake import Intake, NoArray, Taken
+from reconciler.web.arrays import NoArray
+from reconciler.web.intake import Intake, Taken
 from reconciler.web.rates import Rates
 from reconciler.web.recorder import Recorder
 from reconciler.web.shapes import Pushed
@@ -101,7 +102,9 @@ class Desk:
         except TooMuch as error:
             raise HTTPException(413, f"{error}; nothing was kept") from None
         except NoArray as error:
-            raise HTTPException(400, str(error)) from None
+            raise HTTPException(
+                400, f"the body begins with [ and is no array of JSON: {error}; nothing was kept"
+            ) from None
         except TimeoutError:
             raise HTTPException(408, f"the body did not arrive within {PATIENCE} s; nothing was kept") from None
         except ClientDisconnect:

@@ -19,7 +19,7 @@ from reconciler.web.api import build_api
 
 NOW = parse_time("2021-07-20T18:46:30Z")
 CONFIG = "pipelines: {batch: {stages: [ingress, processed]}, other: {stages: [ingress, processed]}}\n"
-COUNT = {
+COUNT: dict[str, Any] = {
     "type": "count",
     "at": "2021-07-20T18:46:10Z",
     "pipeline": "batch",

@@ -62,7 +62,7 @@ def test_a_refused_line_is_named_and_the_good_ones_around_it_are_kept(local: Ser
 
 
 BODIES = {
-    "lines": lambda lines: ndjson(lines),
+    "lines": ndjson,
     "lines with ends of another system": lambda lines: b"\r\n".join(json.dumps(line).encode() for line in lines),
     "lines after blank ones and a byte order mark": lambda lines: b"\xef\xbb\xbf\n \n" + ndjson(lines),
     "an array": lambda lines: json.dumps(lines).encode(),
@@ -240,6 +240,13 @@ def test_a_long_reason_is_cut(local: Service) -> None:
 def test_a_count_is_what_the_file_of_it_would_be(local: Service) -> None:
     assert local.push(COUNT).status_code == 200
     want = Count(
-        parse_time(COUNT["at"]), "batch", "ingress", "segment", parse_time(COUNT["bucket"]), 1234, "accepted", "ingest-01"
+        parse_time(COUNT["at"]),
+        "batch",
+        "ingress",
+        "segment",
+        parse_time(COUNT["bucket"]),
+        1234,
+        "accepted",
+        "ingest-01",
     )
     assert local.store.record([want], local.pipelines).kept == 0
