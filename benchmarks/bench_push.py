@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import uvicorn
 
@@ -115,12 +115,12 @@ def measure(url: str, bodies: list[bytes], senders: int, batch: int) -> str:
     try:
         send(port, secret, bodies[:warm], 1)
         here.send("time")
-        before, server = here.recv(), postgres_seconds()
+        before, server = here.recv(), server_seconds(url)
         began = time.perf_counter()
         send(port, secret, bodies[warm:], senders)
         wall = time.perf_counter() - began
         here.send("time")
-        spent, server = here.recv() - before, postgres_seconds() - server
+        spent, server = here.recv() - before, server_seconds(url) - server
     finally:
         process.terminate()
         process.join()
@@ -167,16 +167,21 @@ def sender(port: int, secret: str, bodies: list[bytes]) -> None:
         assert response.status == 200, said[:500]
 
 
-def postgres_seconds() -> float:
-    """Time of the processor of every PostgreSQL process that this one has started, of which there is one server."""
+def server_seconds(url: str) -> float:
+    """Time of the processor of the PostgreSQL server, with all its processes; 0 for SQLite."""
+    folder = parse_qs(urlsplit(url).query).get("host")
+    if folder is None:
+        return 0.0
+    postmaster = (Path(folder[0]) / "data" / "postmaster.pid").read_text().split()[0]
     spent = 0
     for place in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = place.read_text().rpartition(")")[2].split()
-            if "postgres" in (place.parent / "comm").read_text():
-                spent += int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
         except OSError:
             continue  # it has ended meanwhile
+        if postmaster in (place.parent.name, fields[1]):
+            ended = fields[13:15] if place.parent.name == postmaster else []
+            spent += sum(map(int, [*fields[11:13], *ended]))
     return spent / TICKS
 
 
