@@ -1,6 +1,6 @@
 """What the passes need from the outside world: Protocols, and the values that cross them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -166,6 +166,15 @@ class Store(Protocol):
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """`now` of the last judgement of the pipeline."""
 
+    @property
+    def tokens(self) -> "Tokens":
+        """Who may use the HTTP face."""
+
+    def said(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Generator[tuple[TileKey, VerdictTile, Ints], None, None]:
+        """What had been said by `as_of`, as in `verdicts_as_of`, and when: `(CHUNK, SPAN)`, µs; 0 for no cell."""
+
     def close(self) -> None:
         """Give back the connections."""
 
@@ -319,3 +328,43 @@ class ServiceStore(Store, Protocol):
 
     def retirements(self, pipeline: str) -> list[Retirement]:
         """All that was said, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Leave to use the HTTP face. The secret itself is shown once, when it is made, and kept nowhere."""
+
+    id: str
+    """Public; the first part of the secret."""
+    name: str
+    """Who has it, for people."""
+    reads: bool
+    writes: bool
+    pipelines: tuple[str, ...]
+    """Those that it is for; none: all."""
+    created_at: Micros
+    used_at: Micros | None = None
+    """When it was last used, to a minute."""
+    revoked_at: Micros | None = None
+
+
+class Tokens(Protocol):
+    """The tokens of a ledger."""
+
+    def create(self, name: str, now: Micros, *, reads: bool, writes: bool, pipelines: Sequence[str]) -> str:
+        """Make a token; returns its secret, which nobody can be told again."""
+
+    def all(self) -> list[Token]:
+        """Every token that was ever made, the oldest first; revoked ones too."""
+
+    def revoke(self, token: str, now: Micros) -> bool:
+        """Take the token of this id back, for good; whether there was one to take back."""
+
+    def find(self, secret: str) -> Token | None:
+        """The token that this is the secret of, unless it was revoked."""
+
+    def any(self) -> bool:
+        """Whether a token was ever made."""
+
+    def use(self, token: str, now: Micros) -> None:
+        """Note that the token of this id was used."""

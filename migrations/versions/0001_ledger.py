@@ -205,6 +205,20 @@ def upgrade() -> None:
     )
     op.create_index("ix_tile_latest_at", "tile", ["pipeline", "latest_at"])
     op.create_index("ix_tile_touched", "tile", ["pipeline", "touched"])
+    op.create_table(
+        "token",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("reads", sa.Boolean(), nullable=False),
+        sa.Column("writes", sa.Boolean(), nullable=False),
+        sa.Column("pipelines", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_token"),
+        comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
+    )
     op.execute("INSERT INTO ledger (id, position) VALUES (1, 0)")
     if op.get_bind().dialect.name == "postgresql":
         for table in ("tile", "reading", "said"):
@@ -262,6 +276,7 @@ def downgrade() -> None:
     op.drop_table("retirement")
     op.drop_table("run")
     op.drop_table("lease")
+    op.drop_table("token")
     op.drop_index("ix_tile_touched", table_name="tile")
     op.drop_index("ix_tile_latest_at", table_name="tile")
     op.drop_index(

@@ -7,13 +7,13 @@ import sys
 import threading
 
 import click
-from fastapi import FastAPI
 
 from reconciler import __version__
 from reconciler.app import now, opened
 from reconciler.commands.options import config_option
 from reconciler.running.logs import write_logs
 from reconciler.running.service import Service
+from reconciler.web.api import build_api
 from reconciler.web.server import Server
 from reconciler.web.watch import watch_router
 
@@ -45,7 +45,7 @@ def command(config: str) -> int:
         write_logs(settings.service.log)
         stop = _told_to_end()
         service = Service(app.store, settings, app.connectors(), now)
-        face = FastAPI(title="reconciler", version=__version__)
+        face = build_api(app.store, settings, now)
         face.include_router(watch_router(service.health, service.meters))
         server = Server(face, settings.service.listen)
         service.start()

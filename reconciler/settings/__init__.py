@@ -14,6 +14,7 @@ from reconciler.settings.document import Document, Problem, parse_document
 from reconciler.settings.published import json_schema
 from reconciler.settings.schema import (
     ConnectorOptions,
+    PushSettings,
     RetentionSettings,
     ScheduleSettings,
     Section,
@@ -55,6 +56,8 @@ class Settings:
     schedule: ScheduleSettings
     retention: RetentionSettings
     service: ServiceSettings
+    push: PushSettings
+    """How much may be pushed over HTTP."""
 
     @property
     def deadline(self) -> Micros:
@@ -122,4 +125,5 @@ def _settings(document: Document, path: Path) -> Settings:
         schedule=file.schedule,
         retention=file.retention,
         service=file.service,
+        push=file.push,
     )

@@ -268,6 +268,19 @@ class ConnectorOptions(Section):
     """Count also what has left the window, less often."""
 
 
+class PushSettings(Section):
+    """How much may be pushed over HTTP. Whoever sends more is told to send less, or later."""
+
+    megabytes: Positive = 32
+    """Size of one request, unpacked."""
+    observations: Positive = 50_000
+    """Observations in one request."""
+    rate: Positive = 100_000
+    """Observations a second that one token may send (without tokens: one address), over ten seconds."""
+    at_once: Positive = 16
+    """Requests that are read at the same time. With the size of a request it bounds the memory."""
+
+
 class FileSettings(Section):
     """The configuration file."""
 
@@ -285,3 +298,5 @@ class FileSettings(Section):
     """How long the ledger remembers."""
     service: ServiceSettings = ServiceSettings()
     """How `reconciler run` runs."""
+    push: PushSettings = PushSettings()
+    """How much may be pushed over HTTP."""

@@ -1,7 +1,7 @@
 """The ledger at rest, as the passes see it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
@@ -12,7 +12,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Observation
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
+from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
 from reconciler.store import findings, journal, leases, marks, pruning, retirements, services, tables, tiles
@@ -22,6 +22,7 @@ from reconciler.store.journal import Place
 from reconciler.store.judging import SqlJudging, portions
 from reconciler.store.leases import Leases
 from reconciler.store.recording import Recording
+from reconciler.store.tokens import SqlTokens
 
 TILES_AT_ONCE = 64
 """Tiles of sources by buckets that one transaction judges, about a million cells."""
@@ -35,6 +36,7 @@ class SqlStore:
         self._directories = Directories()
         self._leases = Leases(database)
         self._lease = lease
+        self.tokens = SqlTokens(database)
 
     def record(
         self,
@@ -105,6 +107,14 @@ class SqlStore:
         with self.database.reading() as connection:
             for span, _ in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
                 yield from findings.said_tiles(connection, pipeline, hop, span, as_of)
+
+    def said(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Generator[tuple[TileKey, VerdictTile, Ints], None, None]:
+        """See `reconciler.ports.Store.said`."""
+        with self.database.reading() as connection:
+            for span, _ in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
+                yield from findings.said_when(connection, pipeline, hop, span, as_of)
 
     def incidents(self, pipeline: str | None = None, as_of: Micros | None = None) -> list[dict[str, Any]]:
         """See `reconciler.ports.Store.incidents`."""

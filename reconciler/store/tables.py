@@ -294,3 +294,18 @@ horizon = Table(
     _column("verdicts", BigInteger),
     comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
 )
+
+token = Table(
+    "token",
+    metadata,
+    _column("id", Text, key=True),
+    _column("name", Text),
+    _column("hash", LargeBinary),
+    _column("reads", Boolean),
+    _column("writes", Boolean),
+    _column("pipelines", Text),
+    _column("created_at", BigInteger),
+    _column("used_at", BigInteger, null=True),
+    _column("revoked_at", BigInteger, null=True),
+    comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
+)
