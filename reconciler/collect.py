@@ -136,8 +136,11 @@ def recount(
     start, end = reading.down(now - window), reading.down(now - connector.window)
     if former is not None and not former.payload["done"]:
         start = max(start, int(former.payload["until"]))
-    # Of what it never counted there is nothing to compare, and the other stages have no counts either.
-    start = reading.first_counted(start, end)
+    else:
+        # Of what it never counted there is nothing to compare, and the other stages have no counts either.
+        start = reading.first_counted(start, end)
+    if start >= end:
+        store.record([], pipelines, cursor=Cursor(name, {"until": end, "done": True}, now))
     for first, last in slices(start, end, reading.up(connector.window)):
         answer = replace(reading.ask(first, last), progress=[])
         yield reading.keep(answer, Cursor(name, {"until": last, "done": last >= end}, now))
