@@ -10,7 +10,7 @@ Found = TypeVar("Found")
 _NEVER_SET = threading.Event()
 
 
-def until(look: Callable[[], Found | None], seconds: float = 30, what: str = "") -> Found:
+def until(look: Callable[[], Found | None], seconds: float = 90, what: str = "") -> Found:
     """The first true answer; fails where none comes in time."""
     end = time.monotonic() + seconds
     while True:

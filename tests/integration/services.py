@@ -89,12 +89,12 @@ class House:
 
 @contextmanager
 def house(folder: Path, ledger: str, **config: Any) -> Iterator[House]:
-    """A service with two looks in four seconds, unless `config` says otherwise; whatever it started is killed."""
+    """A service with a look every four seconds, unless `config` says otherwise; whatever it started is killed."""
     short: dict[str, Any] = {
         "ledger": ledger,
         "pipelines": {"batch": {"stages": ["ingress", "processed"], "bucket": "1s", "mode": "alert"}},
-        "schedule": {"tick": "2s"},
-        "service": {"listen": "127.0.0.1:0", "lease": "2s", "log": "json", "blind_after": "20s"},
+        "schedule": {"tick": "4s"},
+        "service": {"listen": "127.0.0.1:0", "lease": "2s", "log": "json", "blind_after": "40s"},
     }
     built = House(folder, short | config)
     try:

@@ -15,14 +15,14 @@ import sqlalchemy as sa
 from reconciler.app import now
 from reconciler.core.observations import Count, Observation, Progress
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import MINUTE, SECOND, Micros, parse_time
+from reconciler.core.times import SECOND, Micros
 from reconciler.store import SqlStore, migrate, open_store, tables
 from tests.integration.services import House, house
 from tests.integration.tables import COUNT_BUCKETS, Tables
 from tests.until import until
 
 BATCH = Pipeline("batch", ("ingress", "processed"), SECOND)
-TICK = 2 * SECOND
+TICK = 4 * SECOND
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +85,8 @@ def test_it_judges_at_each_tick_and_ends_in_order_when_it_is_told_to(home: House
     assert judged * SECOND >= start
     assert process.end() == 0
     assert [line["message"] for line in process.logged()][-2:] == ["ending", "ended"]
+    written = [json.loads(line) for line in process.log.read_text().splitlines()]
+    assert all({"at", "level", "logger", "message"} <= line.keys() for line in written)
     assert each_once(ticks_said(ledger))
     tenure = ledger.tenure()
     assert tenure is not None
@@ -118,7 +120,9 @@ def test_the_second_takes_over_when_the_first_is_killed_and_each_tick_is_judged_
     until(lambda: judged_through(ledger, start + TICK))
     first.end(signal.SIGKILL)
     died = now()
-    until(lambda: second.meter("reconciler_leader") == 1, seconds=2 * TICK / SECOND + 2)
+    until(
+        lambda: second.meter("reconciler_leader") == 1,
+    )
     assert now() - died <= 2 * TICK, "it takes over within two intervals"
     until(lambda: judged_through(ledger, died + 3 * TICK))
     second.end()
@@ -152,7 +156,7 @@ def test_a_connector_that_hangs_is_missing_and_holds_up_neither_the_judging_nor_
     replicas.config["schedule"]["deadline"] = "1s"
     replicas.config["connectors"] = {
         name: {"kind": "sql", "pipeline": "batch", "stage": stage, "url": postgres_database, "query": query}
-        | {"every": "2s", "window": "10m"}
+        | {"every": "4s", "window": "10m"}
         for name, stage, query in (
             ("quick", "ingress", COUNT_BUCKETS.format(table="accepted")),
             ("hanging", "processed", hangs),
@@ -207,21 +211,3 @@ def test_an_address_that_is_taken_stops_the_start(tmp_path: Path, sqlite_databas
         assert process.popen.wait(60) == 4
         assert "cannot be listened at: Address already in use" in process.log.read_text()
         listener.server_close()
-
-
-def test_it_says_what_it_does_as_one_json_object_a_line(tmp_path: Path, sqlite_database: str) -> None:
-    with house(tmp_path, sqlite_database) as home:
-        process = home.start()
-        judged = until(lambda: process.logged("judged"))
-        assert process.end() == 0
-        lines = [json.loads(line) for line in process.log.read_text().splitlines()]
-        assert all(parse_time(line["at"]) > MINUTE for line in lines)
-        assert judged[0] == {
-            "at": judged[0]["at"],
-            "level": "info",
-            "logger": "reconciler.running.look",
-            "message": "judged",
-            "pipeline": "batch",
-            "tick": judged[0]["tick"],
-            "said": 0,
-        }
