@@ -316,12 +316,11 @@ class Counter:
 def _run(counter: "weakref.ref[Counter]") -> None:
     """Push again and again, for as long as somebody has the counter."""
     while (one := counter()) is not None and not one._closed:
+        one.push()  # at once: who was never heard is not waited for
         wake, pause = one._wake, one._pause()
         del one
-        if wake.wait(pause) or (one := counter()) is None:
+        if wake.wait(pause):
             return
-        one.push()
-        del one
 
 
 def _batches(entries: list[tuple[_Key, _Cell, int, int | None]]) -> Iterator[list[tuple[_Key, _Cell, int, int | None]]]:

@@ -20,6 +20,8 @@ class Listener:
     """What was sent, what was confirmed, and what is to be answered."""
 
     url: str = ""
+    says: bytes | None = None
+    """Instead of what a service says."""
     answers: list[int | str] = field(default_factory=list)
     """For the next requests; then 200."""
     requests: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -29,6 +31,8 @@ class Listener:
     def take(self, lines: list[dict[str, Any]]) -> tuple[int | str, bytes]:
         """The answer to a request."""
         self.requests.append(lines)
+        if self.says is not None:
+            return 200, self.says
         code = self.answers.pop(0) if self.answers else 200
         if code == 200:
             self.confirmed += lines
