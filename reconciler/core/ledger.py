@@ -61,6 +61,8 @@ class Ledger:
     directory: Directory = field(default_factory=Directory)
     counts: dict[TileKey, CountTile] = field(default_factory=dict)
     verdicts: dict[TileKey, VerdictTile] = field(default_factory=dict)
+    open: set[TileKey] = field(default_factory=set)
+    """Verdict tiles with cells of which time alone may still change what is said."""
     touched: set[TileKey] = field(default_factory=set)
     """Count tiles whose current values have changed since they were last judged."""
     spans: range | None = None
