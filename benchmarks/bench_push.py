@@ -28,10 +28,13 @@ from reconciler.core.times import MINUTE, SECOND, Micros, format_time
 from reconciler.settings import parse
 from reconciler.store import migrate, open_store
 from reconciler.web.api import build_api
+from reconciler.web.intake import Intake
+from reconciler.web.unpacking import PIECE
 from tests.postgres import running_postgres
 
 FIRST = 27_000_000
 """Ordinal of the first minute; it begins a span."""
+NOW = (FIRST + 100_000) * MINUTE
 CONFIG = "pipelines: {batch: {stages: [ingress, processed]}}\npush: {rate: 100000000}\nledger: "
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -45,6 +48,8 @@ def main() -> None:
     parser.add_argument("--senders", type=int, nargs="+", default=[1, 4], help="requests at the same time")
     parser.add_argument("--batches", type=int, default=60)
     asked = parser.parse_args()
+    bodies = list(requests(1_000, asked.batch, 20))
+    print(f"reading and checking alone: {reading(bodies) / len(bodies) / asked.batch * 1e6:.1f} µs of a processor each")
     print(f"{asked.database}, requests of {asked.batch:,} observations, {os.cpu_count()} processors")
     with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as folder, ledgers(asked.database, folder) as fresh:
         for sources in asked.sources:
@@ -53,6 +58,18 @@ def main() -> None:
                 print(
                     f"  {sources:6,} sources, {senders} senders: {measure(next(fresh), bodies, senders, asked.batch)}"
                 )
+
+
+def reading(bodies: list[bytes]) -> float:
+    """Seconds of the processor that the part before the ledger takes; the rest of the service's time is recording."""
+    settings = parse(CONFIG + "sqlite:///nothing.db", Path("bench.yaml"), {})
+    began = time.process_time()
+    for body in bodies:
+        intake = Intake(settings.pipelines, NOW, everything=True, size=2**30, observations=2**30)
+        for start in range(0, len(body), PIECE):
+            intake.feed(body[start : start + PIECE])
+        intake.finish()
+    return time.process_time() - began
 
 
 @contextmanager
@@ -134,7 +151,7 @@ def measure(url: str, bodies: list[bytes], senders: int, batch: int) -> str:
 def serve(url: str, pipe: Connection) -> None:
     """The service, in a process of its own; tells its port, and its time of the processor when asked."""
     settings = parse(CONFIG + json.dumps(url.replace("+psycopg", "")), Path("bench.yaml"), {})
-    app = build_api(open_store(url), settings, lambda: (FIRST + 100_000) * MINUTE)
+    app = build_api(open_store(url), settings, lambda: NOW)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     with ThreadPoolExecutor(1) as pool:
         pool.submit(answer, server, pipe)

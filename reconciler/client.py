@@ -32,6 +32,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 __all__ = ["Counter", "State"]
 
@@ -162,7 +163,8 @@ class Counter:
             cell.count += count
             cell.touched = now
             cell.digest = _added(cell.digest, event, count)
-        self.start()
+        if self._thread is None:
+            self.start()
 
     def _life(self) -> str:
         """The reporter of cells that come up again after they were forgotten: their counts begin anew, and add."""
@@ -221,7 +223,8 @@ class Counter:
         return not self._failure
 
     def _push(self, *, final: bool) -> None:
-        now = self._at = max(self._clock(), self._at + 1e-6)  # later readings must be later, whatever the clock does
+        clock = self._clock()
+        now = self._at = max(clock, self._at + 1e-6)  # later readings must be later, whatever the clock does
         with self._lock:
             changed = [
                 (key, cell, cell.count, cell.digest) for key, cell in self._cells.items() if cell.told != cell.count
@@ -235,7 +238,7 @@ class Counter:
                 cell.told = cell.told if index in bad else count
         if refused:
             raise _Failed(f"{len(refused)} counts were refused, first {refused[0]}")
-        through = min(now if final else now - self._settle, self._held)
+        through = min(clock if final else clock - self._settle, self._held)
         # One that has dropped events has not ended in order: whoever waits for it is right to.
         ended = final and not self._dropped
         if through > self._through or ended:
@@ -304,10 +307,8 @@ class Counter:
 
     def start(self) -> None:
         """Report from now on, even while nothing is counted: then the counts are known to be zero."""
-        if self._every is None or self._thread is not None:
-            return
         with self._lock:
-            if self._thread is None and not self._closed:
+            if self._thread is None and self._every is not None and not self._closed:
                 self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="reconciler", daemon=True)
                 self._thread.start()
 
@@ -315,12 +316,11 @@ class Counter:
 def _run(counter: "weakref.ref[Counter]") -> None:
     """Push again and again, for as long as somebody has the counter."""
     while (one := counter()) is not None and not one._closed:
+        one.push()  # at once: who was never heard is not waited for
         wake, pause = one._wake, one._pause()
         del one
-        if wake.wait(pause) or (one := counter()) is None:
+        if wake.wait(pause):
             return
-        one.push()
-        del one
 
 
 def _batches(entries: list[tuple[_Key, _Cell, int, int | None]]) -> Iterator[list[tuple[_Key, _Cell, int, int | None]]]:
@@ -357,7 +357,7 @@ def _wait(error: urllib.error.HTTPError) -> float:
     return float(said) if said.isdigit() else 0.0
 
 
-def _call(method: "weakref.WeakMethod[Callable[[], object]]") -> None:
+def _call(method: "weakref.WeakMethod[Any]") -> None:
     """Call it, unless nobody has its counter any more."""
     known = method()
     if known is not None:

@@ -16,7 +16,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
 from reconciler.core.sheets import PART
-from reconciler.core.tiles import TileKey
+from reconciler.core.tiles import SPAN, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
 
@@ -62,6 +62,7 @@ class Engine:
             changes.append((name, judged.changes))
             dirty += judged.dirty
             self.register.take(name, _cells(judged.changes, ledger), now)
+            self._foretell(name, ledger)
             self.register.unplaced(name, sum(judged.unplaced.values()), now)
             self._rejects(position, name, judged.changes, ledger, now)
         self.register.hold(queue_policies(self.pipeline, self.queues.values()), now)
@@ -71,6 +72,13 @@ class Engine:
         told = self.register.settle(now)
         self._forget(ledger)
         return Findings(changes, [self.line(incident, now) for incident in told], dirty)
+
+    def _foretell(self, hop: str, ledger: Ledger) -> None:
+        """Let the incidents of what is at risk say when the first of it is deleted."""
+        for incident in self.register.at_risk(hop):
+            tiles = [(key.span, ledger.verdicts[key]) for key in ledger.open if key.part == hop]
+            soonest = min((_soonest(incident, span, tile, self.pipeline.width) for span, tile in tiles), default=NEVER)
+            incident.loss_at = soonest if soonest < NEVER else incident.loss_at
 
     def _rejects(self, position: int, hop: str, changes: Changes, ledger: Ledger, now: Micros) -> None:
         """Hold the legal ends of newly settled cells against their usual share; the usual ones train it."""
@@ -85,18 +93,31 @@ class Engine:
         self.register.rejects(hop, cells, [names[int(one)] for one in changes.source[at][~unusual]], width, now)
 
     def _forget(self, ledger: Ledger) -> None:
-        oldest = NEVER
-        for key, tile in ledger.verdicts.items():
-            if tile.active.any():
-                oldest = min(oldest, key.span * tile.active.shape[1] + int(np.argmax(tile.active.any(axis=0))))
-        if oldest == NEVER:
+        """Drop the detail of buckets long before the oldest open one, and never of one of two that were netted."""
+        if not ledger.open:
             return
+        first = min(key.span for key in ledger.open)
+        tiles = [ledger.verdicts[key] for key in ledger.open if key.span == first]
+        oldest = first * SPAN + min(int(np.argmax(tile.active.any(axis=0))) for tile in tiles)
         before = oldest - -(-self.pipeline.looks_back // self.pipeline.width)
+        while self._netted_around(ledger, before):
+            before -= 1
         for judge in self.judges:
             for lane in judge.lanes:
                 lane.forget(before)
         for queue in self.queues.values():
             queue.forget(before)
+
+    def _netted_around(self, ledger: Ledger, ordinal: int) -> bool:
+        """Whether a cell before this bucket may have been netted with one from it on."""
+        reach = self.pipeline.reach
+        parts = [
+            TileKey(part_of(hop), chunk, 0) for hop in self.pipeline.hops for chunk in range(ledger.directory.chunks)
+        ]
+        return any(
+            all(_misplaced(ledger, key, range(first, first + reach)) for first in (ordinal - reach, ordinal))
+            for key in parts
+        )
 
     def line(self, incident: Incident, now: Micros) -> dict[str, Any]:
         """The incident as the contract writes it."""
@@ -157,6 +178,22 @@ class Engine:
         self.judged_at = judged_at
 
 
+def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) -> Micros:
+    """When the first event at risk of an incident is deleted, as far as a tile shows."""
+    starts = (span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
+    skipped = (tile.evidence & np.uint32(Evidence.SKIPPED)) > 0
+    mine = (tile.code == Verdict.AT_RISK) & (tile.loss_at > 0) & (starts >= incident.since) & (starts < incident.until)
+    return int(tile.loss_at[mine & (skipped == (incident.mechanism == "skipped"))].min(initial=NEVER))
+
+
+def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:
+    for ordinal in ordinals:
+        tile = ledger.verdicts.get(where._replace(span=ordinal // SPAN))
+        if tile is not None and tile.parts[PART["misplaced"], :, ordinal % SPAN].any():
+            return True
+    return False
+
+
 def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
     """The changes that concern an incident, before or after."""
     bad = np.array([False] * 9)
@@ -166,14 +203,14 @@ def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
     gap = parts[PART["accepted"]] - parts[PART["processed"]] - parts[PART["accounted"]]
     columns = (
         changes.source, changes.bucket, changes.code, changes.evidence, parts[PART["lost"]], np.abs(gap),
-        changes.loss_at, changes.old_code, changes.old_evidence, changes.old_lost,
+        changes.old_code, changes.old_evidence, changes.old_lost,
     )  # fmt: skip
     return [
         CellChange(
-            names[source], bucket, Verdict(code), Evidence(why), lost, events, loss_at,
+            names[source], bucket, Verdict(code), Evidence(why), lost, events,
             Verdict(old), Evidence(old_why), old_lost,
         )
-        for source, bucket, code, why, lost, events, loss_at, old, old_why, old_lost in zip(
+        for source, bucket, code, why, lost, events, old, old_why, old_lost in zip(
             *(column[at].tolist() for column in columns), strict=True
         )
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from reconciler.settings import Settings
 from reconciler.web.access import Caller, Writer
 from reconciler.web.answers import said
 from reconciler.web.arrays import NoArray
+from reconciler.web.bodies import PUSHED
 from reconciler.web.intake import Intake, Taken
 from reconciler.web.rates import Rates
 from reconciler.web.recorder import Recorder
@@ -26,21 +27,6 @@ from reconciler.web.unpacking import PIECE, TooMuch
 PATIENCE = 60
 """Seconds in which a body has to arrive; who is slower keeps a place from others."""
 MEGABYTE = 1_000_000
-_EXAMPLE = (
-    '{"type":"count","pipeline":"batch","stage":"ingress","source":"segment","bucket":"2021-07-20T18:45:00Z",'
-    '"count":1234,"reporter":"ingest-01"}'
-)
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "Observations: one JSON object a line, or an array of them; packed with gzip or not. Each has "
-        "the fields of its `type`; `at`, where it is left out, is the instant of arrival.",
-        "content": {
-            "application/x-ndjson": {"schema": {"type": "string"}, "example": _EXAMPLE},
-            "application/json": {"schema": {"type": "array", "items": {}}},
-        },
-    }
-}
 
 router = APIRouter()
 
@@ -133,7 +119,7 @@ def _later(message: str, seconds: int) -> HTTPException:
         422: {"model": Pushed, "description": "Some were refused, each with its reason. All others are kept, durably."},
         **said(400, 401, 403, 408, 409, 413, 415, 429, 503),
     },
-    openapi_extra=_BODY,
+    openapi_extra=PUSHED,
 )
 async def push(request: Request, caller: Writer) -> Any:
     """Push observations. 200: all of them are in the ledger, durably. 422: those not named in `refusals` are.

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from reconciler.core import observations
 from reconciler.core.times import MINUTE, parse_time
 from reconciler.service import judge_all
 from reconciler.store import open_store
@@ -67,6 +68,14 @@ def test_whatever_is_asked_is_answered_as_the_document_says(
         case.call_and_validate(checks=CHECKS)
 
     ask()
+
+
+def test_the_document_has_every_field_of_the_contract(running: Service) -> None:
+    document = running.client.get("/openapi.json").json()
+    content = document["paths"]["/v1/observations"]["post"]["requestBody"]["content"]
+    kinds = content["application/json"]["schema"]["items"]["oneOf"]
+    described = {kind["properties"]["type"]["const"]: set(kind["properties"]) - {"type"} for kind in kinds}
+    assert described == observations._FIELDS
 
 
 def test_the_document_names_every_route(running: Service) -> None:
