@@ -51,6 +51,7 @@ class Load:
     """Pushes readings that grow, and sends each again until it is answered with success."""
 
     port: int
+    token: str
     first: Micros
     """Start of the first bucket."""
     answered: list[list[Line]] = field(default_factory=list)
@@ -59,6 +60,8 @@ class Load:
     again: int = 0
     """Requests that were sent once more."""
     rounds: int = 0
+    failure: str = ""
+    """Why the last request was not answered with success."""
 
     def push_while(self, going: Event) -> None:
         """Another reading of each source of one bucket after the other; ends when all buckets have the same number."""
@@ -82,18 +85,20 @@ class Load:
     def _push(self, lines: list[Line]) -> None:
         body = "".join(json.dumps(line) + "\n" for line in lines).encode()
         url = f"http://127.0.0.1:{self.port}/v1/observations"
-        request = urllib.request.Request(url, body, {"Content-Type": "application/x-ndjson"})
+        headers = {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {self.token}"}
+        request = urllib.request.Request(url, body, headers)
 
         def send() -> bool:
             try:
                 with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  our own process
                     self.refused += int(json.load(answer)["refused"])
                     return True
-            except (OSError, HTTPException):
-                self.again += 1
+            except (OSError, HTTPException) as error:
+                assert getattr(error, "code", 503) == 503, f"{error}"
+                self.again, self.failure = self.again + 1, repr(error)
                 return False
 
-        until(send, seconds=120, what="a push that is answered")
+        until(send, seconds=120, what=f"a push that is answered; {self.failure}")
         self.answered.append(lines)
 
 
@@ -215,7 +220,9 @@ def test_killed_again_and_again_under_load_it_loses_and_doubles_nothing(
 ) -> None:
     migrate(database_url)
     events = f"sqlite:///{tmp_path / 'events.db'}"
-    load_on = Load(free_port(), floor_to(now(), MINUTE) - 60 * MINUTE)
+    store = open_store(database_url)
+    token = store.tokens.create("pusher", now(), reads=False, writes=True, pipelines=["batch"])
+    load_on = Load(free_port(), token, floor_to(now(), MINUTE) - 60 * MINUTE)
     store_events(events, load_on.first, 0)
     config = configuration(tmp_path, database_url, events, load_on.port)
     chance, enough = random.Random(7), Event()
@@ -236,7 +243,7 @@ def test_killed_again_and_again_under_load_it_loses_and_doubles_nothing(
     assert load_on.again >= KILLS / 2, "the kills have hit nothing"
 
     settings = load(config)
-    store, calm = open_store(database_url), open_store(f"sqlite:///{tmp_path / 'calm.db'}")
+    calm = open_store(f"sqlite:///{tmp_path / 'calm.db'}")
     said = [parse(line, settings.pipelines) for lines in load_on.answered for line in lines]
     calm.record(said, settings.pipelines)
     store_events(events, load_on.first, load_on.rounds // BUCKETS - 1)
