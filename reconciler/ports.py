@@ -166,6 +166,9 @@ class Store(Protocol):
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """`now` of the last judgement of the pipeline."""
 
+    def horizon(self, pipeline: Pipeline) -> "Horizon":
+        """How far back the pipeline is remembered."""
+
     @property
     def tokens(self) -> "Tokens":
         """Who may use the HTTP face."""
@@ -312,9 +315,6 @@ class ServiceStore(Store, Protocol):
 
     def standing(self) -> list[dict[str, Any]]:
         """The last line of each incident that is not resolved, the oldest first."""
-
-    def horizon(self, pipeline: Pipeline) -> Horizon:
-        """How far back the pipeline is remembered."""
 
     def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
         """Forget what lies before the horizon, at most so many rows, in one short transaction; how many there were.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from reconciler.core.observations import Capacity, Observation, Refusal
+from reconciler.core.observations import Capacity, Count, Observation, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.swift import CountReader
 from reconciler.core.times import MINUTE, SECOND, Micros, format_time
@@ -32,12 +32,23 @@ class Taken:
 
 
 class Intake:
-    """Reads one body. `scope` is what the sender may write to; `everything`: they may write to all."""
+    """Reads one body. `scope` is what the sender may write to; `everything`: they may write to all.
+
+    `kept_from` is, by pipeline, the start of the first bucket of which the ledger keeps counts.
+    """
 
     def __init__(
-        self, scope: Mapping[str, Pipeline], now: Micros, *, everything: bool, size: int, observations: int
-    ) -> None:  # fmt: skip
+        self,
+        scope: Mapping[str, Pipeline],
+        now: Micros,
+        *,
+        everything: bool,
+        size: int,
+        observations: int,
+        kept_from: Mapping[str, Micros],
+    ) -> None:
         self.taken = Taken()
+        self._kept_from = kept_from
         self._scope, self._everything, self._now, self._most = scope, everything, now, observations
         self._swift = CountReader(scope).read
         self._careful = LineReader(scope, at=format_time(now)).read
@@ -90,7 +101,8 @@ class Intake:
     def _block(self, block: Block) -> None:
         first, texts, faults = block
         for place, (text, count) in enumerate(zip(texts, self._swift(texts), strict=True)):
-            if count is not None and count.at <= self._now and place not in faults:
+            sound = count is not None and count.at <= self._now and self._forgotten(count) is None
+            if count is not None and sound and place not in faults:
                 self.taken.observations.append(count)
             else:
                 self._take(first - 1 + place, Refusal("(line)", faults[place]) if place in faults else count, text)
@@ -102,7 +114,7 @@ class Intake:
         if found is None:  # a blank line
             return
         if not isinstance(found, Refusal):
-            found = self._misplaced(found) or found
+            found = self._misplaced(found) or self._forgotten(found) or found
         if isinstance(found, Refusal):
             self._refuse(index, found)
         else:
@@ -118,6 +130,15 @@ class Intake:
     def _room(self) -> None:
         if len(self.taken.observations) + len(self.taken.refusals) > self._most:
             raise TooMuch(f"a request may hold {self._most:,} observations; send it in parts")
+
+    def _forgotten(self, seen: Observation) -> Refusal | None:
+        """Why a count comes too late to be compared with anything."""
+        if not isinstance(seen, Count) or seen.bucket >= self._kept_from.get(seen.pipeline, 0):
+            return None
+        first = format_time(self._kept_from[seen.pipeline])
+        return Refusal(
+            "bucket", f"is {format_time(seen.bucket)}; counts of buckets before {first} are not kept any more"
+        )
 
     def _misplaced(self, seen: Observation) -> Refusal | None:
         """Why a sound observation may not come this way."""

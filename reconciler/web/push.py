@@ -35,7 +35,7 @@ class Desk:
     """Where pushes are taken in: limits, and the recorder behind them."""
 
     def __init__(self, store: Store, settings: Settings, now: Callable[[], Micros]) -> None:
-        self._limits, self._now = settings.push, now
+        self._store, self._limits, self._now = store, settings.push, now
         self._rates = Rates(settings.push.rate)
         self._reading = 0
         self.recorder = Recorder(store, settings)
@@ -73,13 +73,18 @@ class Desk:
         finally:
             self._reading -= 1
 
+    def _kept_from(self, caller: Caller) -> dict[str, Micros]:
+        return {name: self._store.horizon(pipeline).detail for name, pipeline in caller.pipelines.items()}
+
     async def _read(self, request: Request, caller: Caller) -> Taken:
+        kept_from = await run_in_threadpool(self._kept_from, caller)
         intake = Intake(
             caller.pipelines,
             self._now(),
             everything=caller.everything,
             size=self._limits.megabytes * MEGABYTE,
             observations=self._limits.observations,
+            kept_from=kept_from,
         )
         try:
             async with asyncio.timeout(PATIENCE):

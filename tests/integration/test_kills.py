@@ -94,7 +94,8 @@ class Load:
                     self.refused += int(json.load(answer)["refused"])
                     return True
             except (OSError, HTTPException) as error:
-                assert getattr(error, "code", 503) == 503, f"{error}"
+                if getattr(error, "code", 503) != 503:  # it would be refused for ever
+                    raise
                 self.again, self.failure = self.again + 1, repr(error)
                 return False
 

@@ -14,6 +14,7 @@ import pytest
 from reconciler.core.observations import Count
 from reconciler.core.times import MINUTE, SECOND, format_time, parse_time
 from reconciler.errors import OutOfReach
+from reconciler.ports import Horizon
 from reconciler.store import SqlStore, open_store
 from tests.integration.store_parts import current, raw
 from tests.web.serving import COUNT, NOW, Service, ndjson, service
@@ -52,6 +53,17 @@ def test_the_same_push_twice_changes_nothing(served: Service) -> None:
     before = {name: rows for name, rows in raw(served.store).items() if name != "token"}
     assert answer(served.push(COUNT, PROGRESS)) == (200, 2, [])
     assert {name: rows for name, rows in raw(served.store).items() if name != "token"} == before
+
+
+def test_a_count_of_what_is_forgotten_is_refused_and_not_dropped_in_silence(local: Service) -> None:
+    assert answer(local.push(COUNT)) == (200, 1, [])
+    local.store.prune(local.pipelines["batch"], Horizon(NOW - 60 * MINUTE), 1)
+    first = local.store.horizon(local.pipelines["batch"]).detail
+    old = COUNT | {"bucket": format_time(first - MINUTE)}
+    response = local.push(old, COUNT | {"count": 1235}, old | {"pipeline": "other"})
+    assert answer(response) == (422, 2, [(0, "bucket")])
+    reason = response.json()["refusals"][0]["reason"]
+    assert reason.endswith(f"counts of buckets before {format_time(first)} are not kept any more")
 
 
 def test_a_refused_line_is_named_and_the_good_ones_around_it_are_kept(local: Service) -> None:
