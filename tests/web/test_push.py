@@ -112,7 +112,16 @@ def test_elements_of_an_array_are_refused_by_their_place(local: Service) -> None
     assert answer(response) == (422, 1, [(1, "(line)"), (2, "count"), (3, "(line)"), (4, "(line)"), (5, "(line)")])
 
 
-@pytest.mark.parametrize("body", [b"[{}", b'[{"a": 1},]', b"[" * 100_000, b"[1] 2", gzip.compress(b"[1, 2]")[:-9]])
+NO_ARRAYS = {
+    "without an end": b"[{}",
+    "with a comma too many": b'[{"a": 1},]',
+    "nested without an end": b"[" * 100_000,
+    "with something behind it": b"[1] 2",
+    "packed and cut off": gzip.compress(b"[1, 2]")[:-9],
+}
+
+
+@pytest.mark.parametrize("body", NO_ARRAYS.values(), ids=NO_ARRAYS.keys())
 def test_an_array_that_is_none_keeps_nothing(local: Service, body: bytes) -> None:
     response = local.client.post("/v1/observations", content=body)
     assert response.status_code == 400
