@@ -44,6 +44,9 @@ def advice(incident: Incident, pipeline: Pipeline, now: Micros) -> str:
         return _LOSS_ADVICE[incident.mechanism]
     if incident.kind == "queue_policy" and incident.mechanism == "retention":
         return f"Raise the retention of {incident.hop} to its policy (check the free disk first): a stop loses data."
+    if incident.kind == "capacity" and incident.loss_at:
+        when = format_time(incident.loss_at)
+        return f"At the present pace it ends at {when}. {_ADVICE['capacity']}" if incident.loss_at > now else _USED_UP
     return _ADVICE[incident.kind]
 
 
@@ -88,19 +91,25 @@ _LOSS = {
     "digest": "counts agree, but they are not the same events",
     "inferred": "nothing holds them and lag no longer explains the gap",
 }
-_LOSS_ADVICE = {
+_LOSS_USED_UP = (
+    "What needs it fails now. Make room: a larger type, a larger disk, a clean-up, a vacuum; then look for its gaps."
+)
+_ADVICE = {
     "deleted": "Raise the retention now to save what is left; keep the window and ask the sources to send it again.",
     "not_enqueued": "Stop acknowledging what is not written: look at the producer's errors, then ask for it again.",
     "shrunk": "Find what removed stored events (a retention job, a failed rewrite) and restore them.",
     "digest": "Compare the event ids of the window: some are missing, others are there twice.",
     "inferred": "Look at the consumer's errors and dead letters for this window; then ask the sources to send again.",
 }
+_USED_UP = (
+    "What needs it fails now. Make room: a larger type, a larger disk, a clean-up, a vacuum; then look for its gaps."
+)
 _ADVICE = {
     "delay": "Find out why processing is behind; nothing is known to be lost.",
     "surplus": "Look for duplicates: a replay, a retry without deduplication, a counter that counts twice.",
     "missing_counts": "Bring back the silent reporter, or say that it has ended; until then this is unknown, not good.",
     "rejects": "Look at why events are dropped: a schema change, a filter, a new client version.",
     "queue_policy": "Bring the queue back to its policy.",
-    "capacity": "Make room before it ends: a larger type, a larger disk, a clean-up.",
+    "capacity": "Make room before it ends: a larger type, a larger disk, a clean-up, a vacuum.",
     "low_volume": "Ask the senders; nothing inside the pipeline is missing.",
 }

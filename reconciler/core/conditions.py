@@ -6,12 +6,19 @@ from reconciler.core.incidents import Condition
 from reconciler.core.observations import Capacity
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
-from reconciler.core.times import DAY, Micros, format_duration
+from reconciler.core.times import DAY, HOUR, MINUTE, Micros, format_duration
 
 USED_TICKET = 0.80
 USED_PAGE = 0.95
-PAGE_BEFORE: Micros = DAY
-"""A capacity that is used up sooner than this, at its present pace, pages."""
+PAGE_BEFORE: Micros = 3 * DAY
+"""A capacity that is used up sooner than this, at its present pace, pages: a larger type needs its night of work."""
+TICKET_BEFORE: Micros = 30 * DAY
+"""One that is used up sooner than this is a ticket, once `USED_SOME` of it is used."""
+USED_SOME = 0.10
+"""Below it only what ends before `PAGE_BEFORE` is told: what grows and is freed again (the age of transaction ids) never
+leaves it in health, however steep it grows."""
+FAR: Micros = 365 * DAY
+"""What lasts longer than this at its present pace is told of by nobody, unless it is nearly full."""
 
 
 def queue_policies(pipeline: Pipeline, queues: Iterable[QueueLedger]) -> list[Condition]:
@@ -39,27 +46,51 @@ def queue_policies(pipeline: Pipeline, queues: Iterable[QueueLedger]) -> list[Co
 
 
 def capacities(readings: Iterable[Sequence[Capacity]]) -> list[Condition]:
-    """What is nearly used up, and when it ends at its present pace."""
+    """What is about to be used up: judged by the time that is left, and by the share only where no pace is known."""
     found: list[Condition] = []
     for history in readings:
-        last = history[-1]
-        share, ends_at = last.used / last.limit, _ends_at(history)
-        soon = ends_at and ends_at - last.at < PAGE_BEFORE
-        if share < USED_TICKET and not soon:
-            continue
-        text = f"is {share:.1%} used ({last.used:,} of {last.limit:,})"
-        if ends_at:
-            text += f" and ends in about {format_duration(ends_at - last.at)} at its present pace"
-        severity = "page" if share >= USED_PAGE or soon else "ticket"
-        found.append(Condition(last.resource, "capacity", "used", text, severity, ends_at or 0))
+        last, pace = history[-1], _pace(history)
+        left = None if pace is None else min((last.limit - last.used) * DAY // pace, 100 * FAR)
+        severity = _urgency(last, left)
+        if severity is not None:
+            ends_at = last.at if last.used >= last.limit else 0 if left is None else last.at + left
+            found.append(Condition(last.resource, "capacity", "used", _said(last, pace, left), severity, ends_at))
     return found
 
 
-def _ends_at(history: Sequence[Capacity]) -> Micros | None:
-    first, last = history[0], history[-1]
-    grown = last.used - first.used
+def _pace(history: Sequence[Capacity]) -> int | None:
+    """How much is used a day, since it was last at its lowest; `None` where it is not known or nothing is."""
+    last = history[-1]
+    lowest = min(reversed(history), key=lambda reading: reading.used)
+    grown, span = last.used - lowest.used, last.at - lowest.at
+    return max(1, grown * DAY // span) if grown > 0 and span > 0 else None
+
+
+def _urgency(last: Capacity, left: Micros | None) -> str | None:
+    """`page`, `ticket`, or `None` for what nobody needs to know."""
+    share = last.used / last.limit
+    if last.used >= last.limit or (left is not None and left < PAGE_BEFORE):
+        return "page"
+    if left is None:
+        return "page" if share >= USED_PAGE else "ticket" if share >= USED_TICKET else None
+    if share >= USED_PAGE:
+        return "page" if left < TICKET_BEFORE else "ticket"
+    soon = left < TICKET_BEFORE and share >= USED_SOME
+    return "ticket" if soon or (share >= USED_TICKET and left < FAR) else None
+
+
+def _said(last: Capacity, pace: int | None, left: Micros | None) -> str:
+    """In words that stay the same while nothing much changes, for a new word is a new notice."""
     if last.used >= last.limit:
-        return last.at
-    if grown <= 0 or last.at <= first.at:
-        return None
-    return last.at + (last.limit - last.used) * (last.at - first.at) // grown
+        return f"is used up ({last.used:,} of {last.limit:,})"
+    text = f"is {1000 * last.used // last.limit / 10:.1f}% used, of {last.limit:,}"
+    if pace is None or left is None:
+        return text
+    step = DAY if left >= 3 * DAY else HOUR if left >= 3 * HOUR else 10 * MINUTE
+    ends = f"in about {format_duration(left // step * step)}" if left >= step else "within 10 min"
+    return f"{text}, and ends {ends} at its present pace of {_two_digits(pace):,} a day"
+
+
+def _two_digits(amount: int) -> int:
+    size = max(0, len(str(amount)) - 2)
+    return round(amount, -size)
