@@ -91,8 +91,10 @@ _LOSS = {
     "digest": "counts agree, but they are not the same events",
     "inferred": "nothing holds them and lag no longer explains the gap",
 }
-_LOSS_USED_UP = (
     "What needs it fails now. Make room: a larger type, a larger disk, a clean-up, a vacuum; then look for its gaps."
+)
+_USED_UP = (
+    "What needs it fails now. Make room: a larger type, a larger disk, a clean-up, a vacuum; then look for what it made fail."
 )
 _ADVICE = {
     "deleted": "Raise the retention now to save what is left; keep the window and ask the sources to send it again.",
@@ -103,6 +105,9 @@ _ADVICE = {
 }
 _USED_UP = (
     "What needs it fails now. Make room: a larger type, a larger disk, a clean-up, a vacuum; then look for its gaps."
+)
+_USED_UP = (
+    "What needs it fails now. Make room: a larger type, a larger disk, a clean-up, a vacuum; then look for what it made fail."
 )
 _ADVICE = {
     "delay": "Find out why processing is behind; nothing is known to be lost.",
