@@ -91,24 +91,13 @@ _LOSS = {
     "digest": "counts agree, but they are not the same events",
     "inferred": "nothing holds them and lag no longer explains the gap",
 }
-    "What needs it fails now. Make room: a larger type, a larger disk, a clean-up, a vacuum; then look for its gaps."
-)
-_USED_UP = (
-    "What needs it fails now. Make room: a larger type, a larger disk, a clean-up, a vacuum; then look for what it made fail."
-)
-_ADVICE = {
+_LOSS_ADVICE = {
     "deleted": "Raise the retention now to save what is left; keep the window and ask the sources to send it again.",
     "not_enqueued": "Stop acknowledging what is not written: look at the producer's errors, then ask for it again.",
     "shrunk": "Find what removed stored events (a retention job, a failed rewrite) and restore them.",
     "digest": "Compare the event ids of the window: some are missing, others are there twice.",
     "inferred": "Look at the consumer's errors and dead letters for this window; then ask the sources to send again.",
 }
-_USED_UP = (
-    "What needs it fails now. Make room: a larger type, a larger disk, a clean-up, a vacuum; then look for its gaps."
-)
-_USED_UP = (
-    "What needs it fails now. Make room: a larger type, a larger disk, a clean-up, a vacuum; then look for what it made fail."
-)
 _ADVICE = {
     "delay": "Find out why processing is behind; nothing is known to be lost.",
     "surplus": "Look for duplicates: a replay, a retry without deduplication, a counter that counts twice.",
@@ -118,3 +107,6 @@ _ADVICE = {
     "capacity": "Make room before it ends: a larger type, a larger disk, a clean-up, a vacuum.",
     "low_volume": "Ask the senders; nothing inside the pipeline is missing.",
 }
+_USED_UP = (
+    "What needs it fails now. Make room (a larger type or disk, a clean-up, a vacuum), then look for what is missing."
+)

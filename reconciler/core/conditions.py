@@ -15,8 +15,8 @@ PAGE_BEFORE: Micros = 3 * DAY
 TICKET_BEFORE: Micros = 30 * DAY
 """One that is used up sooner than this is a ticket, once `USED_SOME` of it is used."""
 USED_SOME = 0.10
-"""Below it only what ends before `PAGE_BEFORE` is told: what grows and is freed again (the age of transaction ids) stays
-there in health, however steep it grows."""
+"""Below it only what ends before `PAGE_BEFORE` is told: what grows and is freed again (the age of transaction ids)
+stays there in health, however steep it grows."""
 FAR: Micros = 365 * DAY
 """What lasts longer than this at its present pace is told of by nobody, unless it is nearly full."""
 
