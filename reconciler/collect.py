@@ -29,7 +29,7 @@ class Collected:
     start: Micros
     """Start of the first bucket that was to be counted."""
     until: Micros
-    """Everything before it was counted and stored; equal to `start` where nothing was."""
+    """Everything before it was counted and stored; equal to `start` where nothing was, or samples were taken."""
     kept: int = 0
     """Observations that said something new."""
     unchanged: int = 0
@@ -75,6 +75,8 @@ def _collect(
     store: Store, connector: Connector, pipelines: Mapping[str, Pipeline], cursor: Cursor | None, now: Micros
 ) -> Collected:
     reading = _Reading(store, connector, pipelines, now)
+    if connector.stage is None:
+        return _sample(reading, connector.name, now)
     until = now if cursor is None else min(now, int(cursor.payload["until"]))
     # What came since it was last whole may have been accepted a window before that.
     start = reading.down(until - connector.window)
@@ -90,6 +92,16 @@ def _collect(
         at = now if last or cursor is None else cursor.at
         total = add_up(total, reading.keep(answer, Cursor(connector.name, {"until": until}, at)))
     return total
+
+
+def _sample(reading: "_Reading", name: str, now: Micros) -> Collected:
+    """Look at what is there now: nobody can see what a queue held at an earlier time."""
+    start = reading.down(now)
+    try:
+        answer = reading.ask(start, start + reading.width)
+    except ConnectorFailed as failure:
+        return Collected(name, start, start, failure=failure)
+    return replace(reading.keep(answer, Cursor(name, {"until": now}, now)), start=now, until=now)
 
 
 def backfill(
@@ -185,7 +197,7 @@ class _Reading:
         through = max((entry.through for entry in progress), default=None)
         # Only as far as the answer is whole: what is not loaded yet has not gone.
         whole = start if through is None else self.down(min(through, end))
-        gone = self._gone(start, whole, counts) if whole > start else []
+        gone = self._gone(start, whole, counts) if whole > start and self.connector.withdraws else []
         return _Answer(start, end, counts, gone, list(progress), tuple(refused), through)
 
     def keep(self, answer: _Answer, cursor: Cursor) -> Collected:
@@ -204,21 +216,21 @@ class _Reading:
 
     def _gone(self, start: Micros, end: Micros, counts: Sequence[Observation]) -> list[Observation]:
         found = {(entry.source, entry.bucket, entry.outcome) for entry in counts if isinstance(entry, Count)}
-        name, stage, reporter = self.pipeline.name, self.connector.stage, self.connector.name
+        name, stage, reporter = self.pipeline.name, self.connector.stage or "", self.connector.name
         return [
             Count(self.now, name, stage, source, bucket, 0, outcome, reporter)
-            for source, bucket, outcome in self._known(start, end)
+            for source, bucket, outcome in self._known(stage, start, end)
             if (source, bucket, outcome) not in found
         ]
 
-    def _known(self, start: Micros, end: Micros) -> Iterator[Cell]:
+    def _known(self, stage: str, start: Micros, end: Micros) -> Iterator[Cell]:
         """Cells of [start, end) in which, as far as the ledger knows, this connector has seen events."""
         width, reporter = self.width, self.connector.name
         directory = self.store.directory(self.pipeline)
         mine = np.array([key.reporter == reporter and key.replay is None for key in directory.series], np.bool_)
         if not mine.any():
             return
-        for key, tile in self.store.counts_as_of(self.pipeline, self.connector.stage, start, end - width):
+        for key, tile in self.store.counts_as_of(self.pipeline, stage, start, end - width):
             rows, columns = np.nonzero(mine[tile.series][:, np.newaxis] & (tile.count > 0))
             buckets = (key.span * SPAN + columns) * width
             inside = (buckets >= start) & (buckets < end)

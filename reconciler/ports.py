@@ -173,7 +173,12 @@ class ConnectorFailed(OutOfReach):
 
 
 class Connector(Protocol):
-    """Reads counts from where events are kept."""
+    """Reads from where events are kept or pass through.
+
+    There are two sorts. One counts the events of a stage, bucket by bucket, and can count the past again. The other
+    takes samples of what is there now (queues, capacities): it has no stage, no window and no past. What the second
+    sort fails to look at grows stale, and then proves nothing.
+    """
 
     @property
     def name(self) -> str:
@@ -184,8 +189,8 @@ class Connector(Protocol):
         """The pipeline that it counts for."""
 
     @property
-    def stage(self) -> str:
-        """The stage at which its events are counted."""
+    def stage(self) -> str | None:
+        """The stage at which its events are counted; `None`: it takes samples."""
 
     @property
     def every(self) -> Micros:
@@ -193,11 +198,24 @@ class Connector(Protocol):
 
     @property
     def window(self) -> Micros:
-        """How far back each reading counts again, µs."""
+        """How far back each reading counts again, µs; 0: it takes samples."""
+
+    @property
+    def withdraws(self) -> bool:
+        """Whether a cell that it has counted, and now does not name, is empty (a table does not forget).
+
+        False: it may merely not know any more (a metrics store forgets), and what it once counted stands.
+        """
 
     def collect(self, start: Micros, end: Micros, now: Micros) -> Iterable[Observation | Refusal]:
         """Count everything accepted in [start, end) anew, as seen at `now`; the ends lie on edges of buckets.
 
         The answer is whole: up to the `through` of its progress, a cell of the window that it does not name is empty.
         Where anything is refused there is no progress, for then the answer is not whole. Raises `ConnectorFailed`.
+
+        One that takes samples is asked for the present bucket and tells what it sees at `now`. What it cannot see it
+        refuses by name, and says nothing of it: it never makes up a zero.
         """
+
+    def permissions(self) -> Sequence[str]:
+        """Every right that it needs, all to read only, as an administrator would type it; nothing is connected to."""

@@ -30,6 +30,8 @@ REACH_SECONDS = 10
 _NEEDED = {"source", "count"}
 _WHEN = {"bucket", "time"}
 _KNOWN = _NEEDED | _WHEN | {"outcome"}
+_FROM = re.compile(r"\b(?:FROM|JOIN)\s+([\w\".]+)", re.IGNORECASE)
+_WITH = re.compile(r"(\w+)\s+AS\s*(?:NOT\s+|MATERIALIZED\s*)*\(", re.IGNORECASE)
 _BOUND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
 
@@ -116,6 +118,27 @@ class SqlConnector:
     def window(self) -> Micros:
         """How far back each reading counts again, µs."""
         return self.options.window
+
+    @property
+    def withdraws(self) -> bool:
+        """A table does not forget: what it no longer gives has gone."""
+        return True
+
+    def permissions(self) -> list[str]:
+        """What PostgreSQL, or the standard, would be told."""
+        url = sa.make_url(self.options.url)
+        if url.get_backend_name() == "sqlite":
+            return [f"-- the file {url.database} must be readable, and its folder too"]
+        reader = url.username or "reconciler"
+        queries = f"{self.options.query} {self.options.through or ''}"
+        named = {name.lower() for name in _WITH.findall(queries)}
+        tables = dict.fromkeys(table for table in _FROM.findall(queries) if table.lower() not in named)
+        schemas = dict.fromkeys(table.rpartition(".")[0] or "public" for table in tables)
+        return [
+            f"GRANT CONNECT ON DATABASE {url.database} TO {reader};",
+            *(f"GRANT USAGE ON SCHEMA {schema} TO {reader};" for schema in schemas),
+            *(f"GRANT SELECT ON {table} TO {reader};" for table in tables),
+        ]
 
     def collect(self, start: Micros, end: Micros, now: Micros) -> Iterator[Observation | Refusal]:
         """Everything that the query counts in [start, end), then how far that is whole; see `ports.Connector`."""

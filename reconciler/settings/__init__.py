@@ -12,7 +12,7 @@ from reconciler.errors import ConfigError
 from reconciler.settings.build import pipeline_of, resolve_sqlite
 from reconciler.settings.document import Document, Problem, parse_document
 from reconciler.settings.published import json_schema
-from reconciler.settings.schema import ConnectorOptions, Section, SourceSettings
+from reconciler.settings.schema import SamplerOptions, Section, SourceSettings
 from reconciler.settings.validate import check_connectors, check_file
 
 __all__ = ["ConnectorSettings", "Settings", "json_schema", "load", "parse"]
@@ -86,7 +86,7 @@ def _settings(document: Document, path: Path) -> Settings:
     problems = [*document.problems, *(problem for problem in problems if problem.place not in unread)]
     if problems or file is None:
         raise document.error(problems)
-    feeding = {name: options for name, (_, options) in found.items() if isinstance(options, ConnectorOptions)}
+    feeding = {name: options for name, (_, options) in found.items() if isinstance(options, SamplerOptions)}
     return Settings(
         path=path,
         ledger=resolve_sqlite(file.ledger, base),

@@ -6,13 +6,14 @@ from pathlib import Path
 from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance
 from reconciler.core.times import Micros
 from reconciler.settings.checks import hops_of
-from reconciler.settings.schema import ConnectorOptions, PipelineSettings, ReporterSettings
+from reconciler.settings.schema import ConnectorOptions, PipelineSettings, ReporterSettings, SamplerOptions
 
 _SQLITE_FILE = "sqlite:///"
 
 
-def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, ConnectorOptions]) -> Pipeline:
+def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, SamplerOptions]) -> Pipeline:
     """The pipeline as the judgement needs it; `connectors` by name, those of other pipelines too."""
+    own = {key: options for key, options in connectors.items() if options.pipeline == name}
     return Pipeline(
         name=name,
         stages=found.stages,
@@ -31,7 +32,9 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Con
         tolerance=Tolerance(found.tolerance.events, found.tolerance.ratio),
         alert=found.mode == "alert",
         reaction=found.reaction,
-        reporters=_reporters(found, {key: options for key, options in connectors.items() if options.pipeline == name}),
+        reporters=_reporters(
+            found, {key: options for key, options in own.items() if isinstance(options, ConnectorOptions)}
+        ),
         clock_allowance=found.clock_allowance,
     )
 

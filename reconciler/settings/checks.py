@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from reconciler.core.times import DAY, Micros, format_duration
 from reconciler.settings.document import Place, Problem
-from reconciler.settings.schema import ConnectorOptions, HopSettings, PipelineSettings
+from reconciler.settings.schema import ConnectorOptions, HopSettings, PipelineSettings, SamplerOptions
 
 Pair = tuple[str, str]
 
@@ -29,11 +29,11 @@ def pipeline_problems(name: str, pipeline: PipelineSettings) -> Iterator[Problem
 
 
 def connector_problems(
-    name: str, options: ConnectorOptions, pipelines: Mapping[str, PipelineSettings], named: Collection[str]
+    name: str, options: SamplerOptions, pipelines: Mapping[str, PipelineSettings], named: Collection[str]
 ) -> Iterator[Problem]:
     """Whatever in one connector does not fit the pipelines; `named` are all that the file names, sound or not."""
     place: Place = ("connectors", name)
-    if options.every > options.window:
+    if isinstance(options, ConnectorOptions) and options.every > options.window:
         every, window = format_duration(options.every), format_duration(options.window)
         yield Problem((*place, "every"), f"{every} is longer than the window of {window} that each reading covers")
     pipeline = pipelines.get(options.pipeline)
@@ -42,10 +42,20 @@ def connector_problems(
             reason = f"{options.pipeline!r} is no pipeline of this file; there are: {_names(named)}"
             yield Problem((*place, "pipeline"), reason)
         return
+    if not isinstance(options, ConnectorOptions):
+        return
     yield from _unknown_stage((*place, "stage"), options.stage, pipeline)
     if options.window < pipeline.bucket:
         window, bucket = format_duration(options.window), format_duration(pipeline.bucket)
         yield Problem((*place, "window"), f"{window} is shorter than one bucket of {bucket}")
+
+
+def contradictions(name: str, options: SamplerOptions, pipelines: Mapping[str, PipelineSettings]) -> Iterator[Problem]:
+    """Whatever the kind of a connector itself finds not to fit its pipeline."""
+    pipeline = pipelines.get(options.pipeline)
+    if pipeline is not None:
+        for place, reason in options.contradictions(pipeline):
+            yield Problem(("connectors", name, *place), reason)
 
 
 def ledger_problems(url: object) -> Iterator[Problem]:

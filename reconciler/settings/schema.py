@@ -4,6 +4,7 @@ The text under each setting is its description in the published JSON schema.
 """
 
 import re
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -187,15 +188,30 @@ class ScheduleSettings(Section):
     """Time between two looks."""
 
 
-class ConnectorOptions(Section):
+class SamplerOptions(Section):
+    """What every connector is told. The options of a kind that takes samples, and counts no events, extend it."""
+
+    pipeline: Name
+    """The pipeline that it reads for."""
+    every: Duration = MINUTE
+    """Time between two readings."""
+
+    def contradictions(self, pipeline: PipelineSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Where in these options something does not fit the pipeline, and why; for a kind to say."""
+        yield from ()
+
+    def samples(self) -> Collection[str]:
+        """Names of the queues that it samples; for a kind to say."""
+        return ()
+
+
+class ConnectorOptions(SamplerOptions):
     """What every connector that counts events at a stage is told. The options of a kind extend it."""
 
     pipeline: Name
     """The pipeline that it counts for."""
     stage: StageName
     """The stage at which its events are counted."""
-    every: Duration = MINUTE
-    """Time between two readings."""
     window: Duration = DAY
     """How far back each reading counts again. It must be longer than an event may take to arrive: later is not seen."""
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from reconciler import registry
-from reconciler.settings.checks import connector_problems, ledger_problems, pipeline_problems
+from reconciler.settings.checks import connector_problems, contradictions, ledger_problems, pipeline_problems
 from reconciler.settings.document import Place, Problem
 from reconciler.settings.messages import problems_of
-from reconciler.settings.schema import ConnectorOptions, FileSettings, PipelineSettings, Section
+from reconciler.settings.schema import ConnectorOptions, FileSettings, PipelineSettings, SamplerOptions, Section
 
 Model = TypeVar("Model", bound=BaseModel)
 Raw = dict[str, Any]
@@ -63,10 +63,12 @@ def check_connectors(
         options = _readable(model, rest, {"base": base})
         if options is not None:
             found[name] = Kinded(body["kind"], options)
-        if issubclass(model, ConnectorOptions):
-            shared = {key: rest[key] for key in ConnectorOptions.model_fields if key in rest}
-            if common := _readable(ConnectorOptions, shared, None):
-                problems += connector_problems(name, common, pipelines, named)
+            if isinstance(options, SamplerOptions):
+                problems += contradictions(name, options, pipelines)
+        shared_by = ConnectorOptions if issubclass(model, ConnectorOptions) else SamplerOptions
+        shared = {key: rest[key] for key in shared_by.model_fields if key in rest}
+        if issubclass(model, SamplerOptions) and (common := _readable(shared_by, shared, None)):
+            problems += connector_problems(name, common, pipelines, named)
     return found
 
 
