@@ -20,7 +20,7 @@ COMPILED = {
     "clickhousedb": "clickhousedb://host/database",
     "trino": "trino://host/catalogue",
 }
-"""The dialects of SQLAlchemy that are light; those of BigQuery, Snowflake and Databricks bring half a cloud with them."""
+"""The dialects of SQLAlchemy that are light; those of BigQuery, Snowflake and Databricks bring half a cloud."""
 
 TABLE = TableSettings(
     name="events", time="accepted_at", source="sender", outcome="what", id="event_id", where="kind <> 'test'",
