@@ -40,7 +40,7 @@ class Topic:
     """A topic as the cluster describes it."""
 
     id: str
-    """Differs when a topic of the same name is made again."""
+    """Differs when a topic of the same name is made again; empty: the cluster gives none."""
     copies: dict[int, tuple[int, int]]
     """By partition: replicas, and those of them in sync."""
 
@@ -179,7 +179,13 @@ def _trouble(error: Exception) -> Trouble:
 
 
 def _topic(told: Any) -> Topic:
-    return Topic(str(told.topic_id), {one.id: (len(one.replicas), len(one.isr)) for one in told.partitions})
+    # Brokers before 2.8 know no identity, and say zero.
+    name = "" if told.topic_id is None or not any(_bits(told.topic_id)) else str(told.topic_id)
+    return Topic(name, {one.id: (len(one.replicas), len(one.isr)) for one in told.partitions})
+
+
+def _bits(uuid: Any) -> tuple[int, int]:
+    return uuid.get_most_significant_bits(), uuid.get_least_significant_bits()
 
 
 def _values(told: Any) -> dict[str, str]:

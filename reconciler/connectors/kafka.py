@@ -193,7 +193,7 @@ class Look:
                     replicas=topics[name].copies[number][0],
                     in_sync_replicas=topics[name].copies[number][1],
                     exact=options.exact and found.get("cleanup.policy") == "delete" and not transactions,
-                    epoch=topics[name].id,
+                    epoch=topics[name].id or None,
                 )
 
     def refusals(self) -> Iterator[Refusal]:
