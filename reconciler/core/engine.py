@@ -16,6 +16,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
 from reconciler.core.sheets import PART
+from reconciler.core.silence import silent_reporters, silent_samplers
 from reconciler.core.tiles import TileKey
 from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
@@ -66,6 +67,9 @@ class Engine:
             self._rejects(position, name, judged.changes, ledger, now)
         self.register.hold(queue_policies(self.pipeline, self.queues.values()), now)
         self.register.hold(capacities(ledger.capacities.values()), now)
+        self.register.hold(silent_samplers(self.pipeline, self.queues, now), now)
+        for hop in self.pipeline.hops:
+            self.register.explain(part_of(hop), "missing_counts", silent_reporters(ledger, hop, now))
         ledger.touched.clear()
         self.judged_at = now
         told = self.register.settle(now)

@@ -31,6 +31,10 @@ class Queue:
     policy: Policy = Policy()
     sources: tuple[str, ...] = ("*",)
     """Patterns of the sources that it carries, where several queues share a hop."""
+    sampler: str = ""
+    """Name of the connector that looks at it; empty: whoever pushes or imports samples."""
+    sampled_every: Micros = 0
+    """Time between two looks of that connector."""
 
     def carries(self, source: str) -> bool:
         """Whether events of this source pass through the queue."""

@@ -14,6 +14,7 @@ _SQLITE_FILE = "sqlite:///"
 def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, SamplerOptions]) -> Pipeline:
     """The pipeline as the judgement needs it; `connectors` by name, those of other pipelines too."""
     own = {key: options for key, options in connectors.items() if options.pipeline == name}
+    samplers = {queue: (key, options.every) for key, options in own.items() for queue in options.samples()}
     return Pipeline(
         name=name,
         stages=found.stages,
@@ -25,6 +26,8 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Sam
                 hop=Hop(body.from_stage, body.to_stage),
                 policy=Policy(body.policy.retention, body.policy.replicas),
                 sources=body.sources,
+                sampler=samplers.get(queue, ("", 0))[0],
+                sampled_every=samplers.get(queue, ("", 0))[1],
             )
             for queue, body in found.queues.items()
         },
