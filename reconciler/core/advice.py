@@ -25,8 +25,8 @@ def severity(incident: Incident) -> str:
 def summary(incident: Incident) -> str:
     """One line: what, how many, whose, since when."""
     where = f"{incident.pipeline} ({incident.hop})"
-    if incident.kind in {"queue_policy", "capacity"} or incident.mechanism == "unsampled":
-        noun = "resource" if incident.kind == "capacity" else "queue"
+    if incident.kind in {"queue_policy", "capacity"} or incident.mechanism in {"unsampled", "unread_capacity"}:
+        noun = "resource" if incident.kind == "capacity" or incident.mechanism == "unread_capacity" else "queue"
         return f"{incident.pipeline}: {noun} {incident.hop} {incident.detail}"
     since = f"since {format_time(incident.since)}"
     who = _who(incident)
@@ -104,6 +104,7 @@ _ADVICE = {
     "surplus": "Look for duplicates: a replay, a retry without deduplication, a counter that counts twice.",
     "missing_counts": "Bring back the silent reporter, or say that it has ended; until then this is unknown, not good.",
     "unsampled": "Ask its connector by hand (`reconciler check-config --connect`) and mend what it says.",
+    "unread_capacity": "Ask its connector by hand (`reconciler check-config --connect`) and mend what it says.",
     "rejects": "Look at why events are dropped: a schema change, a filter, a new client version.",
     "queue_policy": "Bring the queue back to its policy.",
     "capacity": "Make room before it ends: a larger type, a larger disk, a clean-up, a vacuum.",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from reconciler.core.incidents import Condition
 from reconciler.core.observations import Capacity
-from reconciler.core.pipelines import Pipeline
+from reconciler.core.pipelines import Pipeline, Watch
 from reconciler.core.queues import QueueLedger
 from reconciler.core.times import DAY, HOUR, MINUTE, Micros, format_duration
 
@@ -17,6 +17,10 @@ TICKET_BEFORE: Micros = 30 * DAY
 USED_SOME = 0.10
 """Below it only what ends before `PAGE_BEFORE` is told: what grows and is freed again (the age of transaction ids)
 stays there in health, however steep it grows."""
+READINGS_MISSED = 3
+"""After so many missed readings nothing is known any more."""
+UNREAD = "unread_capacity"
+"""Mechanism of the condition that capacities are read no more."""
 FAR: Micros = 365 * DAY
 """What lasts longer than this at its present pace is told of by nobody, unless it is nearly full."""
 
@@ -45,17 +49,37 @@ def queue_policies(pipeline: Pipeline, queues: Iterable[QueueLedger]) -> list[Co
     return found
 
 
-def capacities(readings: Iterable[Sequence[Capacity]]) -> list[Condition]:
-    """What is about to be used up: judged by the time that is left, and by the share only where no pace is known."""
+def capacities(readings: Iterable[Sequence[Capacity]], pipeline: Pipeline, now: Micros) -> list[Condition]:
+    """What is about to be used up: judged by the time that is left, and by the share only where no pace is known.
+
+    What its connector reads no more, though it reads others, is gone; what it reads nothing of is not known any more.
+    """
+    known = list(readings)
     found: list[Condition] = []
-    for history in readings:
-        last, pace = history[-1], _pace(history)
-        left = None if pace is None else min((last.limit - last.used) * DAY // pace, 100 * FAR)
-        severity = _urgency(last, left)
-        if severity is not None:
-            ends_at = last.at if last.used >= last.limit else 0 if left is None else last.at + left
-            found.append(Condition(last.resource, "capacity", "used", _said(last, pace, left), severity, ends_at))
-    return found
+    for watch in pipeline.limits:
+        own = [history[-1].at for history in known if history[-1].resource.startswith(watch.prefix)]
+        if now - max(own, default=0) >= READINGS_MISSED * watch.every:
+            text = f"has not been read by {watch.reader} lately: nothing is known of what is used"
+            found.append(Condition(watch.prefix.rstrip("/"), "missing_counts", UNREAD, text, "ticket"))
+            known = [history for history in known if not history[-1].resource.startswith(watch.prefix)]
+        elif own:
+            known = [history for history in known if not _gone(history[-1], watch, max(own))]
+    return found + [condition for history in known if (condition := _capacity(history)) is not None]
+
+
+def _gone(last: Capacity, watch: Watch, latest: Micros) -> bool:
+    """Whether a resource was not among those that its connector read at the latest."""
+    return last.resource.startswith(watch.prefix) and latest - last.at >= READINGS_MISSED * watch.every
+
+
+def _capacity(history: Sequence[Capacity]) -> Condition | None:
+    last, pace = history[-1], _pace(history)
+    left = None if pace is None else min((last.limit - last.used) * DAY // pace, 100 * FAR)
+    severity = _urgency(last, left)
+    if severity is None:
+        return None
+    ends_at = last.at if last.used >= last.limit else 0 if left is None else last.at + left
+    return Condition(last.resource, "capacity", "used", _said(last, pace, left), severity, ends_at)
 
 
 def _pace(history: Sequence[Capacity]) -> int | None:
@@ -83,10 +107,11 @@ def _said(last: Capacity, pace: int | None, left: Micros | None) -> str:
     """In words that stay the same while nothing much changes, for a new word is a new notice."""
     if last.used >= last.limit:
         return f"is used up ({last.used:,} of {last.limit:,})"
-    text = f"is {1000 * last.used // last.limit / 10:.1f}% used, of {last.limit:,}"
+    share = 1000 * last.used // last.limit
+    text = f"is {f'{share / 10:.1f}' if share >= 990 else share // 10}% used, of {last.limit:,}"
     if pace is None or left is None:
         return text
-    step = DAY if left >= 3 * DAY else HOUR if left >= 3 * HOUR else 10 * MINUTE
+    step = next((step for step in (DAY, 6 * HOUR, HOUR) if left >= 3 * step), 10 * MINUTE)
     ends = f"in about {format_duration(left // step * step)}" if left >= step else "within 10 min"
     return f"{text}, and ends {ends} at its present pace of {_two_digits(pace):,} a day"
 

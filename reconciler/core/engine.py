@@ -66,7 +66,7 @@ class Engine:
             self.register.unplaced(name, sum(judged.unplaced.values()), now)
             self._rejects(position, name, judged.changes, ledger, now)
         self.register.hold(queue_policies(self.pipeline, self.queues.values()), now)
-        self.register.hold(capacities(ledger.capacities.values()), now)
+        self.register.hold(capacities(ledger.capacities.values(), self.pipeline, now), now)
         self.register.hold(silent_samplers(self.pipeline, self.queues, now), now)
         for hop in self.pipeline.hops:
             self.register.explain(part_of(hop), "missing_counts", silent_reporters(ledger, hop, now))

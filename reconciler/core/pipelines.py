@@ -59,6 +59,18 @@ class Reporters:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Capacities that a connector reads regularly."""
+
+    prefix: str
+    """How the names of their resources begin."""
+    reader: str
+    """Name of the connector."""
+    every: Micros
+    """Time between two readings."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """One way that events take, and how it is judged."""
 
@@ -77,6 +89,8 @@ class Pipeline:
     reporters: dict[str, Reporters] = field(default_factory=dict)
     clock_allowance: Micros = 5 * MINUTE
     """How far ahead of its own ``at`` a bucket may lie before the observation is refused."""
+    limits: tuple[Watch, ...] = ()
+    """Who reads the capacities that it depends on, where that is configured."""
 
     def __post_init__(self) -> None:
         if not self.hops:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance
+from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance, Watch
 from reconciler.core.times import Micros
 from reconciler.settings.checks import hops_of
 from reconciler.settings.schema import ConnectorOptions, PipelineSettings, ReporterSettings, SamplerOptions
@@ -39,6 +39,11 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Sam
             found, {key: options for key, options in own.items() if isinstance(options, ConnectorOptions)}
         ),
         clock_allowance=found.clock_allowance,
+        limits=tuple(
+            Watch(options.resources(), key, options.every)
+            for key, options in connectors.items()
+            if options.resources() and name in options.dependents()
+        ),
     )
 
 

@@ -204,6 +204,14 @@ class SamplerOptions(Section):
         """Names of the queues that it samples; for a kind to say."""
         return ()
 
+    def resources(self) -> str:
+        """How the names of the capacities that it reads begin; empty: it reads none. For a kind to say."""
+        return ""
+
+    def dependents(self) -> Collection[str]:
+        """Names of all pipelines that its readings concern; for a kind to say."""
+        return (self.pipeline,)
+
 
 class ConnectorOptions(SamplerOptions):
     """What every connector that counts events at a stage is told. The options of a kind extend it."""

@@ -7,7 +7,7 @@ import pytest
 from reconciler.core.conditions import capacities, queue_policies
 from reconciler.core.incidents import Condition
 from reconciler.core.observations import Capacity, QueueSample
-from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue
+from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Watch
 from reconciler.core.queues import QueueLedger
 from reconciler.core.times import DAY, HOUR, MINUTE, parse_time
 
@@ -84,8 +84,15 @@ def test_what_a_sample_does_not_tell_breaks_no_policy() -> None:
 LIMIT = 2**31 - 1
 
 
+NOBODY = Pipeline("batch", ("ingress", "processed"))
+
+
+def readings(*used: int, every: int = HOUR, limit: int = LIMIT, name: str = "id_seq") -> list[Capacity]:
+    return [Capacity(START + at * every, f"postgres:main/{name}", n, limit) for at, n in enumerate(used)]
+
+
 def sequence(*used: int, every: int = HOUR, limit: int = LIMIT) -> list[Condition]:
-    return capacities([[Capacity(START + at * every, "postgres:main/id_seq", n, limit) for at, n in enumerate(used)]])
+    return capacities([readings(*used, every=every, limit=limit)], NOBODY, START + len(used) * every)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +128,7 @@ def test_the_time_that_is_left_decides_and_not_the_share(start: int, pace: int, 
 def test_what_ends_within_a_day_at_its_present_pace_pages_however_empty_it_is() -> None:
     (found,) = sequence(0, 100, 200, limit=1000)
     assert (found.severity, found.loss_at) == ("page", START + 10 * HOUR)
-    assert found.detail == "is 20.0% used, of 1,000, and ends in about 8 h at its present pace of 2,400 a day"
+    assert found.detail == "is 20% used, of 1,000, and ends in about 8 h at its present pace of 2,400 a day"
 
 
 def test_a_sequence_about_to_end_is_not_called_wholly_used() -> None:
@@ -160,3 +167,26 @@ def test_what_is_used_up_says_so_and_has_ended_already() -> None:
 
 def test_nothing_used_of_much_is_no_condition() -> None:
     assert sequence(0, 0, 0) == []
+
+
+WATCHED = Pipeline(
+    "batch", ("ingress", "processed"), limits=(Watch("postgres:main/", "limits", HOUR), Watch("postgres:b/", "b", HOUR))
+)
+
+
+def test_capacities_that_nobody_reads_any_more_are_not_known_and_said_so_by_name() -> None:
+    full = readings(1000, limit=1000)
+    (one, other) = capacities([full], WATCHED, START + 2 * HOUR)
+    assert (one.subject, one.kind, one.severity) == ("postgres:b", "missing_counts", "ticket")
+    assert one.detail.startswith("has not been read by b lately"), "it was never read"
+    assert other.kind == "capacity"
+    later = capacities([full], WATCHED, START + 3 * HOUR)
+    assert [(found.subject, found.kind) for found in later] == [
+        ("postgres:main", "missing_counts"),
+        ("postgres:b", "missing_counts"),
+    ]
+
+
+def test_what_its_connector_reads_no_more_while_it_reads_others_is_gone() -> None:
+    dropped, alive = readings(1000, limit=1000), readings(*range(10), name="other")
+    assert [found.subject for found in capacities([dropped, alive], WATCHED, START + 9 * HOUR)] == ["postgres:b"]
