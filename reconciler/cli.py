@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Entry] = {
     "tick": Entry("reconciler.commands.tick:command", "Count what is due, judge, and say what is new."),
     "backfill": Entry("reconciler.commands.backfill:command", "Count the past, and say what holes are there already."),
     "incidents": Entry("reconciler.commands.incidents:command", "List what is wrong, or show one incident in full."),
+    "missing": Entry("reconciler.commands.missing:command", "Name the files and offsets that are missing."),
     "report": Entry("reconciler.commands.report:command", "Say how complete a day is, source by source."),
     "backtest": Entry("reconciler.commands.backtest:command", "Judge recorded observations on a virtual clock."),
     "migrate": Entry("reconciler.commands.migrate:command", "Bring the ledger's tables to what this program expects."),

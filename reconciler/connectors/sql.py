@@ -17,7 +17,7 @@ from reconciler.connectors._sql_values import Bind, instant_reader, name_of, to_
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import MINUTE, Micros
-from reconciler.ports import ConnectorFailed
+from reconciler.ports import ConnectorFailed, Hole
 from reconciler.settings.schema import AnyDuration, ConnectorOptions, Duration, PipelineSettings, Positive
 
 FETCH = 10_000
@@ -187,6 +187,16 @@ class SqlConnector:
         if loaded is not None and not tally.refused:
             yield Progress(now, self.pipeline, self.stage, min(loaded, end), self.name)
 
+    def holes(self, start: Micros, end: Micros) -> list[Hole]:
+        """Ranges of offsets that have not arrived; see `ports.Holed`. Nothing, where it does not count those."""
+        if self.options.by == "time" or self.options.count == "written":
+            return []
+        with self.database.connection() as connection:
+            counting = self._counting(connection.dialect.name)
+            rows = connection.execute(sa.text(counting.holes()), self._bound(connection.dialect.name, start, end))
+            read = self._read_counts
+            return [Hole(str(who), int(before) + 1, int(missing), read(at)) for who, at, before, missing in rows]
+
     @property
     def database(self) -> Database:
         """Where the table is."""
@@ -198,22 +208,32 @@ class SqlConnector:
         return self.database.failure(reason, remedy)
 
     def _statement(self, dialect: str, start: Micros, end: Micros) -> tuple[sa.TextClause, dict[str, Any]]:
-        options, zone = self.options, ZoneInfo(self.options.timezone)
-        reach = options.disorder if options.count == "written" else 0
-        ends = {"start": start - reach, "end": end + reach}
-        bound = {key: to_database(instant, options.bind, zone, dialect) for key, instant in ends.items()}
+        options = self.options
         if options.count == "written":
-            bound |= {"first": start // unit_of(options.bind), "last": end // unit_of(options.bind)}
-        return sa.text(options.query or self.question(dialect)), bound
+            return sa.text(self._counting(dialect).by_offset("written")), self._bound(dialect, start, end)
+        return sa.text(options.query or self._question(dialect)), self._ends(dialect, start, end)
 
-    def question(self, dialect: str) -> str:
-        """The query that is made of the table's columns, for one kind of database."""
+    def _ends(self, dialect: str, start: Micros, end: Micros) -> dict[str, Any]:
+        options, zone = self.options, ZoneInfo(self.options.timezone)
+        ends = {"start": start, "end": end}
+        return {key: to_database(instant, options.bind, zone, dialect) for key, instant in ends.items()}
+
+    def _bound(self, dialect: str, start: Micros, end: Micros) -> dict[str, Any]:
+        """Ends of what is counted, within ends of what is read: neighbours by offset may lie a little further."""
+        reach, unit = self.options.disorder, unit_of(self.options.bind)
+        return self._ends(dialect, start - reach, end + reach) | {"first": start // unit, "last": end // unit}
+
+    def _counting(self, dialect: str) -> Counting:
         known = DIALECTS.get(dialect)
         if known is None or self.options.table is None:
             remedy = f"Write a query in place of table; tables are known of {', '.join(DIALECTS)}."
             raise self.failure(f"nobody has taught this program how {dialect} counts", remedy)
-        counting = Counting(self.options.table, known, self.options.bind, self.target.width)
-        return counting.by_time() if self.options.by == "time" else counting.by_offset(self.options.count)
+        return Counting(self.options.table, known, self.options.bind, self.target.width)
+
+    def _question(self, dialect: str) -> str:
+        """The query that is made of the table's columns, for one kind of database."""
+        counting = self._counting(dialect)
+        return counting.by_time() if self.options.by == "time" else counting.by_offset("arrived")
 
     def _take_written(self, tally: Tally, result: sa.CursorResult[Any]) -> Micros | None:
         """Take arrived offsets and the holes between them; returns until when they tell of every partition."""
