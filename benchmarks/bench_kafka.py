@@ -55,12 +55,13 @@ def fill(broker: Broker, names: list[str]) -> None:
     for name in names:
         settings = {"retention.ms": "-1"}
         broker.admin.create_topics([NewTopic(name, TOPIC_SIZE, 1, config=settings)])[name].result()
-    until(lambda: sum(len(t.partitions) for t in broker.admin.list_topics(timeout=60).topics.values()) >= len(names))
+    until(lambda: known(broker, names) == TOPIC_SIZE * len(names))
     producer = Producer({"bootstrap.servers": broker.bootstrap, "enable.idempotence": True, "log_level": 0})
     places = [TopicPartition(name, number, 1) for name in names for number in range(TOPIC_SIZE)]
     for place in places:
         for second in range(2):
-            producer.produce(place.topic, b"event", partition=place.partition, timestamp=START // 1000 + 1000 * second)
+            stamp = START // 1000 + 1000 * second
+            producer.produce(place.topic, b"event", partition=place.partition, timestamp=stamp, on_delivery=taken)
         producer.poll(0)
     left = producer.flush(300)
     assert left == 0, f"{left} records were not taken"
@@ -69,6 +70,12 @@ def fill(broker: Broker, names: list[str]) -> None:
         consumer.commit(offsets=places[first : first + TOPIC_SIZE], asynchronous=False)
     consumer.close()
     print(f"  prepared in {time.perf_counter() - begin:.0f} s")
+
+
+def known(broker: Broker, names: list[str]) -> int:
+    """How many partitions the broker tells of."""
+    topics = broker.admin.list_topics(timeout=60).topics
+    return sum(len(topics[name].partitions) for name in names if name in topics)
 
 
 def looking(connector: KafkaConnector, dated: int) -> None:

@@ -84,6 +84,7 @@ def by_bucket(counters: Sequence[Series], edges: Ints) -> tuple[Ints, Floats]:
     return count, np.where(np.abs(error) < 1e-6, 0.0, error)
 
 
-def total_of(counter: Series) -> tuple[float, float]:
-    """All that a counter of one bucket of acceptance has counted, and how far that may be off."""
-    return float(counter.total[-1]), float(counter.doubt.sum())
+def total_of(times: Sequence[Micros], values: Sequence[float]) -> tuple[float, float]:
+    """All that a counter of one bucket of acceptance has counted, from its first sample on; how far that may be off."""
+    counter = series_of(times, values, None)
+    return values[0] + float(counter.total[-1]), float(counter.doubt.sum())

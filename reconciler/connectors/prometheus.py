@@ -260,7 +260,7 @@ class Counting:
                 if bucket is None or floor_to(bucket, self.width) != bucket:
                     self._refuse(label, series, "is not the start of a bucket")
                 elif self.start <= bucket < self.end:
-                    cells[bucket].append(total_of(series_of(series.times, series.values, bucket)))
+                    cells[bucket].append(total_of(series.times, series.values))
             for bucket, totals in cells.items():
                 yield self._count(source, bucket, round(sum(t for t, _ in totals)), sum(e for _, e in totals))
 

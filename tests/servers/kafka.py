@@ -18,7 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.servers.install import KAFKA, NO_KAFKA
@@ -99,7 +99,7 @@ class Broker:
         """One record at each of these instants, ms."""
         producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 0, "log_level": 0})
         for stamp in stamps:
-            producer.produce(topic, b"event", partition=partition, timestamp=stamp)
+            producer.produce(topic, b"event", partition=partition, timestamp=stamp, on_delivery=taken)
         left = producer.flush(30)
         assert left == 0, f"{left} records were not taken"
 
@@ -109,6 +109,11 @@ class Broker:
         there = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
         until(lambda: _committed(consumer, there))
         consumer.close()
+
+
+def taken(error: KafkaError | None, _record: object) -> None:
+    """See that a record was written."""
+    assert error is None, error
 
 
 def _committed(consumer: Consumer, there: list[TopicPartition]) -> bool:
