@@ -21,7 +21,7 @@ from reconciler.core.observations import QueueSample
 from reconciler.core.pipelines import Hop, Pipeline, Queue
 from reconciler.core.times import MINUTE, Micros
 from reconciler.store import open_store
-from tests.servers.kafka import Broker, running_broker, until
+from tests.servers.kafka import Broker, running_broker, taken, until
 
 TOPIC_SIZE = 100
 """Partitions of a topic."""
