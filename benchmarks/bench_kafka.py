@@ -55,7 +55,7 @@ def fill(broker: Broker, names: list[str]) -> None:
     for name in names:
         settings = {"retention.ms": "-1"}
         broker.admin.create_topics([NewTopic(name, TOPIC_SIZE, 1, config=settings)])[name].result()
-    until(lambda: known(broker, names) == TOPIC_SIZE * len(names))
+    until(lambda: known(broker, names) == TOPIC_SIZE * len(names), seconds=300)
     producer = Producer({"bootstrap.servers": broker.bootstrap, "enable.idempotence": True, "log_level": 0})
     places = [TopicPartition(name, number, 1) for name in names for number in range(TOPIC_SIZE)]
     for place in places:

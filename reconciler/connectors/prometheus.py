@@ -266,7 +266,7 @@ class Counting:
 
     def _count(self, source: str, bucket: Micros, count: int, error: float) -> Count:
         connector = self.connector
-        outcome = "accepted" if connector.stage == connector.target.stages[0] else "processed"
+        outcome = connector.target.usual_outcome(connector.stage)
         return Count(
             self.now, connector.pipeline, connector.stage, source, bucket, count, outcome, connector.name, error=error
         )

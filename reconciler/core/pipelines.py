@@ -103,6 +103,10 @@ class Pipeline:
         known = queue.policy.retention or retention
         return min(12 * HOUR, known // 4) if known else 0
 
+    def usual_outcome(self, stage: str) -> str:
+        """What became of the events counted at a stage, where nothing else is said."""
+        return "accepted" if stage == self.stages[0] else "processed"
+
     def queue(self, name: str) -> Queue:
         """The queue of this name; one that nobody configured belongs to the first hop and promises nothing."""
         return self.queues.get(name) or Queue(name, self.hops[0])
