@@ -8,7 +8,7 @@ import click
 
 from reconciler.app import now
 from reconciler.commands.asking import ask_all, permissions_json, permissions_text
-from reconciler.commands.options import config_option, json_option
+from reconciler.commands.options import as_time, config_option, json_option
 from reconciler.core.advice import LOSS_PAGES_FROM
 from reconciler.core.pipelines import HEARD_WITHIN, Pipeline, Queue
 from reconciler.core.times import HOUR, SECOND, Micros, format_duration
@@ -34,9 +34,10 @@ is out of reach.
 @json_option
 @click.option("--schema", is_flag=True, help="Print the JSON schema of the configuration instead, for editors.")
 @click.option("--connect", is_flag=True, help="Ask every connector too, and say what it answers; nothing is stored.")
+@click.option("--now", "at", metavar="TIME", callback=as_time, help="Ask as of then.  [default: the machine's clock]")
 @click.option("--permissions", is_flag=True, help="Print the rights that each connector needs instead, all to read.")
 def command(
-    file: str | None, config: str, *, as_json: bool, schema: bool, connect: bool, permissions: bool
+    file: str | None, config: str, at: Micros | None, *, as_json: bool, schema: bool, connect: bool, permissions: bool
 ) -> int | None:
     """Say all that is wrong with the configuration, or what follows from it, defaults included.
 
@@ -49,7 +50,7 @@ def command(
     if permissions:
         click.echo(permissions_json(settings) if as_json else "\n".join(permissions_text(settings)))
         return None
-    answers = ask_all(settings, now()) if connect else []
+    answers = ask_all(settings, now() if at is None else at) if connect else []
     if as_json:
         told = {"answers": [answer.record() for answer in answers]} if connect else {}
         click.echo(json.dumps(as_record(settings) | told, indent=2))

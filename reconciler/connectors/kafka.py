@@ -165,10 +165,11 @@ class Look:
         # In this order: the start is never later than the position, nor that than the end, so that nothing which was
         # read between two questions looks deleted unread.
         starts = self._found(self.cluster.starts(parts))
-        oldest = self._found(self.cluster.since(dict.fromkeys(parts, 0)))
+        # Who has not answered once is not waited for again.
+        oldest = self._found(self.cluster.since(dict.fromkeys(starts, 0)))
         read = self._positions(topics)
-        ends = self._found(self.cluster.ends(parts))
-        stable = self._found(self.cluster.ends(parts, stable=True))
+        ends = self._found(self.cluster.ends(starts))
+        stable = self._found(self.cluster.ends(ends, stable=True))
         dates = self._dates(read, starts, ends, oldest)
         for queue, options in self.options.queues.items():
             name = self.options.topic(queue)

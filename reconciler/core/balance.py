@@ -130,12 +130,14 @@ class _Splitter:
         retained = self._claim(self.facts.unread, everyone)
         retained += self._convert(retained)
         stale = self._claim(self.facts.stale, everyone)
-        self._direct()
-        self._net()
-        self._prove(self.facts.overrun, self.open, self._deleted)
-        passed_over = self._passed_over()
-        faded = self._claim(self.facts.faded, self.open)
-        inferred = self._inferred()
+        passed_over = faded = inferred = np.zeros(len(self.need), np.int64)
+        if self.need.any():
+            self._direct()
+            self._net()
+            self._prove(self.facts.overrun, self.open, self._deleted)
+            passed_over = self._passed_over()
+            faded = self._claim(self.facts.faded, self.open)
+            inferred = self._inferred()
         lost = self.proven + inferred
         return Parts(
             retained=retained,
@@ -153,9 +155,9 @@ class _Splitter:
 
     def _claim(self, capacity: Ints, of: Bools, used: Ints | int = 0) -> Ints:
         """Take from the needs of these cells what the buckets hold, give or take the slack at their edges."""
-        if not capacity.any():
-            return np.zeros(len(self.need), np.int64)
         need = np.where(of, self.need, 0)
+        if not capacity.any() or not need.any():
+            return np.zeros(len(self.need), np.int64)
         total = _sum(self.cells.bucket, need, len(capacity))
         taken = share_out(need, self.cells.bucket, beyond(capacity, used, total, self.facts.slack))
         self.need = self.need - taken
@@ -164,6 +166,8 @@ class _Splitter:
     def _convert(self, retained: Ints) -> Ints:
         """Of what lag could hold back, the part that is seen in the queue is retained instead."""
         unread, bucket = self.facts.unread, self.cells.bucket
+        if not unread.any() or not self.in_flight.any():
+            return np.zeros(len(self.need), np.int64)
         total = _sum(bucket, self.in_flight, len(unread))
         left = beyond(unread, _sum(bucket, retained, len(unread)), total, self.facts.slack)
         taken = share_out(self.in_flight, bucket, left)
@@ -256,13 +260,16 @@ class _Splitter:
     def _skipped(self, sure: Bools) -> Bools:
         """Cells whose records the consumer's position jumped over, oldest first.
 
-        All that lies behind the consumer and was never counted, less what peace has there too, cannot be on its way.
+        All that lies behind the consumer and was never counted, less what peace has there too and what was counted
+        next door, cannot be on its way.
         """
         facts, cells = self.facts, self.cells
         total = _sum(cells.bucket, np.where(sure, self.need, 0), len(facts.kept))
         behind = np.minimum(total, facts.kept + facts.gone)
+        near = np.convolve(behind > 0, np.ones(2 * facts.reach + 1), mode="same") > 0
+        elsewhere = int(self.surplus[near[cells.bucket]].sum())
         on_its_way = int(self.in_flight.sum())
-        budget = int(behind.sum()) - int(self.surplus.sum()) - max(0, facts.usual_in_flight - on_its_way)
+        budget = int(behind.sum()) - elsewhere - max(0, facts.usual_in_flight - on_its_way)
         jumped: Bools = sure & (np.cumsum(behind) <= budget)[cells.bucket] & (behind > 0)[cells.bucket]
         return jumped
 

@@ -18,7 +18,7 @@ from reconciler.cli import group, run
 from reconciler.collect import collect, connectors_of
 from reconciler.core.observations import OUTCOMES, Count, Observation, Progress, QueueSample, Refusal
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import Micros, floor_to, parse_time
+from reconciler.core.times import Micros, floor_to, format_time, parse_time
 from reconciler.ports import Connector, ConnectorFailed, Store
 from reconciler.service import judge_all
 from reconciler.settings import Settings, parse
@@ -150,9 +150,10 @@ class ConnectorContract:
 
     def test_it_can_be_tried_by_hand(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
         bench.counterpart.fill()
-        assert run(group, ["check-config", str(bench.write()), "--connect"]) == 0
+        ask = ["--connect", "--now", format_time(bench.now)]
+        assert run(group, ["check-config", str(bench.write()), *ask]) == 0
         assert f"{NAME} answers: " in capsys.readouterr().out
-        assert run(group, ["check-config", str(bench.write(**bench.counterpart.away)), "--connect"]) == 4
+        assert run(group, ["check-config", str(bench.write(**bench.counterpart.away)), *ask]) == 4
         assert f"{NAME} cannot be read: " in capsys.readouterr().out
         assert run(group, ["check-config", str(bench.write()), "--permissions"]) == 0
         assert f"# {NAME}" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The Kafka connector against a broker: what changes under it, what is refused, and the incident itself."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from confluent_kafka.admin import (
     ConfigEntry,
     ConfigResource,
     NewPartitions,
+    NewTopic,
     OffsetSpec,
     ResourcePatternType,
     ResourceType,
@@ -27,7 +29,7 @@ from reconciler.core.times import DAY, MINUTE, SECOND, Micros, format_time, pars
 from reconciler.ports import ConnectorFailed, Store
 from reconciler.service import judge
 from reconciler.store import open_store
-from tests.servers.kafka import PASSWORD, Broker, until
+from tests.servers.kafka import PASSWORD, Broker, second_broker, until
 
 NOW = parse_time("2021-07-20T18:50:00Z")
 HOP = Hop("ingress", "processed")
@@ -170,6 +172,34 @@ def test_partitions_that_appear_are_seen_in_the_next_cycle(broker: Broker) -> No
     broker.admin.create_partitions([NewPartitions(topic, 3)])[topic].result()
     until(lambda: len(look(connector(broker, topic))[0]) == 3)
     assert [sample.partition for sample in look(connector(broker, topic))[0]] == [0, 1, 2]
+
+
+def in_sync(asked: KafkaConnector) -> list[int | None]:
+    """Copies in sync by partition; none while the cluster has not noticed that a broker has died."""
+    with suppress(ConnectorFailed):
+        return [sample.in_sync_replicas for sample in look(asked)[0]]
+    return []
+
+
+def test_partitions_whose_broker_is_away_are_named_and_the_others_are_read(apache: Broker) -> None:
+    with second_broker(apache) as number:
+        alone, copied = f"{apache.topic()}-alone", f"{apache.topic()}-copied"
+        here_and_there = [NewTopic(alone, 2, replica_assignment=[[1], [number]])]
+        both = [NewTopic(copied, 1, replica_assignment=[[1, number]])]
+        for future in apache.admin.create_topics(here_and_there + both).values():
+            future.result()
+        queues = {"batch-events": {"topic": alone}, "copied": {"topic": copied}}
+        asked = connector(apache, alone, queues=queues, timeout="2s")
+        until(lambda: [(sample.queue, sample.in_sync_replicas) for sample in look(asked)[0]][2:] == [("copied", 2)])
+        assert look(asked)[1] == []
+    until(lambda: in_sync(asked) == [1, 1])
+    samples, refused = look(asked)
+    assert [(sample.queue, sample.partition, sample.replicas) for sample in samples] == [
+        ("batch-events", 0, 1),
+        ("copied", 0, 2),
+    ]
+    assert {line.rpartition(" (")[2] for line in refused} == {"1 partitions: 1)"}
+    assert all(line.startswith(f"topic {alone}: ") for line in refused)
 
 
 def guarded(broker: Broker, user: str, topic: str, group: str) -> KafkaConnector:

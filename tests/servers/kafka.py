@@ -18,7 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.servers.install import KAFKA, NO_KAFKA
@@ -28,25 +28,34 @@ PASSWORD = "hush-hush"  # noqa: S105  of a server that lives for one run of the 
 SETTINGS = """
 process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
 listeners=OPEN://127.0.0.1:{open},GUARDED://127.0.0.1:{guarded},CONTROLLER://127.0.0.1:{controller}
-listener.security.protocol.map=OPEN:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=OPEN
-controller.listener.names=CONTROLLER
 sasl.enabled.mechanisms=PLAIN
 listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
 user_reconciler="{password}" user_stranger="{password}";
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS
-log.dirs={folder}/logs
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.heartbeat.interval.ms=300
+broker.session.timeout.ms=2000
 log.retention.check.interval.ms=200
 log.initial.task.delay.ms=100
+"""
+JOINING = """
+process.roles=broker
+node.id=2
+listeners=OPEN://127.0.0.1:{open}
+"""
+SHARED = """
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=OPEN:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=OPEN
+log.dirs={folder}/logs
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 """
 # What a busy broker is tuned for is not wanted of one that lives for seconds.
 JAVA = (
@@ -66,6 +75,8 @@ class Broker:
     guarded: str
     """Where a password is asked for; empty: the emulator has no such thing."""
     admin: AdminClient
+    controller: int = 0
+    """Port at which further brokers join."""
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
@@ -88,7 +99,7 @@ class Broker:
         """One record at each of these instants, ms."""
         producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 0, "log_level": 0})
         for stamp in stamps:
-            producer.produce(topic, b"event", partition=partition, timestamp=stamp)
+            producer.produce(topic, b"event", partition=partition, timestamp=stamp, on_delivery=taken)
         left = producer.flush(30)
         assert left == 0, f"{left} records were not taken"
 
@@ -98,6 +109,11 @@ class Broker:
         there = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
         until(lambda: _committed(consumer, there))
         consumer.close()
+
+
+def taken(error: KafkaError | None, _record: object) -> None:
+    """See that a record was written."""
+    assert error is None, error
 
 
 def _committed(consumer: Consumer, there: list[TopicPartition]) -> bool:
@@ -134,13 +150,29 @@ def running_broker() -> Iterator[Broker]:
 @contextmanager
 def _apache(folder: Path) -> Iterator[Broker]:
     ports = dict(zip(("open", "guarded", "controller"), free_ports(3), strict=True))
+    with _node(SETTINGS, folder, ports) as admin:
+        yield Broker(f"127.0.0.1:{ports['open']}", f"127.0.0.1:{ports['guarded']}", admin, ports["controller"])
+
+
+@contextmanager
+def second_broker(first: Broker) -> Iterator[int]:
+    """Another broker of the same cluster, which may die; yields its number."""
+    with tempfile.TemporaryDirectory(prefix="reconciler-kafka-", ignore_cleanup_errors=True) as name:
+        (port,) = free_ports(1)
+        with _node(JOINING, Path(name), {"open": port, "controller": first.controller}):
+            until(lambda: 2 in first.admin.list_topics(timeout=5).brokers)
+            yield 2
+
+
+@contextmanager
+def _node(template: str, folder: Path, ports: dict[str, int]) -> Iterator[AdminClient]:
     settings = folder / "server.properties"
-    settings.write_text(SETTINGS.format(**ports, folder=folder, password=PASSWORD))
+    settings.write_text((template + SHARED).format(**ports, folder=folder, password=PASSWORD))
     program = (*JAVA, "-cp", f"{KAFKA}/*")
     form = (*program, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(settings))
     subprocess.run(form, check=True, capture_output=True)
     with _process((*program, "kafka.Kafka", str(settings)), folder, ports["open"]) as admin:
-        yield Broker(f"127.0.0.1:{ports['open']}", f"127.0.0.1:{ports['guarded']}", admin)
+        yield admin
 
 
 @contextmanager
