@@ -243,7 +243,7 @@ class _Reading:
             numbers = tile.series[rows[inside]].tolist()
             for number, bucket in zip(numbers, buckets[inside].tolist(), strict=True):
                 series = directory.series[number]
-                yield directory.sources[series.source], bucket, series.outcome
+                yield series.origin or directory.sources[series.source], bucket, series.outcome
 
 
 def add_up(total: Collected, part: Collected) -> Collected:

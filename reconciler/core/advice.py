@@ -48,6 +48,8 @@ def advice(incident: Incident, pipeline: Pipeline, now: Micros) -> str:
     if incident.kind == "capacity" and incident.loss_at:
         when = format_time(incident.loss_at)
         return f"At the present pace it ends at {when}. {_ADVICE['capacity']}" if incident.loss_at > now else _USED_UP
+    if incident.kind == "capacity" and incident.mechanism == "sources":
+        return "Let sources be those who send, not those they send of (no user, no event); or raise max_sources."
     return _ADVICE.get(incident.mechanism) or _ADVICE[incident.kind]
 
 

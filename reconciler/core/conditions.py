@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from reconciler.core.directory import OVERFLOW, Directory
 from reconciler.core.incidents import Condition
 from reconciler.core.observations import Capacity
 from reconciler.core.pipelines import Pipeline, Watch
@@ -23,6 +24,16 @@ UNREAD = "unread_capacity"
 """Mechanism of the condition that capacities are read no more."""
 FAR: Micros = 365 * DAY
 """What lasts longer than this at its present pace is told of by nobody, unless it is nearly full."""
+
+
+def crowd(pipeline: Pipeline, directory: Directory) -> list[Condition]:
+    """More sources than the pipeline may have: the verdict of none of those beyond is its own."""
+    beyond = directory.beyond
+    if not beyond:
+        return []
+    shown = f"{_two_digits(beyond):,} sources" if beyond > 1 else "one source"
+    text = f"are not enough: {shown} beyond the {pipeline.max_sources:,} are judged together as {OVERFLOW}"
+    return [Condition("sources", "capacity", "sources", text, "ticket")]
 
 
 def queue_policies(pipeline: Pipeline, queues: Iterable[QueueLedger]) -> list[Condition]:

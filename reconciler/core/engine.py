@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reconciler.core import advice
-from reconciler.core.conditions import capacities, queue_policies
+from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
 from reconciler.core.judge import Changes, HopJudge, part_of
 from reconciler.core.lanes import Lane, lanes_of
@@ -66,6 +66,7 @@ class Engine:
             self.register.unplaced(name, sum(judged.unplaced.values()), now)
             self._rejects(position, name, judged.changes, ledger, now)
         self.register.hold(queue_policies(self.pipeline, self.queues.values()), now)
+        self.register.hold(crowd(self.pipeline, ledger.directory), now)
         self.register.hold(capacities(ledger.capacities.values(), self.pipeline, now), now)
         self.register.hold(silent_samplers(self.pipeline, self.queues, now), now)
         for hop in self.pipeline.hops:

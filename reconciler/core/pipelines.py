@@ -89,6 +89,8 @@ class Pipeline:
     reporters: dict[str, Reporters] = field(default_factory=dict)
     clock_allowance: Micros = 5 * MINUTE
     """How far ahead of its own ``at`` a bucket may lie before the observation is refused."""
+    max_sources: int = 10_000
+    """How many sources it may have; those beyond are judged together."""
     limits: tuple[Watch, ...] = ()
     """Who reads the capacities that it depends on, where that is configured."""
 

@@ -39,6 +39,7 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Sam
             found, {key: options for key, options in own.items() if isinstance(options, ConnectorOptions)}
         ),
         clock_allowance=found.clock_allowance,
+        max_sources=found.max_sources,
         limits=tuple(
             Watch(options.resources(), key, options.every)
             for key, options in connectors.items()

@@ -57,7 +57,7 @@ class Recording:
     def _counts(self, pipeline: Pipeline, counts: Sequence[Count]) -> int:
         before = self._directories.load(self._connection, pipeline)
         after = copied(before)
-        batches = group(after, pipeline.width, counts)
+        batches = group(after, pipeline, counts)
         self._directories.save(self._connection, pipeline, before, after)
         parts, spans = {key.part for key in batches}, {key.span for key in batches}
         found = tiles.find(self._connection, pipeline.name, tiles.COUNT, parts, spans)
