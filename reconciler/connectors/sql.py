@@ -14,6 +14,7 @@ from reconciler.connectors._sql_dialects import DIALECTS
 from reconciler.connectors._sql_table import By, Counting, TableSettings, Which, unit_of
 from reconciler.connectors._sql_tally import Tally, field
 from reconciler.connectors._sql_values import Bind, instant_reader, name_of, to_database, whole_number
+from reconciler.core.adoption import Level
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import MINUTE, Micros
@@ -25,6 +26,7 @@ FETCH = 10_000
 
 _FROM = re.compile(r"\b(?:FROM|JOIN)\s+([\w\".]+)", re.IGNORECASE)
 _WITH = re.compile(r"(\w+)\s+AS\s*(?:NOT\s+|MATERIALIZED\s*)*\(", re.IGNORECASE)
+_DIGEST = re.compile(r"\bAS\s+\"?digest\b", re.IGNORECASE)
 _BOUND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
 
@@ -101,6 +103,13 @@ class Options(ConnectorOptions):
         if self.count == "written" and self.by != "offset":
             raise ValueError("count: written needs by: offset")
         return self
+
+    def level(self) -> Level:
+        """Offsets, ids where they are given, or the accept time."""
+        if self.by == "offset":
+            return Level.OFFSETS
+        ids = self.table.id if self.table else _DIGEST.search(self.query or "")
+        return Level.IDS if ids else Level.ACCEPT_TIME
 
     def contradictions(self, pipeline: PipelineSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What was written is where events are accepted, as far as offsets can tell."""

@@ -91,6 +91,8 @@ class Pipeline:
     """How far ahead of its own ``at`` a bucket may lie before the observation is refused."""
     max_sources: int = 10_000
     """How many sources it may have; those beyond are judged together."""
+    stamped_by_broker: bool = False
+    """The accept time is that of the broker: nothing is known of what was lost before the queue."""
     limits: tuple[Watch, ...] = ()
     """Who reads the capacities that it depends on, where that is configured."""
 

@@ -40,6 +40,7 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Sam
         ),
         clock_allowance=found.clock_allowance,
         max_sources=found.max_sources,
+        stamped_by_broker=found.stamped_by == "broker",
         limits=tuple(
             Watch(options.resources(), key, options.every)
             for key, options in connectors.items()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from reconciler.core.adoption import Level
 from reconciler.core.times import DAY, Micros, format_duration
 from reconciler.settings.document import Place, Problem
 from reconciler.settings.schema import ConnectorOptions, HopSettings, PipelineSettings, SamplerOptions
@@ -56,6 +57,26 @@ def contradictions(name: str, options: SamplerOptions, pipelines: Mapping[str, P
     if pipeline is not None:
         for place, reason in options.contradictions(pipeline):
             yield Problem(("connectors", name, *place), reason)
+
+
+def level_problems(
+    pipelines: Mapping[str, PipelineSettings], connectors: Mapping[str, ConnectorOptions]
+) -> Iterator[Problem]:
+    """Hops of which one end names senders and the other partitions: none of their sources would ever meet."""
+    for name, pipeline in pipelines.items():
+        for start, end in hops_of(pipeline):
+            for stage, other in ((start, end), (end, start)):
+                by_offset = [key for key, one in _at(connectors, name, stage) if one.level() == Level.OFFSETS]
+                by_source = [key for key, one in _at(connectors, name, other) if one.level() != Level.OFFSETS]
+                if by_offset and by_source:
+                    reason = (
+                        f"counts partitions at {stage}, but {by_source[0]} counts senders at {other}: count both alike"
+                    )
+                    yield Problem(("connectors", by_offset[0]), reason)
+
+
+def _at(connectors: Mapping[str, ConnectorOptions], pipeline: str, stage: str) -> list[tuple[str, ConnectorOptions]]:
+    return [(key, one) for key, one in connectors.items() if (one.pipeline, one.stage) == (pipeline, stage)]
 
 
 def ledger_problems(url: object) -> Iterator[Problem]:

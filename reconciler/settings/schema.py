@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from reconciler.core.adoption import Level
 from reconciler.core.times import DAY, MINUTE, Micros, parse_duration
 
 LONGEST: Micros = 3_660 * DAY
@@ -227,6 +228,10 @@ class ConnectorOptions(SamplerOptions):
     """The stage at which its events are counted."""
     window: Duration = DAY
     """How far back each reading counts again. It must be longer than an event may take to arrive: later is not seen."""
+
+    def level(self) -> Level:
+        """How much it knows of each event; for a kind to say."""
+        return Level.ACCEPT_TIME
 
 
 class FileSettings(Section):

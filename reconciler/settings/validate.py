@@ -8,7 +8,13 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from reconciler import registry
-from reconciler.settings.checks import connector_problems, contradictions, ledger_problems, pipeline_problems
+from reconciler.settings.checks import (
+    connector_problems,
+    contradictions,
+    ledger_problems,
+    level_problems,
+    pipeline_problems,
+)
 from reconciler.settings.document import Place, Problem
 from reconciler.settings.messages import problems_of
 from reconciler.settings.schema import ConnectorOptions, FileSettings, PipelineSettings, SamplerOptions, Section
@@ -69,6 +75,8 @@ def check_connectors(
         shared = {key: rest[key] for key in shared_by.model_fields if key in rest}
         if issubclass(model, SamplerOptions) and (common := _readable(shared_by, shared, None)):
             problems += connector_problems(name, common, pipelines, named)
+    counting = {name: one.options for name, one in found.items() if isinstance(one.options, ConnectorOptions)}
+    problems += level_problems(pipelines, counting)
     return found
 
 
