@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from tests.servers.install import KAFKA, NO_KAFKA
 
@@ -93,7 +93,14 @@ class Broker:
     def make(self, name: str, partitions: int = 1, **settings: Any) -> None:
         config = {key.replace("_", "."): str(value) for key, value in settings.items()}
         self.admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result()
-        until(lambda: len(self.admin.list_topics(name, timeout=5).topics[name].partitions) == partitions)
+        until(lambda: self._leads(name, partitions))
+
+    def _leads(self, topic: str, partitions: int) -> bool:
+        """Whether every partition answers: a new one needs a moment to have a leader."""
+        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
+        with suppress(KafkaException):
+            return all(future.result() for future in self.admin.list_offsets(asked, request_timeout=5).values())
+        return False
 
     def write(self, topic: str, stamps: list[int], partition: int = 0) -> None:
         """One record at each of these instants, ms."""
