@@ -99,8 +99,12 @@ def _text(
 
 def counted(done: Collected) -> str:
     """What became of asking a connector, in words."""
-    span = f"{format_time(done.start)} to {format_time(done.until)}"
-    said = f"counted {span}, {done.kept:,} new, {done.unchanged:,} unchanged" if done.until > done.start else ""
+    news = f"{done.kept:,} new, {done.unchanged:,} unchanged"
+    said = ""
+    if done.until > done.start:
+        said = f"counted {format_time(done.start)} to {format_time(done.until)}, {news}"
+    elif done.kept or done.unchanged:
+        said = f"samples of {format_time(done.until)}, {news}"
     said += f", {done.withdrawn:,} gone" if done.withdrawn else ""
     said += f", {len(done.refused):,} refused" if done.refused else ""
     failed = "could not be read" if done.failure else ""

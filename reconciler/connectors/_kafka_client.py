@@ -73,9 +73,10 @@ class Cluster:
 
         self._failed: type[Exception] = KafkaException
         self._seconds = timeout / SECOND
-        self._said: list[str] = []
+        # The callback holds the list and not this object, which else would never go.
+        self._said = said = list[str]()
         # Its own log would go to standard error; what it has to say of errors comes by `error_cb`.
-        quiet = {"log_level": "0", "error_cb": lambda error: self._said.append(error.str())}
+        quiet = {"log_level": "0", "error_cb": lambda error: said.append(error.str())}
         try:
             self._client: AdminClient = AdminClient(quiet | dict(properties))
         except KafkaException as error:

@@ -102,7 +102,7 @@ _LOSS_ADVICE = {
     "inferred": "Look at the consumer's errors and dead letters for this window; then ask the sources to send again.",
 }
 _ADVICE = {
-    "delay": "Find out why processing is behind; nothing is known to be lost.",
+    "delay": "Find out why processing is behind; all of these events may still arrive.",
     "surplus": "Look for duplicates: a replay, a retry without deduplication, a counter that counts twice.",
     "missing_counts": "Bring back the silent reporter, or say that it has ended; until then this is unknown, not good.",
     "unsampled": "Ask its connector by hand (`reconciler check-config --connect`) and mend what it says.",

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from tests.servers.install import KAFKA, NO_KAFKA
 
@@ -93,7 +93,14 @@ class Broker:
     def make(self, name: str, partitions: int = 1, **settings: Any) -> None:
         config = {key.replace("_", "."): str(value) for key, value in settings.items()}
         self.admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result()
-        until(lambda: len(self.admin.list_topics(name, timeout=5).topics[name].partitions) == partitions)
+        until(lambda: self._leads(name, partitions))
+
+    def _leads(self, topic: str, partitions: int) -> bool:
+        """Whether every partition answers: a new one needs a moment to have a leader."""
+        # A client of its own: one that has asked too early remembers for long that there is no such topic.
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
+        return all(future.result() for future in admin.list_offsets(asked, request_timeout=5).values())
 
     def write(self, topic: str, stamps: list[int], partition: int = 0) -> None:
         """One record at each of these instants, ms."""
@@ -107,7 +114,8 @@ class Broker:
         """Let a consumer group stand at these offsets."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group, "log_level": 0})
         there = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
-        until(lambda: _committed(consumer, there))
+        # The coordinator of groups needs a moment when the first one is asked for.
+        until(lambda: consumer.commit(offsets=there, asynchronous=False))
         consumer.close()
 
 
@@ -116,20 +124,16 @@ def taken(error: KafkaError | None, _record: object) -> None:
     assert error is None, error
 
 
-def _committed(consumer: Consumer, there: list[TopicPartition]) -> bool:
-    """Whether it worked: the coordinator of a group needs a moment when the first one is asked for."""
-    try:
-        consumer.commit(offsets=there, asynchronous=False)
-    except KafkaException:
-        return False
-    return True
-
-
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for something that a server does in its own time."""
-    deadline, pause = monotonic() + seconds, threading.Event()
-    while not condition():
-        assert monotonic() < deadline, "the server has not got there in time"
+    """Wait for something that a server does in its own time; what Kafka answers meanwhile may be an error."""
+    deadline, pause, last = monotonic() + seconds, threading.Event(), ""
+    while True:
+        try:
+            if condition():
+                return
+        except KafkaException as error:
+            last = str(error)
+        assert monotonic() < deadline, f"the server has not got there in time {last}"
         pause.wait(0.05)
 
 
