@@ -52,7 +52,7 @@ class Tally:
         self.unnamed = 0
         self._refused: list[Refusal] = []
         self._width, self._span, self._read, self._fail = target.width, span, read, fail
-        self._usual = "accepted" if stage == target.stages[0] else "processed"
+        self._usual = target.usual_outcome(stage)
 
     @property
     def refused(self) -> list[Refusal]:

@@ -171,7 +171,7 @@ class FilesConnector:
             raise self._failure(str(error), "Check that it is there and may be read from here.") from None
         yield from refused
         for (source, bucket), rows in self._memory.cells(start, end, stands=self.first).items():
-            outcome = "accepted" if self.first else "processed"
+            outcome = self.target.usual_outcome(self.stage)
             yield Count(now, self.pipeline, self.stage, source, bucket, rows, outcome, self.name)
         if not refused:
             yield Progress(now, self.pipeline, self.stage, min(now - self.options.settle, end), self.name)
