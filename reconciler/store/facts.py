@@ -153,8 +153,7 @@ def _resources(connection: Connection) -> Iterator[bytes]:
 
 
 def _capacity(row: Row[Any]) -> Capacity:
-    at, resource, used, limit, pipelines = row
-    return Capacity(at, resource, used, limit, _names(pipelines))
+    return Capacity(row.at, row.resource, row.used, row.limit, _names(row.pipelines))
 
 
 @lru_cache(maxsize=1024)
