@@ -1,11 +1,14 @@
 """The contract of connectors, held by the reader of PostgreSQL's limits."""
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from reconciler.cli import group, run
 from reconciler.collect import collect
 from reconciler.core.observations import Capacity
 from reconciler.core.times import HOUR, Micros, parse_time
@@ -95,3 +98,13 @@ class TestPostgresLimits(ConnectorContract):
         assert opened["summary"] == (
             f"batch: resource postgres:main has not been read by {NAME} lately: nothing is known of what is used"
         )
+
+
+def test_the_shipped_example_can_be_tried_by_hand(
+    counterpart: LimitsCounterpart, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counterpart.fill()
+    monkeypatch.setenv("LIMITS_DATABASE", counterpart.url)
+    example = Path(__file__).resolve().parents[2] / "config" / "examples" / "postgres-limits.yaml"
+    assert run(group, ["check-config", str(example), "--connect"]) == 0
+    assert re.search(r"main-database answers: \d+ capacities", capsys.readouterr().out)
