@@ -156,6 +156,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("reporter", sa.Text(), nullable=False),
         sa.Column("replay", sa.Text(), nullable=True),
+        sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("key_hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("pipeline", "number", name="pk_series"),
         sa.UniqueConstraint("pipeline", "key_hash", name="uq_series_pipeline_key_hash"),

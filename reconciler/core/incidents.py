@@ -224,6 +224,12 @@ class Register:
             )
             incident.until, incident.last_bad = now, now
 
+    def explain(self, subject: str, kind: str, detail: str) -> None:
+        """Say more of the incident of this kind, if there is one; without detail, what was said stands."""
+        incident = self._find(subject, kind, kind)
+        if incident is not None and detail and incident.status != "resolved":
+            incident.detail = detail
+
     def rejects(
         self, hop: str, cells: Sequence[tuple[str, Micros]], usual: Iterable[str], width: Micros, now: Micros
     ) -> None:  # fmt: skip

@@ -4,11 +4,13 @@ The text under each setting is its description in the published JSON schema.
 """
 
 import re
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from reconciler.core.adoption import Level
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros, parse_duration
 
 LONGEST: Micros = 3_660 * DAY
@@ -187,6 +189,11 @@ class PipelineSettings(Section):
     """By stage: who counts there."""
     clock_allowance: AnyDuration = 5 * MINUTE
     """How far ahead of the time of its reading a bucket may lie before it is refused."""
+    max_sources: Positive = 10_000
+    """How many sources it may have. Those beyond are counted one by one and judged together, as (overflow)."""
+    stamped_by: Literal["ingress", "broker"] = "ingress"
+    """Who stamps the accept time: `ingress` itself, or the `broker` when the event is written to the queue. With the
+    broker's, nothing is known of what was lost before the queue."""
 
 
 class SourceSettings(Section):
@@ -253,19 +260,46 @@ class RecountSettings(Section):
     """Time between two recounts."""
 
 
-class ConnectorOptions(Section):
+class SamplerOptions(Section):
+    """What every connector is told. The options of a kind that takes samples, and counts no events, extend it."""
+
+    pipeline: Name
+    """The pipeline that it reads for."""
+    every: Duration = MINUTE
+    """Time between two readings."""
+
+    def contradictions(self, pipeline: PipelineSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Where in these options something does not fit the pipeline, and why; for a kind to say."""
+        yield from ()
+
+    def samples(self) -> Collection[str]:
+        """Names of the queues that it samples; for a kind to say."""
+        return ()
+
+    def resources(self) -> str:
+        """How the names of the capacities that it reads begin; empty: it reads none. For a kind to say."""
+        return ""
+
+    def dependents(self) -> Collection[str]:
+        """Names of all pipelines that its readings concern; for a kind to say."""
+        return (self.pipeline,)
+
+
+class ConnectorOptions(SamplerOptions):
     """What every connector that counts events at a stage is told. The options of a kind extend it."""
 
     pipeline: Name
     """The pipeline that it counts for."""
     stage: StageName
     """The stage at which its events are counted."""
-    every: Duration = MINUTE
-    """Time between two readings."""
     window: Duration = DAY
     """How far back each reading counts again. It must be longer than an event may take to arrive: later is not seen."""
     recount: RecountSettings | None = None
     """Count also what has left the window, less often."""
+
+    def level(self) -> Level:
+        """How much it knows of each event; for a kind to say."""
+        return Level.ACCEPT_TIME
 
 
 class PushSettings(Section):

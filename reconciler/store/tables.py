@@ -75,6 +75,7 @@ series = Table(
     _column("outcome", Text),
     _column("reporter", Text),
     _column("replay", Text, null=True),
+    _column("origin", Text),
     _column("key_hash", LargeBinary),
     UniqueConstraint("pipeline", "key_hash"),
 )
