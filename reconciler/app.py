@@ -9,7 +9,7 @@ from reconciler.collect import connectors_of
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import SECOND, Micros, floor_to, from_datetime
 from reconciler.errors import ConfigError
-from reconciler.ports import Connector, Store
+from reconciler.ports import Connector, ServiceStore
 from reconciler.settings import Settings, load
 from reconciler.settings.schema import SamplerOptions
 from reconciler.store import open_store
@@ -25,7 +25,7 @@ class App:
     """What a command works with."""
 
     settings: Settings
-    store: Store
+    store: ServiceStore
 
     def connectors(self, names: tuple[str, ...] = ()) -> list[Connector]:
         """The connectors of these names, ready to collect; without names, all."""

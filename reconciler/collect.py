@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reconciler import registry
+from reconciler.core.directory import Directory
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import SPAN
+from reconciler.core.tiles import ABSENT, SPAN, Bools
 from reconciler.core.times import Micros, floor_to
 from reconciler.ports import Connector, ConnectorFailed, Cursor, Store
 from reconciler.settings import Settings
@@ -58,12 +59,13 @@ def collect(
     only_due: bool = True,
 ) -> list[Collected]:
     """Ask each connector that is due for its trailing window up to `now`."""
-    done: list[Collected] = []
-    for connector in connectors:
-        cursor = store.cursor(connector.name)
-        if not only_due or _due(connector, cursor, now):
-            done.append(_collect(store, connector, pipelines, cursor, now))
-    return done
+    asked = connectors if not only_due else due(store, connectors, now)
+    return [collect_one(store, connector, pipelines, now) for connector in asked]
+
+
+def due(store: Store, connectors: Iterable[Connector], now: Micros) -> list[Connector]:
+    """The connectors whose time of the next reading has come."""
+    return [connector for connector in connectors if _due(connector, store.cursor(connector.name), now)]
 
 
 def _due(connector: Connector, cursor: Cursor | None, now: Micros) -> bool:
@@ -71,9 +73,9 @@ def _due(connector: Connector, cursor: Cursor | None, now: Micros) -> bool:
     return cursor is None or now // connector.every > cursor.at // connector.every
 
 
-def _collect(
-    store: Store, connector: Connector, pipelines: Mapping[str, Pipeline], cursor: Cursor | None, now: Micros
-) -> Collected:
+def collect_one(store: Store, connector: Connector, pipelines: Mapping[str, Pipeline], now: Micros) -> Collected:
+    """Ask one connector for its trailing window up to `now`."""
+    cursor = store.cursor(connector.name)
     reading = _Reading(store, connector, pipelines, now)
     if connector.stage is None:
         return _sample(reading, connector.name, now)
@@ -131,6 +133,35 @@ def backfill(
         answer = reading.ask(first, last)
         cursor = Cursor(name, {"start": began, "until": last, "done": last >= end}, now)
         yield reading.keep(replace(answer, progress=[]) if quiet else answer, cursor)
+
+
+def recount(
+    store: Store, connector: Connector, pipelines: Mapping[str, Pipeline], window: Micros, now: Micros
+) -> Iterator[Collected]:
+    """Count again what this connector has counted and what has left its own window since, as far back as `window`.
+
+    The oldest first, a window of the connector at a time; yields after each. One that was broken off goes on where it
+    stopped. Raises `ConnectorFailed`.
+    """
+    reading = _Reading(store, connector, pipelines, now)
+    name, former = f"{connector.name}\nrecount", store.cursor(f"{connector.name}\nrecount")
+    start, end = reading.down(now - window), reading.down(now - connector.window)
+    if former is not None and not former.payload["done"]:
+        start = max(start, int(former.payload["until"]))
+    else:
+        # Of what it never counted there is nothing to compare, and the other stages have no counts either.
+        start = reading.first_counted(start, end)
+    if start >= end:
+        store.record([], pipelines, cursor=Cursor(name, {"until": end, "done": True}, now))
+    for first, last in slices(start, end, reading.up(connector.window)):
+        answer = replace(reading.ask(first, last), progress=[])
+        yield reading.keep(answer, Cursor(name, {"until": last, "done": last >= end}, now))
+
+
+def recount_due(store: Store, connector: Connector, every: Micros, now: Micros) -> bool:
+    """Whether the time of its next recount has come, or one was broken off."""
+    former = store.cursor(f"{connector.name}\nrecount")
+    return former is None or not former.payload["done"] or now // every > former.at // every
 
 
 def slices(start: Micros, end: Micros, size: Micros) -> Iterator[tuple[Micros, Micros]]:
@@ -214,6 +245,24 @@ class _Reading:
             answer.refused,
         )
 
+    def first_counted(self, start: Micros, end: Micros) -> Micros:
+        """Start of the first bucket of [start, end) that this connector has counted; `end` if there is none."""
+        if start >= end:
+            return end
+        mine = self._mine(self.store.directory(self.pipeline))
+        for key, tile in self.store.counts_as_of(self.pipeline, self.connector.stage or "", start, end - self.width):
+            columns = np.flatnonzero((mine[tile.series][:, np.newaxis] & (tile.count != ABSENT)).any(axis=0))
+            buckets = (key.span * SPAN + columns) * self.width
+            inside = buckets[(buckets >= start) & (buckets < end)]
+            if len(inside):
+                return int(inside[0])
+        return end
+
+    def _mine(self, directory: Directory) -> Bools:
+        """By series, whether it is this connector's."""
+        name = self.connector.name
+        return np.array([key.reporter == name and key.replay is None for key in directory.series], np.bool_)
+
     def _gone(self, start: Micros, end: Micros, counts: Sequence[Observation]) -> list[Observation]:
         found = {(entry.source, entry.bucket, entry.outcome) for entry in counts if isinstance(entry, Count)}
         name, stage, reporter = self.pipeline.name, self.connector.stage or "", self.connector.name
@@ -225,9 +274,8 @@ class _Reading:
 
     def _known(self, stage: str, start: Micros, end: Micros) -> Iterator[Cell]:
         """Cells of [start, end) in which, as far as the ledger knows, this connector has seen events."""
-        width, reporter = self.width, self.connector.name
-        directory = self.store.directory(self.pipeline)
-        mine = np.array([key.reporter == reporter and key.replay is None for key in directory.series], np.bool_)
+        width, directory = self.width, self.store.directory(self.pipeline)
+        mine = self._mine(directory)
         if not mine.any():
             return
         for key, tile in self.store.counts_as_of(self.pipeline, stage, start, end - width):

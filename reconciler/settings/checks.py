@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from reconciler.core.times import DAY, Micros, format_duration
 from reconciler.settings.document import Place, Problem
-from reconciler.settings.schema import ConnectorOptions, HopSettings, PipelineSettings, SamplerOptions
+from reconciler.settings.schema import ConnectorOptions, FileSettings, HopSettings, PipelineSettings, SamplerOptions
 
 Pair = tuple[str, str]
 
@@ -56,6 +56,41 @@ def contradictions(name: str, options: SamplerOptions, pipelines: Mapping[str, P
     if pipeline is not None:
         for place, reason in options.contradictions(pipeline):
             yield Problem(("connectors", name, *place), reason)
+
+
+def recount_problems(name: str, options: ConnectorOptions, detail: Micros) -> Iterator[Problem]:
+    """Whether what is counted again can still be compared with what was counted."""
+    place: Place = ("connectors", name)
+    if options.window > detail:
+        reason = f"{format_duration(options.window)} is longer than retention.detail, {format_duration(detail)}"
+        yield Problem((*place, "window"), reason)
+    if options.recount is None:
+        return
+    window = format_duration(options.recount.window)
+    if options.recount.window <= options.window:
+        reason = f"{window} is no longer than the window of {format_duration(options.window)}, which is read anyway"
+        yield Problem((*place, "recount", "window"), reason)
+    if options.recount.window > detail:
+        reason = f"{window} is longer than retention.detail, {format_duration(detail)}"
+        yield Problem((*place, "recount", "window"), reason)
+
+
+def schedule_problems(file: FileSettings) -> Iterator[Problem]:
+    """Whatever in schedule, retention and service cannot hold together."""
+    schedule, retention = file.schedule, file.retention
+    if schedule.deadline is not None and schedule.deadline >= schedule.tick:
+        deadline, tick = format_duration(schedule.deadline), format_duration(schedule.tick)
+        yield Problem(("schedule", "deadline"), f"{deadline} leaves nothing of a tick of {tick} to judge in")
+    if retention.detail < 2 * DAY:
+        reason = f"{format_duration(retention.detail)} is less than two days, which the judgement itself looks back"
+        yield Problem(("retention", "detail"), reason)
+    if retention.verdicts < retention.detail:
+        reason = f"{format_duration(retention.verdicts)} is shorter than the detail that they rest on"
+        yield Problem(("retention", "verdicts"), reason)
+    blind_after = file.service.blind_after
+    if blind_after is not None and blind_after <= schedule.tick:
+        reason = f"{format_duration(blind_after)} is no longer than a tick: it would be unready between two looks"
+        yield Problem(("service", "blind_after"), reason)
 
 
 def ledger_problems(url: object) -> Iterator[Problem]:

@@ -6,14 +6,16 @@ The text under each setting is its description in the published JSON schema.
 import re
 from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from reconciler.core.times import DAY, MINUTE, Micros, parse_duration
+from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros, parse_duration
 
 LONGEST: Micros = 3_660 * DAY
 """No setting is longer than ten years."""
 
+_ADDRESS = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", re.ASCII)
 _PERCENT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(%?)", re.ASCII)
 
 
@@ -70,6 +72,24 @@ def _name(value: str) -> str:
 def _stage(value: str) -> str:
     if ">" in value:
         raise ValueError(f"is {value!r}; > stands between the two stages of a hop and cannot be part of a name")
+    return value
+
+
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("is no address such as https://host.example/path")
+    return value
+
+
+def _address(value: str) -> str:
+    match = _ADDRESS.fullmatch(value)
+    if match is None or int(match[2]) > 65_535:
+        raise ValueError(f"is {value!r}, not an address and a port such as 127.0.0.1:8080 or [::1]:8080")
     return value
 
 
@@ -186,6 +206,52 @@ class ScheduleSettings(Section):
 
     tick: Duration = MINUTE
     """Time between two looks."""
+    deadline: Duration | None = None
+    """How long a look waits for its connectors before it judges without the late ones. Default: 3/4 of the tick."""
+    prune: Duration = HOUR
+    """Time between two removals of what is older than `retention`."""
+
+
+class RetentionSettings(Section):
+    """How long the ledger remembers. Shortening it forgets at the next removal; nothing brings it back."""
+
+    detail: Duration = 90 * DAY
+    """Counts, samples, and the history of what was known and said when. Later counts of older buckets are not taken."""
+    verdicts: Duration = 730 * DAY
+    """The last verdict of each cell, and incidents that are over. They outlive the detail."""
+
+
+class HeartbeatSettings(Section):
+    """A watcher of the watcher, which notices when no call comes any more."""
+
+    url: Annotated[str, AfterValidator(_http_url), Field(repr=False)]
+    """Called by GET after each whole look. No redirect is followed."""
+    timeout: Duration = 5 * SECOND
+    """How long a call may take."""
+
+
+class ServiceSettings(Section):
+    """How `reconciler run` runs. The commands do not need it."""
+
+    listen: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8080"
+    """Address and port of the HTTP face; 0.0.0.0 is every address of the machine, port 0 any that is free."""
+    lease: Duration | None = None
+    """How long a process that died may hold up its replica. Default: half the tick, and 5 seconds at least."""
+    blind_after: Duration | None = None
+    """After how long without a judgement it is not ready any more. Default: five ticks."""
+    heartbeat: HeartbeatSettings | None = None
+    """Whom to call after each whole look."""
+    log: Literal["text", "json"] = "text"
+    """How it writes its log to standard error: lines for people, or one JSON object a line."""
+
+
+class RecountSettings(Section):
+    """Closed buckets are counted again now and then, so that a store that loses what it had is noticed."""
+
+    window: Duration
+    """How far back. No further than the table itself keeps: what it has deleted on purpose would look lost."""
+    every: Duration = DAY
+    """Time between two recounts."""
 
 
 class SamplerOptions(Section):
@@ -214,6 +280,21 @@ class ConnectorOptions(SamplerOptions):
     """The stage at which its events are counted."""
     window: Duration = DAY
     """How far back each reading counts again. It must be longer than an event may take to arrive: later is not seen."""
+    recount: RecountSettings | None = None
+    """Count also what has left the window, less often."""
+
+
+class PushSettings(Section):
+    """How much may be pushed over HTTP. Whoever sends more is told to send less, or later."""
+
+    megabytes: Positive = 32
+    """Size of one request, unpacked."""
+    observations: Positive = 50_000
+    """Observations in one request."""
+    rate: Positive = 100_000
+    """Observations a second that one token may send (without tokens: one address), over ten seconds."""
+    at_once: Positive = 16
+    """Requests that are read at the same time. With the size of a request it bounds the memory."""
 
 
 class FileSettings(Section):
@@ -229,3 +310,9 @@ class FileSettings(Section):
     """By pattern of the source's name; the first that fits holds."""
     schedule: ScheduleSettings = ScheduleSettings()
     """When the service looks."""
+    retention: RetentionSettings = RetentionSettings()
+    """How long the ledger remembers."""
+    service: ServiceSettings = ServiceSettings()
+    """How `reconciler run` runs."""
+    push: PushSettings = PushSettings()
+    """How much may be pushed over HTTP."""

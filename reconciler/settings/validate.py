@@ -8,10 +8,24 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from reconciler import registry
-from reconciler.settings.checks import connector_problems, contradictions, ledger_problems, pipeline_problems
+from reconciler.settings.checks import (
+    connector_problems,
+    contradictions,
+    ledger_problems,
+    pipeline_problems,
+    recount_problems,
+    schedule_problems,
+)
 from reconciler.settings.document import Place, Problem
 from reconciler.settings.messages import problems_of
-from reconciler.settings.schema import ConnectorOptions, FileSettings, PipelineSettings, SamplerOptions, Section
+from reconciler.settings.schema import (
+    ConnectorOptions,
+    FileSettings,
+    PipelineSettings,
+    RetentionSettings,
+    SamplerOptions,
+    Section,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 Raw = dict[str, Any]
@@ -34,6 +48,8 @@ def check_file(raw: Raw, problems: list[Problem]) -> tuple[FileSettings | None, 
         file = FileSettings.model_validate(raw)
     except ValidationError as error:
         problems += problems_of(error, FileSettings)
+    else:
+        problems += schedule_problems(file)
     problems += ledger_problems(raw.get("ledger"))
     pipelines: dict[str, PipelineSettings] = {}
     for name, body in _mapping(raw.get("pipelines")).items():
@@ -49,6 +65,7 @@ def check_connectors(
 ) -> dict[str, Kinded]:
     """Kind and options of each connector that could be read; paths in them are relative to `base`."""
     named = list(_mapping(raw.get("pipelines")))
+    detail = (_readable(RetentionSettings, raw.get("retention") or {}, None) or RetentionSettings()).detail
     found: dict[str, Kinded] = {}
     for name, body in _mapping(raw.get("connectors")).items():
         place: Place = ("connectors", name)
@@ -69,6 +86,8 @@ def check_connectors(
         shared = {key: rest[key] for key in shared_by.model_fields if key in rest}
         if issubclass(model, SamplerOptions) and (common := _readable(shared_by, shared, None)):
             problems += connector_problems(name, common, pipelines, named)
+            if isinstance(common, ConnectorOptions):
+                problems += recount_problems(name, common, detail)
     return found
 
 

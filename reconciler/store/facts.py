@@ -123,7 +123,7 @@ def samples(connection: Connection, pipeline: str, since: Micros, now: Micros) -
 def capacities(connection: Connection, pipeline: str, now: Micros) -> dict[str, list[Capacity]]:
     """By resource that the pipeline depends on: its latest readings, oldest first."""
     found: dict[str, list[Capacity]] = {}
-    for resource in _resources(connection):
+    for resource in resources(connection):
         table = tables.capacity.c
         query = select(tables.capacity).where(table.resource_hash == resource, table.at <= now)
         rows = connection.execute(query.order_by(table.at.desc()).limit(CAPACITY_READINGS)).all()
@@ -133,7 +133,7 @@ def capacities(connection: Connection, pipeline: str, now: Micros) -> dict[str, 
     return dict(sorted(found.items()))
 
 
-def _resources(connection: Connection) -> Iterator[bytes]:
+def resources(connection: Connection) -> Iterator[bytes]:
     """The hashes of all resources, each found by a jump in the index: there are few, with many readings each."""
     column = tables.capacity.c.resource_hash
     query = select(column).order_by(column).limit(1)

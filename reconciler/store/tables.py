@@ -248,3 +248,66 @@ connector_cursor = Table(
     _column("payload", Text),
     _column("at", BigInteger),
 )
+
+lease = Table(
+    "lease",
+    metadata,
+    _column("name", Text, key=True),
+    _column("holder", Text),
+    _column("epoch", BigInteger),
+    _column("since", BigInteger),
+    _column("expires_at", BigInteger),
+    comment="Who does the work. epoch grows when another takes over; times are of the database's clock",
+)
+
+run = Table(
+    "run",
+    metadata,
+    _column("duty", Text, key=True),
+    _column("subject", Text, key=True),
+    _column("at", BigInteger),
+    _column("took", BigInteger),
+    _column("failure", Text, null=True),
+    _column("succeeded_at", BigInteger, null=True),
+    comment="How the last run of each duty of the service went; subject: a connector or a pipeline, or empty",
+)
+
+retirement = Table(
+    "retirement",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    _column("pipeline", Text),
+    _column("kind", Text),
+    _column("stage", Text),
+    _column("name", Text),
+    _column("at", BigInteger),
+    _column("effective", BigInteger, null=True),
+    _column("author", Text),
+    _column("reason", Text),
+    comment="Who said of a source or a reporter that it has ended, and why; effective: null where it came back",
+)
+Index("ix_retirement_pipeline", retirement.c.pipeline, retirement.c.kind)
+
+horizon = Table(
+    "horizon",
+    metadata,
+    _column("pipeline", Text, key=True),
+    _column("detail", BigInteger),
+    _column("verdicts", BigInteger),
+    comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
+)
+
+token = Table(
+    "token",
+    metadata,
+    _column("id", Text, key=True),
+    _column("name", Text),
+    _column("hash", LargeBinary),
+    _column("reads", Boolean),
+    _column("writes", Boolean),
+    _column("pipelines", Text),
+    _column("created_at", BigInteger),
+    _column("used_at", BigInteger, null=True),
+    _column("revoked_at", BigInteger, null=True),
+    comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
+)
