@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class Engine:
         self.register.hold(capacities(ledger.capacities.values(), self.pipeline, now), now)
         self.register.hold(silent_samplers(self.pipeline, self.queues, now), now)
         for hop in self.pipeline.hops:
-            self.register.explain(part_of(hop), "missing_counts", silent_reporters(ledger, hop, now))
+            self.register.explain(part_of(hop), "missing_counts", partial(silent_reporters, ledger, hop, now))
         ledger.touched.clear()
         self.judged_at = now
         told = self.register.settle(now)

@@ -16,7 +16,6 @@ from confluent_kafka.admin import (
     ConfigResource,
     NewPartitions,
     NewTopic,
-    OffsetSpec,
     ResourcePatternType,
     ResourceType,
 )
@@ -203,6 +202,17 @@ def test_partitions_whose_broker_is_away_are_named_and_the_others_are_read(apach
     assert all(line.startswith(f"topic {alone}: ") for line in refused)
 
 
+def test_brokers_that_take_the_question_and_never_answer_are_a_failure_within_the_time_out() -> None:
+    # The mock cluster of librdkafka: it has topics and no controller that describes them.
+    mock = Producer({"test.mock.num.brokers": 3, "bootstrap.servers": "unused:1", "log_level": 0})
+    brokers = mock.list_topics(timeout=10).brokers.values()
+    queues = {"batch-events": {"topic": "events"}}
+    bootstrap = ",".join(f"{one.host}:{one.port}" for one in brokers)
+    options = {"pipeline": "batch", "bootstrap": bootstrap, "queues": queues, "timeout": "1s"}
+    with pytest.raises(ConnectorFailed, match="(?i)timed out"):
+        look(build("kafka", Options.model_validate(options), PIPELINES))
+
+
 def guarded(broker: Broker, user: str, topic: str, group: str) -> KafkaConnector:
     login = {"sasl.mechanism": "PLAIN", "sasl.username": user, "sasl.password": PASSWORD}
     properties = {"security.protocol": "SASL_PLAINTEXT", **login}
@@ -305,15 +315,15 @@ class Story:
 
     def keep_only_since(self, cut: str) -> None:
         """Shorten the retention so that what is older is deleted, and wait until that has happened."""
-        # The broker's own clock, as it stamps a record, for retention is measured by it.
-        scratch = self.broker.topic(message_timestamp_type="LogAppendTime")
-        self.broker.write(scratch, [0])
-        found = self.broker.admin.list_offsets({TopicPartition(scratch, 0): OffsetSpec.max_timestamp()})
-        ((_, future),) = found.items()
-        span = future.result().timestamp - parse_time(cut) // 1000
-        setting = ConfigEntry("retention.ms", str(span), incremental_operation=AlterConfigOpType.SET)
-        resource = ConfigResource(ConfigResource.Type.TOPIC, self.topic, incremental_configs=[setting])
-        self.broker.admin.incremental_alter_configs([resource])[resource].result()
+        if self.broker.real:
+            span = self.broker.clock() - parse_time(cut) // 1000
+            setting = ConfigEntry("retention.ms", str(span), incremental_operation=AlterConfigOpType.SET)
+            resource = ConfigResource(ConfigResource.Type.TOPIC, self.topic, incremental_configs=[setting])
+            self.broker.admin.incremental_alter_configs([resource])[resource].result()
+        else:  # the emulator knows no segments, and is told what to delete
+            first = (parse_time(cut) - parse_time("2021-07-20T18:40:00Z")) // MINUTE + 1
+            place = TopicPartition(self.topic, 0, 100 * first)
+            self.broker.admin.delete_records([place])[place].result()
         until(lambda: look(connector(self.broker, self.topic))[0][0].start_offset != 0)
 
     def last(self, kind: str) -> dict[str, dict[str, Any]]:

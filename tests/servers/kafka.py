@@ -110,6 +110,13 @@ class Broker:
         left = producer.flush(30)
         assert left == 0, f"{left} records were not taken"
 
+    def clock(self) -> int:
+        """The broker's own time as it stamps records, ms; by it retention is measured."""
+        topic = TopicPartition(self.topic(message_timestamp_type="LogAppendTime"), 0)
+        self.write(topic.topic, [0])
+        found = self.admin.list_offsets({topic: OffsetSpec.max_timestamp()})
+        return int(found[topic].result().timestamp)
+
     def commit(self, group: str, topic: str, offsets: dict[int, int]) -> None:
         """Let a consumer group stand at these offsets."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group, "log_level": 0})
@@ -166,6 +173,7 @@ def second_broker(first: Broker) -> Iterator[int]:
         with _node(JOINING, Path(name), {"open": port, "controller": first.controller}):
             until(lambda: 2 in first.admin.list_topics(timeout=5).brokers)
             yield 2
+        until(lambda: 2 not in first.admin.list_topics(timeout=5).brokers)
 
 
 @contextmanager
@@ -196,7 +204,9 @@ def _process(command: tuple[str, ...], folder: Path, port: int) -> Iterator[Admi
     with log.open("w") as output:
         server = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
-        client = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0})
+        # It looks about often: another broker may join and die.
+        settings = {"bootstrap.servers": f"127.0.0.1:{port}", "topic.metadata.refresh.interval.ms": 500}
+        client = AdminClient(settings | {"log_level": 0})
         try:
             until(lambda: server.poll() is not None or _answers(client), START_SECONDS)
         except AssertionError:
