@@ -191,10 +191,12 @@ def upgrade() -> None:
         sa.Column("touched", sa.BigInteger(), nullable=False),
         sa.Column("latest_at", sa.BigInteger(), nullable=False),
         sa.Column("active", sa.Integer(), nullable=False),
+        sa.Column("borders", sa.Integer(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_tile"),
         sa.UniqueConstraint("pipeline", "kind", "part", "span", "chunk", name="uq_tile_pipeline_kind_part_span_chunk"),
-        comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells",
+        comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells; "
+        "borders: where a neighbour must be judged with it",
     )
     op.create_index(
         "ix_tile_active",

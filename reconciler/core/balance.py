@@ -130,12 +130,14 @@ class _Splitter:
         retained = self._claim(self.facts.unread, everyone)
         retained += self._convert(retained)
         stale = self._claim(self.facts.stale, everyone)
-        self._direct()
-        self._net()
-        self._prove(self.facts.overrun, self.open, self._deleted)
-        passed_over = self._passed_over()
-        faded = self._claim(self.facts.faded, self.open)
-        inferred = self._inferred()
+        passed_over = faded = inferred = np.zeros(len(self.need), np.int64)
+        if self.need.any():
+            self._direct()
+            self._net()
+            self._prove(self.facts.overrun, self.open, self._deleted)
+            passed_over = self._passed_over()
+            faded = self._claim(self.facts.faded, self.open)
+            inferred = self._inferred()
         lost = self.proven + inferred
         return Parts(
             retained=retained,
@@ -153,9 +155,9 @@ class _Splitter:
 
     def _claim(self, capacity: Ints, of: Bools, used: Ints | int = 0) -> Ints:
         """Take from the needs of these cells what the buckets hold, give or take the slack at their edges."""
-        if not capacity.any():
-            return np.zeros(len(self.need), np.int64)
         need = np.where(of, self.need, 0)
+        if not capacity.any() or not need.any():
+            return np.zeros(len(self.need), np.int64)
         total = _sum(self.cells.bucket, need, len(capacity))
         taken = share_out(need, self.cells.bucket, beyond(capacity, used, total, self.facts.slack))
         self.need = self.need - taken
@@ -164,6 +166,8 @@ class _Splitter:
     def _convert(self, retained: Ints) -> Ints:
         """Of what lag could hold back, the part that is seen in the queue is retained instead."""
         unread, bucket = self.facts.unread, self.cells.bucket
+        if not unread.any() or not self.in_flight.any():
+            return np.zeros(len(self.need), np.int64)
         total = _sum(bucket, self.in_flight, len(unread))
         left = beyond(unread, _sum(bucket, retained, len(unread)), total, self.facts.slack)
         taken = share_out(self.in_flight, bucket, left)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconciler.core.balance import Parts, split
+from reconciler.core.borders import TilePlace, borders, with_neighbours
 from reconciler.core.lag import first_look, upper_bound
 from reconciler.core.lanes import Lane, advance_head, look, note_head, watch_writes
 from reconciler.core.ledger import Ledger
@@ -25,7 +26,7 @@ from reconciler.core.stages import Stage, stage_now
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros
 from reconciler.core.totals import totals
-from reconciler.core.verdicts import Signs, Verdict, judge
+from reconciler.core.verdicts import Codes, Signs, Verdict, judge
 
 FIRST_PATIENCE = 3
 """Buckets that a gap may wait before it is a delay, while nothing at all is known of lag."""
@@ -87,13 +88,18 @@ class HopJudge:
             self._note_unreported(sheet, stages, ledger.pipeline.width)
             plain(sheet, proven=stages[0].progressed and stages[1].progressed)
         unplaced: dict[int, int] = {}
-        for position, lane in enumerate(self.lanes):
+        for position, lane in self._used_lanes():
             note_head(lane, queues, ledger.pipeline.width)
             watch_writes(lane, ledger.pipeline, queues, stages[0])
             doubtful = [sheet for sheet in sheets if (sheet.doubtful & (sheet.lanes == position)[:, None]).any()]
             if doubtful:
                 unplaced[position] = self._judge_lane(position, lane, ledger, queues, doubtful, stages, now)
         return HopJudgement(self._compare(sheets, ledger.pipeline.width), self._write(ledger, sheets, now), unplaced)
+
+    def _used_lanes(self) -> list[tuple[int, Lane]]:
+        """The lanes that some source travels, by position."""
+        used = set(self.lane_of_source)
+        return [(position, lane) for position, lane in enumerate(self.lanes) if position in used]
 
     def _keys(self, ledger: Ledger, now: Micros, judged_at: Micros | None) -> list[TileKey]:
         """Tiles that were touched, that are open, and those of the time that has passed since the last judgement."""
@@ -106,7 +112,13 @@ class HopJudge:
         if ledger.spans is not None:
             passed = range(max(passed.start, ledger.spans.start), min(passed.stop, ledger.spans.stop))
         keys |= {TileKey(part, chunk, span) for span in passed for chunk in range(ledger.directory.chunks)}
-        return sorted(keys)
+        places = with_neighbours({key[1:] for key in keys}, lambda spans: self._borders(ledger, spans))
+        return sorted(TileKey(part, *place) for place in places)
+
+    def _borders(self, ledger: Ledger, spans: set[int]) -> dict[TilePlace, int]:
+        part, reach = part_of(self.hop), ledger.pipeline.reach
+        keys = [TileKey(part, chunk, span) for span in spans for chunk in range(ledger.directory.chunks)]
+        return {key[1:]: borders(ledger.verdicts[key], reach) for key in keys if key in ledger.verdicts}
 
     def _sheet(self, ledger: Ledger, key: TileKey, stages: tuple[Stage, Stage], now: Micros) -> Sheet:
         directory, width = ledger.directory, ledger.pipeline.width
@@ -178,7 +190,7 @@ class HopJudge:
             fed = sheet.parts[PART["accepted"]] - sheet.old.parts[PART["accepted"], : len(sheet.lanes)]
             done = finished(sheet.parts) - finished(sheet.old.parts[:, : len(sheet.lanes)])
             news.append((sheet, fed, done))
-        for position, lane in enumerate(self.lanes):
+        for position, lane in self._used_lanes():
             own = [(sheet, fed, done, sheet.lanes == position) for sheet, fed, done in news]
             own = [entry for entry in own if entry[3].any()]
             before = sum(int(done[rows].sum()) for _, _, done, rows in own)
@@ -224,12 +236,13 @@ class HopJudge:
             ordinary=ordinary,
             tolerated=((off <= allowed) | (off <= cells.error)) & ~cells.unequal,
         )
-        scatter(sheets, masks, cells, parts, signs, seen)
-        self._learn_peace(lane, parts, judge(signs))
+        codes = judge(signs)
+        scatter(sheets, masks, cells, parts, signs, codes, seen)
+        self._learn_peace(lane, parts, codes)
         left = np.minimum(seen.facts.expired.sum(), (parts.unproven + parts.in_flight)[cells.unreported].sum())
         return int(left)
 
-    def _learn_peace(self, lane: Lane, parts: Parts, codes: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+    def _learn_peace(self, lane: Lane, parts: Parts, codes: Codes) -> None:
         """In peace, what is read and not processed is simply on its way; remember how much that can be."""
         if (codes <= Verdict.PENDING).all():
             lane.usual_in_flight = max(lane.usual_in_flight, int((parts.in_flight + parts.unproven).sum()))

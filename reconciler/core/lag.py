@@ -31,6 +31,8 @@ class DelayCurve:
 
     def __init__(self) -> None:
         self.events: Floats = np.zeros(len(BINS))
+        self._beyond: Floats | None = None
+        """Events by class and all longer ones, then 0; `None`: to be summed anew."""
         self.longest_by_day: dict[int, Micros] = {}
         self.day = 0
 
@@ -41,6 +43,7 @@ class DelayCurve:
         self._turn(now // DAY)
         delays = np.maximum(delays, 0)
         classes = np.minimum(np.searchsorted(BINS, delays), len(BINS) - 1)
+        self._beyond = None
         self.events += np.bincount(classes, weights=events, minlength=len(BINS))
         today = self.longest_by_day.get(self.day, 0)
         self.longest_by_day[self.day] = max(today, int(delays.max()))
@@ -67,9 +70,10 @@ class DelayCurve:
         Never increasing; never zero, since an unseen tail is not impossible (half an event in all that was seen);
         1 at a negative age, at which nothing was read yet.
         """
-        later = np.append(np.cumsum(self.events[::-1])[::-1], 0.0)
-        beyond = later[np.searchsorted(BINS, np.maximum(age, 0), side="right")]
-        return np.where(age < 0, 1.0, (beyond + 0.5) / (self.seen + 1.0))
+        if self._beyond is None:
+            self._beyond = np.append(np.cumsum(self.events[::-1])[::-1], 0.0)
+        later = self._beyond[np.searchsorted(BINS, np.maximum(age, 0), side="right")]
+        return np.where(age < 0, 1.0, (later + 0.5) / (self._beyond[0] + 1.0))
 
     def share(self, age: Ints) -> Floats:
         """The share that may still come: `missing`, and nothing beyond twice the longest delay."""

@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 
 from reconciler.core.balance import BucketFacts
+from reconciler.core.facts import Facts, together
 from reconciler.core.lag import DelayCurve
-from reconciler.core.pipelines import Hop, Pipeline, Queue
-from reconciler.core.queues import Facts, QueueLedger
+from reconciler.core.pipelines import MISPLACED_WITHIN, Hop, Pipeline, Queue
+from reconciler.core.queues import QueueLedger
 from reconciler.core.stages import Stage
 from reconciler.core.strips import Strip
 from reconciler.core.tiles import Bools, Ints
 from reconciler.core.times import DAY, MINUTE, NEVER, SECOND, Micros
 
-MISPLACED_WITHIN: Micros = 120 * SECOND
-"""How far a clock may be off for its events to be looked for next door."""
 SETTLES: Micros = 180 * SECOND
 """How long the counts of a wide bucket may still move after it has ended."""
 WATCHED = 10
@@ -168,45 +167,39 @@ def look(
     passed = _passed(lane, first, last, ends)
     age = np.where(passed < NEVER, clock - np.maximum(ends, passed), -1)
     ledgers = [queues[name] for name in lane.queues if name in queues and queues[name].partitions]
-    wide = [ledger.facts(first - 1, last + 1, now, _reaction(pipeline, ledger)) for ledger in ledgers]
-    seen = [facts.within(1, last - first + 1) for facts in wide]
+    wide = together([ledger.facts(first - 1, last + 1, now, _reaction(pipeline, ledger)) for ledger in ledgers], span)
+    seen = wide.within(1, last - first + 1)
     share, mature = lane.read.share(age), (age > 2 * lane.read.longest)
-    if seen:
+    if ledgers:
         share, mature, age = _with_queues(lane, seen, ends, clock, (share, mature, age), ledgers)
     known = lane.knows_lag(clock, width)
-    reach = int(min(12, max(1, -(-MISPLACED_WITHIN // width))))
-    kept = sum((facts.kept for facts in seen), np.zeros(last - first, np.int64))
-    zero = np.zeros(last - first, np.int64)
-    faded = sum((facts.faded for facts in seen), zero)
-    behind = sum((facts.behind.sum(axis=0) for facts in seen), zero)
-    expired = sum((facts.expired for facts in seen), zero)
-    overrun = sum((facts.overrun for facts in seen), zero)
     told = [queues[name] for name in lane.queues if name in queues]
     fresh = any(now - ledger.sampled_at <= 3 * max(width, MINUTE) for ledger in told)
+    accounted = seen.kept + seen.faded + seen.expired + seen.overrun
     facts = BucketFacts(
-        share=np.where(age < 0, 1.0, share) if not seen else share,
-        unread=sum((facts.unread for facts in seen), zero),
-        stale=sum((facts.stale for facts in seen), zero),
-        expired=expired,
-        overrun=overrun,
-        kept=kept,
-        faded=faded,
-        gone=np.maximum(behind - kept - faded - expired - overrun, 0),
+        share=share if ledgers else np.where(age < 0, 1.0, share),
+        unread=seen.unread,
+        stale=seen.stale,
+        expired=seen.expired,
+        overrun=seen.overrun,
+        kept=seen.kept,
+        faded=seen.faded,
+        gone=np.maximum(seen.behind.sum(axis=0) - accounted, 0),
         not_enqueued=_not_enqueued(lane, pipeline, ledgers, wide, stages[0], span),
-        slack=lane.write_slack + sum((facts.blur for facts in seen), zero),
-        covered=np.all([facts.known for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
+        slack=lane.write_slack + seen.blur,
+        covered=seen.known,
         mature=mature & known & (age >= 0),
-        settled=ends + max(reach * width, width + SETTLES if width > MISPLACED_WITHIN else 0) <= stages[0].through,
-        purged=np.any([facts.purged for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_),
+        settled=ends + max(pipeline.reach * width, width + SETTLES if width > MISPLACED_WITHIN else 0)
+        <= stages[0].through,
+        purged=seen.purged,
         overtaken=np.arange(first, last) < lane.head,
         past_retention=now - ends > min((_retention(ledger) for ledger in ledgers), default=NEVER),
         balanced=fresh,
         exact=all(ledger.exact for ledger in ledgers),
         usual_in_flight=lane.usual_in_flight,
-        reach=reach,
+        reach=pipeline.reach,
     )
-    threatened = np.any([facts.threatened for facts in seen], axis=0) if seen else np.zeros(last - first, np.bool_)
-    deleted = np.min([facts.deleted_at for facts in seen], axis=0) if seen else np.full(last - first, NEVER, np.int64)
+    threatened, deleted = seen.threatened.copy(), seen.deleted_at.copy()
     for ledger in (queues[name] for name in lane.queues if name in queues and queues[name].depths.latest):
         facts, deep, late = _with_depths(lane, pipeline, ledger, facts, (first, last), now)
         deleted, threatened = np.minimum(deleted, deep), threatened | late
@@ -214,6 +207,12 @@ def look(
     threatened[:-1] |= threatened[1:] & lends[:-1]
     deleted[:-1] = np.where(lends[:-1], np.minimum(deleted[:-1], deleted[1:]), deleted[:-1])
     return Look(first, last, facts, threatened, deleted, age)
+
+
+def _settles(pipeline: Pipeline) -> Micros:
+    """How long after its end the neighbours of a bucket, and what moves late in a wide one, are all counted."""
+    width = pipeline.width
+    return max(pipeline.reach * width, width + SETTLES if width > MISPLACED_WITHIN else 0)
 
 
 def _with_depths(
@@ -238,18 +237,15 @@ def _passed(lane: Lane, first: int, last: int, ends: Ints) -> Ints:
 
 
 def _with_queues(
-    lane: Lane, seen: list[Facts], ends: Ints, clock: Micros, plain: tuple[Any, Bools, Ints], ledgers: list[QueueLedger]
+    lane: Lane, seen: Facts, ends: Ints, clock: Micros, plain: tuple[Any, Bools, Ints], ledgers: list[QueueLedger]
 ) -> tuple[Any, Bools, Ints]:  # fmt: skip
     """Where a queue was watched, the consumer's own position tells the age, partition by partition."""
-    behind = np.concatenate([facts.behind for facts in seen])
-    passed = np.concatenate([facts.passed_at for facts in seen])
-    written = sum(facts.written for facts in seen)
-    watched = np.all([facts.known for facts in seen], axis=0)
+    passed, watched = seen.passed_at, seen.known
     sampled = max(ledger.sampled_at for ledger in ledgers)
     since = np.where(passed < NEVER, passed, sampled)
     ages = clock - np.maximum(ends, since)
-    waiting = (behind * lane.read.share(np.maximum(ages, 0))).sum(axis=0)
-    share = np.where(watched, waiting / np.maximum(written, 1), plain[0])
+    waiting = (seen.behind * lane.read.share(np.maximum(ages, 0))).sum(axis=0)
+    share = np.where(watched, waiting / np.maximum(seen.written, 1), plain[0])
     last_passed = passed.max(axis=0)
     age = np.where(watched, np.where(last_passed < NEVER, clock - np.maximum(ends, last_passed), -1), plain[2])
     mature = np.where(watched, (age > 2 * lane.read.longest), plain[1])
@@ -257,7 +253,7 @@ def _with_queues(
 
 
 def _not_enqueued(
-    lane: Lane, pipeline: Pipeline, ledgers: list[QueueLedger], wide: list[Facts], stage: Stage, span: tuple[int, int]
+    lane: Lane, pipeline: Pipeline, ledgers: list[QueueLedger], wide: Facts, stage: Stage, span: tuple[int, int]
 ) -> Ints:  # fmt: skip
     """Accepted and never written: the deficit that has not been made up since, beyond what peace brings.
 
@@ -265,16 +261,14 @@ def _not_enqueued(
     """
     first, last = span
     direct = stage.name == pipeline.stages[0] and not stage.missing and lane.watched >= ENOUGH_WATCHED
-    if not wide or not direct or not all(ledger.exact for ledger in ledgers):
+    if not ledgers or not direct or not all(ledger.exact for ledger in ledgers):
         return np.zeros(last - first, np.int64)
-    written = sum((facts.written for facts in wide), np.zeros(last - first + 2, np.int64))
-    known = np.all([facts.known for facts in wide], axis=0)
     ends = (np.arange(first - 1, last + 1, dtype=np.int64) + 1) * pipeline.width
-    known &= (ends <= stage.through) & (np.arange(first - 1, last + 1) >= lane.remembered_from)
-    deficit = np.where(known, lane.accepted.view(first - 1, last + 1)[0] - written, 0)
+    known = wide.known & (ends <= stage.through) & (np.arange(first - 1, last + 1) >= lane.remembered_from)
+    deficit = np.where(known, lane.accepted.view(first - 1, last + 1)[0] - wide.written, 0)
     slack = lane.write_slack
     if lane.watched < WELL_WATCHED:
-        slack += max(int(facts.blur.max(initial=0)) for facts in wide)
+        slack += int(wide.blur.max(initial=0))
     stays = np.minimum.accumulate(np.maximum(_runs(deficit) - slack, 0)[::-1])[::-1]
     amount = np.diff(stays, prepend=0)[1:-1]
     return np.where(known[1:-1] & known[2:], np.maximum(amount, 0), 0)

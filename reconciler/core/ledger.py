@@ -7,6 +7,8 @@ judges, and writes back what is new. Either way observations enter by `apply`, a
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
 
 import numpy as np
 
@@ -48,7 +50,7 @@ class Reporter:
     def usual_interval(self) -> Micros:
         """Median time between its latest advances; 0 while fewer than two were seen."""
         times = [at for at, _ in self.advances]
-        return int(np.median(np.diff(times))) if len(times) > 1 else 0
+        return int(median(later - at for at, later in pairwise(times))) if len(times) > 1 else 0
 
 
 @dataclass(slots=True)
@@ -88,7 +90,10 @@ class Ledger:
                     kept.append(seen)
                     del kept[:-CAPACITY_READINGS]
         for key, batch in group(self.directory, self.pipeline.width, counts).items():
-            news, stale = self.counts.setdefault(key, CountTile()).apply(batch)
+            tile = self.counts.get(key)
+            if tile is None:
+                tile = self.counts[key] = CountTile()
+            news, stale = tile.apply(batch)
             if (news & ~stale).any():
                 self.touched.add(key)
         for seen in counts:

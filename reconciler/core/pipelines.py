@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from reconciler.core.times import DAY, HOUR, MINUTE, Micros
+from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,11 @@ class Pipeline:
         """How long before the oldest open bucket queues and sums still matter to it."""
         return max(45 * MINUTE, 3 * self.width)
 
+    @property
+    def reach(self) -> int:
+        """Over how many buckets an event may be misplaced."""
+        return int(min(12, max(1, -(-MISPLACED_WITHIN // self.width))))
+
     def reaction_for(self, queue: Queue, retention: Micros | None) -> Micros:
         """Time that people need to act: configured, else the smaller of 12 h and a quarter of the retention promised.
 
@@ -99,5 +104,7 @@ class Pipeline:
         return self.queues.get(name) or Queue(name, self.hops[0])
 
 
+MISPLACED_WITHIN: Micros = 120 * SECOND
+"""How far a clock may be off for its events to be looked for next door."""
 HEARD_WITHIN: Micros = DAY
 """A reporter that was heard in this time is waited for."""

@@ -5,12 +5,13 @@ behind the consumer, and what was deleted before it was read. These are facts th
 a consumer restarts. All amounts are records; one record is one event where the queue is `exact`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from reconciler.core.depths import Depths
+from reconciler.core.facts import Facts
 from reconciler.core.observations import QueueSample
 from reconciler.core.pipelines import Queue
 from reconciler.core.strips import Strip
@@ -67,43 +68,6 @@ class Partition:
             return configured
         measured = sorted(self.kept)[len(self.kept) // 2]
         return measured if configured is None else min(configured, measured)
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a queue shows of the buckets `first` to `first + n`; arrays of `n` records, or as said."""
-
-    written: Ints
-    known: Bools
-    """`written` was read at both edges of the bucket, in every partition."""
-    blur: Ints
-    """Records that may lie on the other side of the bucket's right edge, as the samples were not taken at the edge."""
-    unread: Ints
-    """Can still be read, and has not been."""
-    stale: Ints
-    """Unread when last seen, but that was too long ago to prove anything."""
-    behind: Ints
-    """`(partitions, n)`: the consumer's position lies beyond these."""
-    passed_at: Ints
-    """`(partitions, n)`: when the consumer was first seen beyond the bucket, µs; `NEVER` until then."""
-    kept: Ints
-    """Behind the consumer, and still in the queue."""
-    faded: Ints
-    """Behind the consumer and still there when last seen, but that was too long ago to prove anything."""
-    expired: Ints
-    """Deleted while the consumer still stood before them."""
-    overrun: Ints
-    """Deleted in the same interval in which the consumer moved beyond them: read just before, or never."""
-    purged: Bools
-    """The deletion moved the start to the very end of the queue."""
-    threatened: Bools
-    """By the forecast, unread records are deleted before the consumer gets there, within the reaction time."""
-    deleted_at: Ints
-    """Earliest deletion of what is still in the queue, µs; `NEVER` where no retention is known."""
-
-    def within(self, first: int, last: int) -> "Facts":
-        """The same of a stretch of these buckets, by position."""
-        return Facts(*(getattr(self, part.name)[..., first:last] for part in fields(self)))
 
 
 class QueueLedger:
@@ -230,15 +194,16 @@ class QueueLedger:
             return
         edges = self._edges.view(first - 1, last + 1)[part.row]
         if last == first:
-            exact = later == last * self.width
-            edges[1] = beyond if exact else end + (beyond - end) * (last * self.width - at) // (later - at)
+            edge, more = last * self.width, beyond - end
+            edges[1] = beyond if later == edge else end + more * (edge - at) // (later - at)
+            if later > edge > at:
+                self._blur.view(first, last + 1)[0, 0] += -(-more * min(edge - at, later - edge) // (later - at))
         else:
             times = np.arange(first, last + 1, dtype=np.int64) * self.width - at
             edges[1:] = end + np.floor((beyond - end) * (times / (later - at))).astype(np.int64)
             edges[-1] = beyond if later == last * self.width else edges[-1]
-        instants = np.arange(first, last + 1, dtype=np.int64) * self.width
-        off = np.minimum(instants - at, later - instants) / (later - at)
-        self._blur.view(first, last + 1)[0] += np.ceil((beyond - end) * off).astype(np.int64)
+            off = np.minimum(times, later - at - times) / (later - at)
+            self._blur.view(first, last + 1)[0] += np.ceil((beyond - end) * off).astype(np.int64)
         known = first - 1 if edges[0] != UNSET else first
         if last > known:
             self._written.view(known, last)[0] += np.diff(edges[known - first + 1 :])
@@ -309,9 +274,9 @@ class QueueLedger:
         fresh = np.array([part.fresh(now, self.width) for part in parts], np.bool_)[:, None]
         raw = self._edges.view(first, last + 1)
         edges = np.stack([_whole_edges(raw[part.row], part.end) for part in parts])
-        unread = np.diff(np.clip(edges, np.maximum(starts, read), ends))
-        kept = np.diff(np.clip(edges, starts, np.maximum(starts, read)))
-        passed = np.clip(edges, 0, read)
+        beyond = np.maximum(starts, read)
+        unread = _steps(np.minimum(np.maximum(edges, beyond), ends))
+        kept = _steps(np.minimum(np.maximum(edges, starts), beyond))
         deleted_at = self._deadlines(parts, first, last, now)
         eta = now + self._wait(parts, edges[:, 1:] - read)
         late = (eta > deleted_at) & (deleted_at - now <= reaction)
@@ -321,7 +286,7 @@ class QueueLedger:
             blur=self._blur.view(first + 1, last + 1)[0],
             unread=np.where(fresh, unread, 0).sum(axis=0),
             stale=np.where(fresh, 0, unread).sum(axis=0),
-            behind=passed[:, 1:] - passed[:, :-1],
+            behind=_steps(np.minimum(np.maximum(edges, 0), read)),
             passed_at=self._passed.view(first, last),
             kept=np.where(fresh, kept, 0).sum(axis=0),
             faded=np.where(fresh, 0, kept).sum(axis=0),
@@ -362,6 +327,12 @@ class QueueLedger:
 def _offsets(sample: QueueSample) -> tuple[int, int, int]:
     start, end = sample.start_offset or 0, sample.end_offset or 0
     return start, end, start if sample.committed_offset is None else sample.committed_offset
+
+
+def _steps(edges: Ints) -> Ints:
+    """From each edge to the next, partition by partition."""
+    steps: Ints = edges[:, 1:] - edges[:, :-1]
+    return steps
 
 
 def _whole_edges(edges: Ints, end: int) -> Ints:

@@ -11,7 +11,7 @@ from reconciler.core.lanes import Look
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
 from reconciler.core.times import NEVER
 from reconciler.core.totals import Totals
-from reconciler.core.verdicts import DIRECT, Evidence, Signs, Verdict, judge
+from reconciler.core.verdicts import DIRECT, Codes, Evidence, Signs, Verdict
 
 PART = {name: position for position, name in enumerate(PARTS)}
 
@@ -102,9 +102,10 @@ def gather(sheets: list[Sheet], masks: list[Bools], first: int) -> Cells:
     return Cells(*(np.concatenate(column) for column in columns))
 
 
-def scatter(sheets: list[Sheet], masks: list[Bools], cells: Cells, parts: Parts, signs: Signs, seen: Look) -> None:
+def scatter(
+    sheets: list[Sheet], masks: list[Bools], cells: Cells, parts: Parts, signs: Signs, codes: Codes, seen: Look
+) -> None:
     """Put what was found back into the tiles."""
-    codes = judge(signs)
     evidence = parts.evidence | np.where((codes == Verdict.UNKNOWN), int(Evidence.NOT_REPORTED), 0)
     foretold = signs.threatened & (parts.retained > 0) & (codes != Verdict.COMPLETE)
     evidence |= np.where(foretold, int(Evidence.FORECAST), 0)

@@ -83,11 +83,12 @@ class CountTile:
         cell = (row, batch.column)
         stale = batch.at < self.at[cell]
         news = stale | (batch.at != self.at[cell]) | self._differs(cell, batch)
-        order = np.argsort(batch.at, kind="stable")
+        flat = row * SPAN + batch.column
+        order = np.lexsort((batch.at, flat))
         order = order[~stale[order]]
-        flat = row[order] * SPAN + batch.column[order]
-        last = len(flat) - 1 - np.unique(flat[::-1], return_index=True)[1]
-        self._write(batch.take(order[last]), row[order[last]])
+        ranked = flat[order]
+        last = order[np.append(ranked[1:] != ranked[:-1], True)[: len(order)]]
+        self._write(batch.take(last), row[last])
         np.maximum.at(self.peak, cell, batch.count)
         return news, stale
 

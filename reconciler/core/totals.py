@@ -59,10 +59,15 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
         _add(total.legal, row, count, live & (kind != OK), alone=alone)
         _add(total.replayed, row, count, kind == REPLAYED + OK, alone=alone)
     _add(total.known, row, tile.count != ABSENT, live, alone=alone)
-    _add(total.shrunk, row, np.clip(tile.peak, 0, COUNTED_UP_TO) - count, live, alone=alone)
+    if (tile.peak != tile.count).any():
+        _add(total.shrunk, row, np.clip(tile.peak, 0, COUNTED_UP_TO) - count, live, alone=alone)
     if tile.error.any():
         _add(total.error, row, np.ceil(np.minimum(tile.error, COUNTED_UP_TO)).astype(np.int64), live, alone=alone)
-    np.logical_and.at(total.digested, row, tile.digested | (count == 0))
+    digested = tile.digested | (count == 0)
+    if alone:
+        total.digested[row] = digested
+    else:
+        np.logical_and.at(total.digested, row, digested)
     if tile.digested.any():
         _add(total.digest, row, np.where(count > 0, tile.digest, 0), live, alone=alone)
     return total

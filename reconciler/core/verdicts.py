@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from reconciler.core.tiles import Bools, Ints
 
+Codes = NDArray[np.uint8]
+"""`Verdict` values."""
+
 
 class Verdict(IntEnum):
     """What is said of a cell; the larger, the worse. 0: there is no cell."""
@@ -88,7 +91,7 @@ class Signs:
     """The sum of the parts is within the tolerance."""
 
 
-def judge(signs: Signs) -> NDArray[np.uint8]:
+def judge(signs: Signs) -> Codes:
     """The verdict of each cell: the first rule that holds, worst first."""
     rules: list[tuple[Verdict, Bools]] = [
         (Verdict.LOST, is_lost(signs)),
@@ -99,8 +102,10 @@ def judge(signs: Signs) -> NDArray[np.uint8]:
         (Verdict.PENDING, is_pending(signs)),
         (Verdict.OPEN, ~signs.whole),
     ]
-    chosen = np.select([holds for _, holds in rules], [word for word, _ in rules], Verdict.COMPLETE)
-    return chosen.astype(np.uint8)
+    chosen = np.full(len(signs.lost), Verdict.COMPLETE, np.uint8)
+    for word, holds in reversed(rules):
+        chosen[holds] = word
+    return chosen
 
 
 def is_lost(signs: Signs) -> Bools:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, func, select
 
+from reconciler.core.borders import TilePlace, borders, with_neighbours
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
@@ -89,7 +90,7 @@ class SqlJudging:
         """See `reconciler.ports.Judging.save`."""
         connection, name = self._connection, self._pipeline.name
         for some in tiles.batches(sorted(dirty), tiles.WRITE):
-            tiles.save(connection, name, tiles.VERDICT, [_row(key, self.ledger.verdicts[key]) for key in some])
+            tiles.save(connection, name, tiles.VERDICT, [self._row(key) for key in some])
         position = self._position
         for block in said:
             if len(block.bucket):
@@ -105,6 +106,11 @@ class SqlJudging:
             judged = position if self._portion.first == -WHOLE else self._portion.position
             mark = {"pipeline": name, "at": now, "position": judged}
             upsert(connection, tables.judged, [mark | {"hop": part_of(hop)} for hop in self._pipeline.hops])
+
+    def _row(self, key: TileKey) -> dict[str, Any]:
+        tile = self.ledger.verdicts[key]
+        active, rims = int(np.count_nonzero(tile.active)), borders(tile, self._pipeline.reach)
+        return {"key": key, "active": active, "borders": rims, "payload": tiles.pack_tile(tile)}
 
     def _judged(self) -> tuple[Micros, int]:
         """The tick and the position that all hops are judged up to; a hop that is new begins the pipeline anew."""
@@ -134,10 +140,14 @@ class SqlJudging:
             places = {key[1:] for key in self.ledger.touched if key.part in stages} | self._passed()
             places |= {one.key[1:] for one in active if one.key.part == part_of(hop)}
             places = {(chunk, span) for chunk, span in places if self._portion.first <= span <= self._portion.last}
+            places = self._with_neighbours(part_of(hop), places)
             verdicts |= {TileKey(part_of(hop), *place) for place in places}
             counts |= {TileKey(stage, *place) for stage in stages for place in places}
         self.ledger.verdicts.update(tiles.load(self._connection, self._find(tiles.VERDICT, verdicts), VerdictTile))
         self._counts(self._find(tiles.COUNT, counts))
+
+    def _with_neighbours(self, part: str, places: set[TilePlace]) -> set[TilePlace]:
+        return with_neighbours(places, lambda spans: tiles.flags(self._connection, self._pipeline.name, part, spans))
 
     def _passed(self) -> set[tuple[int, int]]:
         """Chunks and spans of the time since the last judgement: their cells begin to exist though nobody counted."""
@@ -179,7 +189,3 @@ class SqlJudging:
             columns = np.flatnonzero(tile.active.any(axis=0))
             ordinals += [key.span * SPAN + int(columns[0])] if len(columns) else []
         return min((ordinal * self._pipeline.width for ordinal in ordinals), default=self._now)
-
-
-def _row(key: TileKey, tile: VerdictTile) -> dict[str, Any]:
-    return {"key": key, "active": int(np.count_nonzero(tile.active)), "payload": tiles.pack_tile(tile)}

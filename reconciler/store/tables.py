@@ -91,9 +91,11 @@ tile = Table(
     _column("touched", BigInteger),
     _column("latest_at", BigInteger),
     _column("active", Integer),
+    _column("borders", Integer),
     _column("payload", LargeBinary),
     UniqueConstraint("pipeline", "kind", "part", "span", "chunk"),
-    comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells",
+    comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells; "
+    "borders: where a neighbour must be judged with it",
 )
 Index("ix_tile_touched", tile.c.pipeline, tile.c.touched)
 Index("ix_tile_latest_at", tile.c.pipeline, tile.c.latest_at)

@@ -60,6 +60,19 @@ def where(connection: Connection, pipeline: str, kind: str, *conditions: ColumnE
     ]
 
 
+def flags(connection: Connection, pipeline: str, part: str, spans: Collection[int]) -> dict[tuple[int, int], int]:
+    """The `borders` of the verdict tiles of a hop in these spans, by chunk and span; those without are left out."""
+    table = tables.tile.c
+    found: dict[tuple[int, int], int] = {}
+    for some in batches(sorted(spans)):
+        query = select(table.chunk, table.span, table.borders).where(
+            table.pipeline == pipeline, table.kind == VERDICT, table.part == part, table.span.in_(some)
+        )
+        rows = connection.execute(query.where(table.borders > 0))
+        found |= {(chunk, span): flags for chunk, span, flags in rows}
+    return found
+
+
 def load(
     connection: Connection, wanted: Iterable[Stored], kind: type[AnyTile], *, frozen: bool = False
 ) -> Iterator[tuple[TileKey, AnyTile]]:
@@ -71,14 +84,14 @@ def load(
 
 
 def save(connection: Connection, pipeline: str, kind: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write tiles; each row has `key`, `payload` and, where they apply, `touched`, `latest_at`, `active`."""
+    """Write tiles; each row has `key`, `payload` and, where they apply, `touched`, `latest_at`, `active`, `borders`."""
     if not rows:
         return
-    blank = {"pipeline": pipeline, "kind": kind, "touched": 0, "latest_at": 0, "active": 0}
+    blank = {"pipeline": pipeline, "kind": kind, "touched": 0, "latest_at": 0, "active": 0, "borders": 0}
     values = [blank | row["key"]._asdict() | {name: row[name] for name in row if name != "key"} for row in rows]
     build = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     statement = build(tables.tile)
-    fresh = {name: statement.excluded[name] for name in ("touched", "latest_at", "active", "payload")}
+    fresh = {name: statement.excluded[name] for name in ("touched", "latest_at", "active", "borders", "payload")}
     key = ["pipeline", "kind", "part", "span", "chunk"]
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=fresh), values)
 

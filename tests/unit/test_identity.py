@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from hypothesis import example, given, settings
@@ -12,15 +12,13 @@ from reconciler.core.judge import Changes
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Count, Observation, Progress, QueueSample
 from reconciler.core.tiles import PARTS, Ints
-from reconciler.core.times import DAY, MINUTE, Micros, parse_time
+from reconciler.core.times import DAY, HOUR, MINUTE, Micros
 from reconciler.core.verdicts import Evidence, Verdict
 from tests.unit.histories import History, Plan, plans
 
 PART = {name: at for at, name in enumerate(PARTS)}
 DELETED = int(Evidence.QUEUE_EXPIRED | Evidence.PURGED)
 PASSED = int(Evidence.PASSED_EXPIRED)
-WITHIN_A_TILE = parse_time("2021-07-19T14:05:00Z")
-"""From here on a history of minutes or of hours stays within one tile."""
 checked = settings(max_examples=40, deadline=None, derandomize=True)
 
 
@@ -169,10 +167,14 @@ def test_the_numbers_of_every_cell_add_up_after_every_tick(plan: Plan) -> None:
             assert (parts["lost_proven"] <= parts["lost"]).all()
 
 
+NEXT_TO_A_TILE_THAT_IS_FINAL = Plan(seed=5, steps=33, sources=1, partitions=0, width=HOUR, faults=frozenset({"clock"}))
+
+
 @checked
 @given(plans())
+@example(NEXT_TO_A_TILE_THAT_IS_FINAL)
 def test_what_is_misplaced_sums_to_nothing_over_each_source(plan: Plan) -> None:
-    for watch, _, _ in watched(replace(plan, origin=WITHIN_A_TILE)):
+    for watch, _, _ in watched(plan):
         for hop in watch.hops():
             parts, _, sources = watch.cells(hop)
             for source in np.unique(sources):
@@ -242,13 +244,20 @@ def test_no_more_is_lost_to_deletion_than_the_samples_show_as_deleted(plan: Plan
         assert parts[PART["lost_proven"], either].sum() <= watch.witness.deleted
 
 
+SURPLUS_ELSEWHERE = Plan(seed=3, steps=32, sources=3, partitions=1, width=HOUR, faults=frozenset({"noise"}))
+REWOUND = Plan(seed=0, steps=22, sources=1, partitions=1, width=HOUR, faults=frozenset({"rewind"}))
+
+
 @checked
 @given(plans())
+@example(SURPLUS_ELSEWHERE)
+@example(REWOUND)
 def test_a_second_look_at_the_same_instant_says_nothing_new(plan: Plan) -> None:
     for watch, _, now in watched(plan):
         again = watch.engine.tick(watch.ledger, now)
         assert [len(changes.bucket) for _, changes in again.changes] == [0] * len(again.changes)
         assert again.incidents == []
+        assert again.dirty == []
 
 
 WITHIN_TOLERANCE = Plan(

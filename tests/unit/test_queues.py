@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.facts import Facts
 from reconciler.core.observations import QueueSample
 from reconciler.core.pipelines import Hop, Queue
-from reconciler.core.queues import Facts, QueueLedger
+from reconciler.core.queues import QueueLedger
 from reconciler.core.times import DAY, HOUR, MINUTE, NEVER, SECOND, parse_time
 
 START = parse_time("2021-07-20T18:00:00Z")
