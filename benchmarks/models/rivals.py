@@ -3,14 +3,16 @@
 import copy
 import math
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.models.series import Family
-from reconciler.core import volume, volume_clock
+from reconciler.core import volume
 from reconciler.core.times import DAY, HOUR
+from reconciler.core.volume_clock import Clocks, moment
 from reconciler.core.volume_profile import WEEKS
 from reconciler.core.volume_tails import Flags, Floats, log_phi
 
@@ -58,7 +60,7 @@ class Ours:
 
     def __init__(self, family: Family) -> None:
         self.model = volume.Model.fresh(len(family.series), family.width)
-        self.zones = volume_clock.Calendar().of(family.series)
+        self.clock = Clocks.of([UTC])
 
     def begin_day(self, family: Family, at: int) -> None:
         """Make profiles of the six weeks behind, once there are seven days."""
@@ -71,14 +73,14 @@ class Ours:
         grid = np.full((len(behind), WEEKS * a_week), np.nan, np.float32)
         grid[:, WEEKS * a_week - behind.shape[1] :] = behind
         grid = grid.reshape(len(behind), WEEKS * slots, a_slot).sum(axis=2)
-        first = int(volume_clock.moment(int(family.start[at]), family.width, self.zones[:1], frozenset()).slot[0])
+        first = int(moment(int(family.start[at]), family.width, self.clock, frozenset()).slot[0])
         history = np.roll(grid, first, axis=1)  # the newest days of the week before stand where their slots are
         volume.learn(self.model, history.reshape(-1, WEEKS, slots), np.ones(len(behind), np.bool_))
 
     def step(self, family: Family, at: int, column: Ints, count: Floats) -> Verdicts:
         """One step of the model, and its law written out for the log score."""
-        zones = self.zones[:1] * len(column)
-        when = volume_clock.moment(int(family.start[at]), family.width, zones, frozenset())
+        clocks = Clocks(self.clock.zones, np.zeros(len(column), np.int64))
+        when = moment(int(family.start[at]), family.width, clocks, frozenset())
         known = ~np.isnan(count)
         before = pick(self.model.alarms, np.arange(len(column))) if SCORED[0] else None
         sight = volume.step(self.model, int(family.start[at]), when, np.where(known, count, 0.0), known)

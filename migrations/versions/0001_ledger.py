@@ -207,6 +207,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_tile_latest_at", "tile", ["pipeline", "latest_at"])
     op.create_index("ix_tile_touched", "tile", ["pipeline", "touched"])
+    op.create_table(
+        "model",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "name", name="pk_model"),
+        comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
+    )
     op.execute("INSERT INTO ledger (id, position) VALUES (1, 0)")
     if op.get_bind().dialect.name == "postgresql":
         for table in ("tile", "reading", "said"):
@@ -215,6 +225,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("model")
     op.drop_index("ix_tile_touched", table_name="tile")
     op.drop_index("ix_tile_latest_at", table_name="tile")
     op.drop_index(

@@ -33,7 +33,8 @@ def summary(incident: Incident) -> str:
     if incident.kind == "loss":
         how = "lost" if incident.evidence & DIRECT else "lost, as far as can be inferred"
         return f"{where}: {incident.lost:,} events {how} {since}, {who}: {_LOSS[incident.mechanism]}"
-    return f"{where}: {_KINDS[incident.kind]} {since}, {who}"
+    detail = f" ({incident.detail})" if incident.detail else ""
+    return f"{where}: {_KINDS[incident.kind]} {since}, {who}{detail}"
 
 
 def advice(incident: Incident, pipeline: Pipeline, now: Micros) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros
+from reconciler.core.volume_plan import VolumePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Pipeline:
     reporters: dict[str, Reporters] = field(default_factory=dict)
     clock_allowance: Micros = 5 * MINUTE
     """How far ahead of its own ``at`` a bucket may lie before the observation is refused."""
+    volume: VolumePlan = field(default_factory=VolumePlan)
+    """How the accepted volume is judged."""
 
     def __post_init__(self) -> None:
         if not self.hops:

@@ -11,12 +11,21 @@ import numpy as np
 
 from reconciler.core import volume_level
 from reconciler.core.times import DAY, HOUR, Micros
-from reconciler.core.volume_alarms import LAYERS, Alarms, begin_block, block_hours, bucket_high, hold, rarities
+from reconciler.core.volume_alarms import (
+    LAYERS,
+    Alarms,
+    begin_block,
+    block_hours,
+    bucket_high,
+    going_on,
+    hold,
+    rarities,
+)
 from reconciler.core.volume_alarms import bucket_low as rarity_of_bucket
 from reconciler.core.volume_bands import Band, band
 from reconciler.core.volume_clock import WEEK, Moment, slot_width, sunday
 from reconciler.core.volume_fleet import discoveries, share_of_budget
-from reconciler.core.volume_level import Levels, Outlook, outlook
+from reconciler.core.volume_level import Ints, Levels, Outlook, outlook
 from reconciler.core.volume_profile import CHUNK, FLOOR, Profiles, Singles, fit
 from reconciler.core.volume_tails import Flags, Floats
 
@@ -25,7 +34,9 @@ UNTRAINED_DAYS = 7
 YOUNG_HOURS = 7 * 24.0
 """Hours after the first profile in which the errors are not those of a model that knows the week."""
 YOUNG_TRUST = 0.5
-"""What a rarity of that time is worth."""
+"""What a rarity of that time is worth; sums are not yet worth anything."""
+SUMS = slice(1, 5)
+"""The layers that are sums."""
 LAYER_SHARE = np.array([5.0, 12.0, 12.0, 12.0, 12.0, 12.0, 12.0])
 """One over the part of the budget that each layer may use; together a little less than all, for they are tied."""
 SUSPICION = 2.0
@@ -133,8 +144,10 @@ def step(
     high = bucket_high(seen, count)
     rare = rarities(model.alarms, model.levels, seen, count, hours, known)
     calibrated = model.alarms.low.apply(rare)
+    young = model.levels.age < YOUNG_HOURS
+    calibrated[SUMS] *= going_on(model.alarms.sums) & ~young
     low = np.max(calibrated - np.log(LAYER_SHARE)[:, None], axis=0)
-    low = np.where(model.levels.age < YOUNG_HOURS, low * YOUNG_TRUST, low)
+    low = np.where(young, low * YOUNG_TRUST, low)
     model.due = np.where(known, model.due + seen.mean, model.due)
     # A holiday resembles a Sunday as far as anybody knows: its lows are judged, its highs are not.
     said_high = np.where(when.holiday, 0.0, model.alarms.high.apply(high))
@@ -159,7 +172,7 @@ def _calibrate(model: Model, seen: Outlook, count: Floats, rare: Floats, high: F
     model.alarms.high.learn(high, ripe)
 
 
-def words(sight: Sight, count: Floats, budget: float, width: Micros) -> np.ndarray:
+def words(sight: Sight, count: Floats, budget: float, width: Micros) -> Ints:
     """The word for each source (`Word`), at a budget of false alarms a month for all of them together."""
     watched = int(sight.judged.sum())
     share = share_of_budget(budget, width)
@@ -189,11 +202,16 @@ def learn(model: Model, history: Singles, ready: Flags) -> None:
     `history` is `(sources, weeks, slots)`, events a slot, oldest week first, NaN where nothing may be learned (missing,
     holidays, confirmed incidents); `ready`: sources with enough of it.
     """
-    for first in range(0, model.sources, CHUNK):
-        rows = slice(first, first + CHUNK)
-        made = fit(history[rows])
-        _take_over(model, rows, made, ready[rows])
-    model.trained |= ready
+    learn_rows(model, slice(0, model.sources), history, ready)
+
+
+def learn_rows(model: Model, rows: slice, history: Singles, ready: Flags) -> None:
+    """The same for some sources; `history` and `ready` are theirs."""
+    for first in range(0, len(history), CHUNK):
+        part = slice(first, min(first + CHUNK, len(history)))
+        place = slice(rows.start + part.start, rows.start + part.stop)
+        _take_over(model, place, fit(history[part]), ready[part])
+        model.trained[place] |= ready[part]
 
 
 def _take_over(model: Model, rows: slice, made: Profiles, ready: Flags) -> None:

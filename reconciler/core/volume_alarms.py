@@ -157,6 +157,28 @@ def _sum(sums: Sums, window: int, blocks: int, hours: float, age: Floats) -> Flo
     return rare
 
 
+def going_on(sums: Sums) -> Flags:
+    """Whether what each window lacks is still lacking in its last quarter, `(windows, sources)`.
+
+    A sum remembers a loss until it has left the window; an alarm must not.
+    """
+    blocks = len(sums.count)
+    still = np.ones((len(WINDOWS), sums.count.shape[1]), np.bool_)
+    for window, length in enumerate(WINDOWS):
+        whole = max(round(blocks * length / WINDOWS[-1]), 1)
+        lacking, expected = _lacking(sums, window, whole, whole)
+        recently, lately = _lacking(sums, window, whole, max(whole // 4, 1))
+        still[window] = recently * expected >= 0.5 * lacking * lately
+    return still
+
+
+def _lacking(sums: Sums, window: int, since: int, blocks: int) -> tuple[Floats, Floats]:
+    """How many events the last blocks lack by the level before the window, and how many were expected."""
+    level = sums.level[window, :, -since]
+    expected = (sums.base[:, -blocks:].sum(axis=1) * level).sum(axis=0, dtype=np.float64)
+    return expected - sums.count[-blocks:].sum(axis=0, dtype=np.float64), expected
+
+
 def _drop(alarms: Alarms, steady: Floats, seen: Outlook, count: Floats, taken: Flags) -> None:
     """Likelihood-ratio CUSUM of a drop to `DROP_TO` of the steady level."""
     size = 1 / np.maximum(seen.dispersion[0], 1e-4)

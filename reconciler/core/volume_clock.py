@@ -1,7 +1,7 @@
 """Where a bucket lies in the local week of each source: slot, hour of day, holidays, hours of a clock change."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 import numpy as np
@@ -15,6 +15,7 @@ Flags = NDArray[np.bool_]
 WEEK: Micros = 7 * DAY
 LEAST_SLOT: Micros = 5 * MINUTE
 """Slots of the week are no narrower than this; narrower buckets share one."""
+EPOCH = date(1970, 1, 1)
 _MONDAY: Micros = 3 * DAY
 """From the last Monday before the epoch to the epoch."""
 
@@ -22,22 +23,6 @@ _MONDAY: Micros = 3 * DAY
 def slot_width(width: Micros) -> Micros:
     """Width of the slots that buckets of this width are learned in."""
     return max(width, LEAST_SLOT) if LEAST_SLOT % width == 0 or width > LEAST_SLOT else width
-
-
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """Local clocks and days off, as the user declares them."""
-
-    zone: tzinfo = UTC
-    """Of all sources without one of their own."""
-    zones: Mapping[str, tzinfo] = field(default_factory=dict)
-    """By source."""
-    holidays: frozenset[date] = frozenset()
-    """Local dates that resemble a Sunday, and are not learned from."""
-
-    def of(self, sources: Sequence[str]) -> list[tzinfo]:
-        """The zone of each of these sources."""
-        return [self.zones.get(source, self.zone) for source in sources]
 
 
 @dataclass(slots=True)
@@ -60,13 +45,27 @@ def offset_at(zone: tzinfo, instant: Micros) -> Micros:
     return round(offset.total_seconds()) * 1_000_000
 
 
-def moment(bucket: Micros, width: Micros, zones: Sequence[tzinfo], holidays: frozenset[date]) -> Moment:
+@dataclass(slots=True)
+class Clocks:
+    """Which clock each source lives by."""
+
+    zones: list[tzinfo]
+    """Each once."""
+    index: Ints
+    """By source: position of its zone."""
+
+    @classmethod
+    def of(cls, zones: Sequence[tzinfo]) -> "Clocks":
+        """From the zone of each source."""
+        distinct = {id(zone): zone for zone in zones}
+        places = {key: number for number, key in enumerate(distinct)}
+        return cls(list(distinct.values()), np.array([places[id(zone)] for zone in zones], np.int64))
+
+
+def moment(bucket: Micros, width: Micros, clocks: Clocks, holidays: frozenset[date]) -> Moment:
     """Place a bucket on the clocks of all sources; each zone is asked once."""
-    places = {id(zone): number for number, zone in enumerate({id(zone): zone for zone in zones}.values())}
-    distinct = {id(zone): zone for zone in zones}
-    rows = [_place(bucket, width, distinct[key], holidays) for key in places]
-    table = np.array(rows, np.int64).reshape(-1, 4)
-    picked = table[[places[id(zone)] for zone in zones]] if zones else table
+    rows = [_place(bucket, width, zone, holidays) for zone in clocks.zones]
+    picked = np.array(rows, np.int64).reshape(-1, 4)[clocks.index]
     return Moment(picked[:, 0], picked[:, 1], picked[:, 2] > 0, picked[:, 3] > 0)
 
 
@@ -74,9 +73,13 @@ def _place(bucket: Micros, width: Micros, zone: tzinfo, holidays: frozenset[date
     offset = offset_at(zone, bucket)
     local = bucket + offset
     slot = (local + _MONDAY) % WEEK // slot_width(width)
-    unclear = offset != offset_at(zone, bucket - HOUR) or offset != offset_at(zone, bucket + width)
-    day = date(1970, 1, 1) + timedelta(days=local // DAY)
-    return slot, local % DAY // HOUR, day in holidays, unclear
+    day = EPOCH + timedelta(days=local // DAY)
+    return slot, local % DAY // HOUR, day in holidays, changing(zone, bucket, width)
+
+
+def changing(zone: tzinfo, bucket: Micros, width: Micros) -> bool:
+    """Whether the clock changes in this bucket or in the hour before: its hour comes twice, or not at all."""
+    return len({offset_at(zone, at) for at in (bucket - HOUR, bucket, bucket + width)}) > 1
 
 
 def sunday(slot: Ints, slots: int) -> Ints:

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
-from reconciler.core.times import DAY, Micros
+from reconciler.core.times import DAY, Micros, format_duration
 from reconciler.core.volume_tails import Flags, Floats
 
 MONTH: Micros = 30 * DAY
+LONGEST: Micros = 3_650 * DAY
 
 
 def share_of_budget(budget: float, width: Micros) -> float:
@@ -32,6 +33,7 @@ def discoveries(rarity: Floats, share: float, watched: int) -> Flags:
     return found
 
 
-def once_in(rarity: float, width: Micros) -> Micros:
+def once_in(rarity: float, width: Micros) -> str:
     """How often so rare a bucket comes by itself, on average: for people."""
-    return round(min(width * math.exp(min(rarity, 60.0)), 1e17))
+    span = width * math.exp(min(rarity, 60.0))
+    return f"once in {format_duration(round(span))}" if span < LONGEST else "less than once in ten years"

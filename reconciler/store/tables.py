@@ -248,3 +248,14 @@ connector_cursor = Table(
     _column("payload", Text),
     _column("at", BigInteger),
 )
+
+model = Table(
+    "model",
+    metadata,
+    _column("pipeline", Text, key=True),
+    _column("name", Text, key=True),
+    _column("version", Integer),
+    _column("at", BigInteger),
+    _column("payload", LargeBinary),
+    comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
+)
