@@ -20,7 +20,8 @@ def usual(sources: int, after: Micros) -> Floats:
     hour = after % DAY / HOUR
     share = 1.2 - np.cos(2 * np.pi * hour / 24)
     week = 0.5 if after // DAY % 7 >= 5 else 1.0
-    return np.linspace(20, 60, sources) * share * week
+    events: Floats = np.linspace(20, 60, sources) * share * week
+    return events
 
 
 def counts(sources: int, days: float, seed: int = 1, change: Change | None = None) -> Iterator[tuple[Micros, Floats]]:
