@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cli import group, run
-from reconciler.core.times import DAY, MINUTE, format_time
+from reconciler.core.times import DAY, MINUTE, SECOND, format_time
 
 START = 27_000_000 * MINUTE
-SOURCES, PARTITIONS, WRITTEN = 7, 4, 1_800
+SOURCES, REPORTERS, PARTITIONS, WRITTEN = 7, 2, 4, 1_800
 CONFIG = """
 pipelines:
   batch:
@@ -46,50 +46,34 @@ def main() -> None:
 
 
 def lines(minutes: int) -> Iterator[dict[str, Any]]:
-    """Two thirds of each minute are processed at once, the rest in the next; the queue is read at once."""
+    """Two reporters a stage; two thirds of each minute are processed at once, the rest in the next."""
     for minute in range(minutes):
         at = START + (minute + 1) * MINUTE
         base = {"at": format_time(at), "pipeline": "batch"}
         for source in range(SOURCES):
-            for age, share in ((0, 2), (1, 3)):
-                if minute >= age:
-                    yield _counts(base, source, minute - age, share, first=age == 0)
-                    if age == 0:
-                        yield _accepted(base, source, minute)
+            for reporter in range(REPORTERS):
+                yield _count(base, source, minute, _events(source, minute), "ingress", reporter)
+                yield _count(base, source, minute, _events(source, minute) * 2 // 3, "processed", reporter)
+                if minute:
+                    yield _count(base, source, minute - 1, _events(source, minute - 1), "processed", reporter)
         end = (minute + 1) * WRITTEN
         for partition in range(PARTITIONS):
             offsets = {"start_offset": max(0, end - 2_880 * WRITTEN), "end_offset": end, "committed_offset": end}
-            retention = 2 * DAY // 1_000_000
-            yield {"type": "queue", **base, "queue": "events", "partition": partition, **offsets} | {
-                "retention_seconds": retention,
-                "replicas": 2,
-            }
+            kept = {"retention_seconds": 2 * DAY // SECOND, "replicas": 2}
+            yield {"type": "queue", **base, "queue": "events", "partition": partition, **offsets, **kept}
         for stage in ("ingress", "processed"):
-            yield {"type": "progress", **base, "stage": stage, "through": format_time(at)}
+            for reporter in range(REPORTERS):
+                own = {"stage": stage, "reporter": f"{stage}-{reporter}", "through": format_time(at)}
+                yield {"type": "progress", **base, **own}
 
 
 def _events(source: int, minute: int) -> int:
-    return 1_000 + (minute * 7 + source * 13) % 50
+    return 500 + (minute * 7 + source * 13) % 50
 
 
-def _accepted(base: dict[str, Any], source: int, minute: int) -> dict[str, Any]:
-    bucket = format_time(START + minute * MINUTE)
-    return {"type": "count", **base, "stage": "ingress", "source": f"source-{source}", "bucket": bucket} | {
-        "count": _events(source, minute)
-    }
-
-
-def _counts(base: dict[str, Any], source: int, minute: int, share: int, *, first: bool) -> dict[str, Any]:
-    bucket, events = format_time(START + minute * MINUTE), _events(source, minute)
-    done = events * share // 3 if first else events
-    return {
-        "type": "count",
-        **base,
-        "stage": "processed",
-        "source": f"source-{source}",
-        "bucket": bucket,
-        "count": done,
-    }
+def _count(base: dict[str, Any], source: int, minute: int, events: int, stage: str, reporter: int) -> dict[str, Any]:
+    cell = {"stage": stage, "source": f"source-{source}", "bucket": format_time(START + minute * MINUTE)}
+    return {"type": "count", **base, **cell, "count": events, "reporter": f"{stage}-{reporter}"}
 
 
 if __name__ == "__main__":

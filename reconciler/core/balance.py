@@ -260,13 +260,16 @@ class _Splitter:
     def _skipped(self, sure: Bools) -> Bools:
         """Cells whose records the consumer's position jumped over, oldest first.
 
-        All that lies behind the consumer and was never counted, less what peace has there too, cannot be on its way.
+        All that lies behind the consumer and was never counted, less what peace has there too and what was counted
+        next door, cannot be on its way.
         """
         facts, cells = self.facts, self.cells
         total = _sum(cells.bucket, np.where(sure, self.need, 0), len(facts.kept))
         behind = np.minimum(total, facts.kept + facts.gone)
+        near = np.convolve(behind > 0, np.ones(2 * facts.reach + 1), mode="same") > 0
+        elsewhere = int(self.surplus[near[cells.bucket]].sum())
         on_its_way = int(self.in_flight.sum())
-        budget = int(behind.sum()) - int(self.surplus.sum()) - max(0, facts.usual_in_flight - on_its_way)
+        budget = int(behind.sum()) - elsewhere - max(0, facts.usual_in_flight - on_its_way)
         jumped: Bools = sure & (np.cumsum(behind) <= budget)[cells.bucket] & (behind > 0)[cells.bucket]
         return jumped
 

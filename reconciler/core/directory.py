@@ -1,11 +1,12 @@
 """Who counts what in a pipeline: sources and series, each with a small number that tiles use for its row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from reconciler.core.observations import LEGAL_ENDS
+from reconciler.core.observations import LEGAL_ENDS, Count
 from reconciler.core.tiles import CHUNK, Ints
 from reconciler.core.times import NEVER, Micros
 
@@ -69,9 +70,26 @@ class Directory:
             self.classes.append(outcome_class(key.outcome, replayed=key.replay is not None))
         return number
 
-    def saw(self, source: int, bucket: Micros) -> None:
-        """Note that the source has a count in this bucket."""
-        self.first_bucket[source] = min(self.first_bucket[source], bucket)
+    def number(self, counts: Sequence[Count]) -> tuple[Ints, Ints]:
+        """By count: ordinal of its source and number of its series, given now where they are new."""
+        sources: list[int] = []
+        numbers: list[int] = []
+        known_sources, known_series = self._source_ids, self._series_ids
+        for seen in counts:
+            source = known_sources.get(seen.source)
+            if source is None:
+                source = self.source(seen.source)
+            key = (seen.stage, source, seen.outcome, seen.reporter, seen.replay)
+            number = known_series.get(key)  # type: ignore[call-overload]  # a plain tuple finds its named equal, faster
+            numbers.append(self.series_id(SeriesKey(*key)) if number is None else number)
+            sources.append(source)
+        return np.array(sources, np.int64), np.array(numbers, np.int64)
+
+    def saw(self, source: Ints, bucket: Ints) -> None:
+        """Note that these sources have counts in these buckets, as parallel arrays."""
+        first = np.array(self.first_bucket, np.int64)
+        np.minimum.at(first, source, bucket)
+        self.first_bucket = first.tolist()
 
     def table(self) -> tuple[Ints, Ints]:
         """By series, as arrays: ordinal of its source, and its class."""

@@ -17,8 +17,8 @@ from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
 from reconciler.core.sheets import PART
 from reconciler.core.stages import stage_now
-from reconciler.core.tiles import TileKey
-from reconciler.core.times import NEVER, Micros, format_time
+from reconciler.core.tiles import SPAN, TileKey
+from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
 from reconciler.core.volume_history import Tiles
 from reconciler.core.volume_watch import Watch
@@ -111,18 +111,31 @@ class Engine:
         return True
 
     def _forget(self, ledger: Ledger) -> None:
-        oldest = NEVER
-        for key, tile in ledger.verdicts.items():
-            if tile.active.any():
-                oldest = min(oldest, key.span * tile.active.shape[1] + int(np.argmax(tile.active.any(axis=0))))
-        if oldest == NEVER:
+        """Drop the detail of buckets long before the oldest open one, and never of one of two that were netted."""
+        if not ledger.open:
             return
+        first = min(key.span for key in ledger.open)
+        tiles = [ledger.verdicts[key] for key in ledger.open if key.span == first]
+        oldest = first * SPAN + min(int(np.argmax(tile.active.any(axis=0))) for tile in tiles)
         before = oldest - -(-self.pipeline.looks_back // self.pipeline.width)
+        while self._netted_around(ledger, before):
+            before -= 1
         for judge in self.judges:
             for lane in judge.lanes:
                 lane.forget(before)
         for queue in self.queues.values():
             queue.forget(before)
+
+    def _netted_around(self, ledger: Ledger, ordinal: int) -> bool:
+        """Whether a cell before this bucket may have been netted with one from it on."""
+        reach = self.pipeline.reach
+        parts = [
+            TileKey(part_of(hop), chunk, 0) for hop in self.pipeline.hops for chunk in range(ledger.directory.chunks)
+        ]
+        return any(
+            all(_misplaced(ledger, key, range(first, first + reach)) for first in (ordinal - reach, ordinal))
+            for key in parts
+        )
 
     def line(self, incident: Incident, now: Micros) -> dict[str, Any]:
         """The incident as the contract writes it."""
@@ -183,6 +196,14 @@ class Engine:
             if incident.opened_at or incident.status == "pending":  # the others came to nothing
                 self.register.incidents[incident.id] = incident
         self.judged_at = judged_at
+
+
+def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:
+    for ordinal in ordinals:
+        tile = ledger.verdicts.get(where._replace(span=ordinal // SPAN))
+        if tile is not None and tile.parts[PART["misplaced"], :, ordinal % SPAN].any():
+            return True
+    return False
 
 
 def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:

@@ -9,6 +9,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,15 @@ from reconciler.core.lanes import Lane, advance_head, look, note_head, watch_wri
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
-from reconciler.core.sheets import PART, Sheet, add_up, final, finished, gather, plain, scatter
+from reconciler.core.sheets import PART, Sheet, add_up, final, finished, gather, keep_final, plain, scatter
 from reconciler.core.stages import Stage, stage_now
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
-from reconciler.core.times import NEVER, Micros
+from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.totals import totals
 from reconciler.core.verdicts import Codes, Signs, Verdict, judge
 
+SILENCE: Micros = 31 * DAY
+"""A longer time without a single count, before the first judgement, is not judged."""
 FIRST_PATIENCE = 3
 """Buckets that a gap may wait before it is a delay, while nothing at all is known of lag."""
 
@@ -87,6 +90,7 @@ class HopJudge:
         for sheet in sheets:
             self._note_unreported(sheet, stages, ledger.pipeline.width)
             plain(sheet, proven=stages[0].progressed and stages[1].progressed)
+        keep_final(sheets, [lane.remembered_from for lane in self.lanes], ledger.pipeline.reach)
         unplaced: dict[int, int] = {}
         for position, lane in self._used_lanes():
             note_head(lane, queues, ledger.pipeline.width)
@@ -103,14 +107,11 @@ class HopJudge:
 
     def _keys(self, ledger: Ledger, now: Micros, judged_at: Micros | None) -> list[TileKey]:
         """Tiles that were touched, that are open, and those of the time that has passed since the last judgement."""
-        part, width = part_of(self.hop), ledger.pipeline.width
+        part = part_of(self.hop)
         stages = (self.hop.from_stage, self.hop.to_stage)
         keys = {TileKey(part, key.chunk, key.span) for key in ledger.touched if key.part in stages}
-        keys |= {key for key, tile in ledger.verdicts.items() if key.part == part and tile.active.any()}
-        since = min(ledger.directory.first_bucket, default=now) if judged_at is None else judged_at
-        passed = range(max(0, since - 1) // width // SPAN, (now - 1) // width // SPAN + 1)
-        if ledger.spans is not None:
-            passed = range(max(passed.start, ledger.spans.start), min(passed.stop, ledger.spans.stop))
+        keys |= {key for key in ledger.open if key.part == part}
+        passed = _passed(ledger, now, judged_at)
         keys |= {TileKey(part, chunk, span) for span in passed for chunk in range(ledger.directory.chunks)}
         places = with_neighbours({key[1:] for key in keys}, lambda spans: self._borders(ledger, spans))
         return sorted(TileKey(part, *place) for place in places)
@@ -150,9 +151,7 @@ class HopJudge:
             np.zeros(shape, np.int64),
             np.zeros((len(PARTS), *shape), np.int64),
             np.zeros(shape, np.int64),
-            np.zeros(shape, np.bool_),
-            np.zeros(shape, np.bool_),
-            np.zeros(shape, np.bool_),
+            *(np.zeros(shape, np.bool_) for _ in range(4)),
         )
         add_up(sheet)
         return sheet
@@ -195,7 +194,7 @@ class HopJudge:
             own = [entry for entry in own if entry[3].any()]
             before = sum(int(done[rows].sum()) for _, _, done, rows in own)
             for sheet, fed, done, rows in own:
-                _add(lane, sheet, fed[rows].sum(axis=0), done[rows].sum(axis=0), sheet.exists[rows].any(axis=0))
+                _add(lane, sheet, fed[rows].sum(axis=0), done[rows].sum(axis=0), sheet.exists[rows].any(axis=0), width)
             if before > 0 or not lane.moved_at:
                 lane.moved_at = stages[1].through
             advance_head(lane, width, stages[0].through, stages[1].through, prompt=prompt)
@@ -282,6 +281,7 @@ class HopJudge:
             count = len(sheet.lanes)
             tile = sheet.old
             active = sheet.exists & ~final(sheet)
+            (ledger.open.add if active.any() else ledger.open.discard)(sheet.key)
             columns = (
                 (tile.code, sheet.code), (tile.evidence, sheet.evidence), (tile.loss_at, sheet.loss_at),
                 (tile.proven, sheet.proven), (tile.active, active),
@@ -297,16 +297,27 @@ class HopJudge:
         return dirty
 
 
-def _add(lane: Lane, sheet: Sheet, fed: Ints, done: Ints, exists: Bools) -> None:
-    if not exists.any():
-        return
-    first = sheet.first + int(np.argmax(exists))
-    lane.first = min(lane.first, first)
-    if lane.remembered_from == NEVER:
-        lane.remembered_from = lane.first
-    kept = np.arange(sheet.first, sheet.first + SPAN) >= lane.remembered_from
-    lane.accepted.view(sheet.first, sheet.first + SPAN)[0] += np.where(kept, fed, 0)
-    lane.processed.view(sheet.first, sheet.first + SPAN)[0] += np.where(kept, done, 0)
+def _passed(ledger: Ledger, now: Micros, judged_at: Micros | None) -> set[int]:
+    """Spans of the time since the last judgement; at the first one, since counting began.
+
+    Then a time longer than `SILENCE` in which nobody counted anything is passed over: one stray old bucket does not
+    make years of cells.
+    """
+    size, kept = ledger.pipeline.width * SPAN, ledger.spans or range(NEVER)
+    kept = range(max(0, kept.start), min((now - 1) // size + 1, kept.stop))
+    if judged_at is not None:
+        return set(range(max(kept.start, max(0, judged_at - 1) // size), kept.stop))
+    ends = {kept.start} - {0} | {kept.stop - 1} if kept else set()
+    counted = {key.span for key in ledger.touched} | ends
+    pairs = pairwise(sorted(counted))
+    near = [range(a + 1, b) for a, b in pairs if (b - a - 1) * size <= SILENCE]
+    return counted.union(*near)
+
+
+def _add(lane: Lane, sheet: Sheet, fed: Ints, done: Ints, exists: Bools, width: Micros) -> None:
+    if exists.any():
+        lane.first = min(lane.first, sheet.first + int(np.argmax(exists)))
+        lane.add(sheet.first, fed, done, width)
 
 
 def _learn(

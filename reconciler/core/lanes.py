@@ -18,7 +18,7 @@ from reconciler.core.queues import QueueLedger
 from reconciler.core.stages import Stage
 from reconciler.core.strips import Strip
 from reconciler.core.tiles import Bools, Ints
-from reconciler.core.times import DAY, MINUTE, NEVER, SECOND, Micros
+from reconciler.core.times import DAY, HOUR, MINUTE, NEVER, SECOND, Micros
 
 SETTLES: Micros = 180 * SECOND
 """How long the counts of a wide bucket may still move after it has ended."""
@@ -51,6 +51,8 @@ class Lane:
     """When the head of processing was first seen beyond the bucket, µs."""
     first: int = NEVER
     """Ordinal of the first bucket with a count."""
+    hours: int = 0
+    """Hours (buckets, where these are wider) in which anything was accepted."""
     remembered_from: int = NEVER
     """Buckets before this ordinal are passed long since, and their sums are forgotten."""
     moved_at: Micros = 0
@@ -67,8 +69,28 @@ class Lane:
     """Ordinal of the newest bucket of which half is processed."""
 
     def knows_lag(self, clock: Micros, width: Micros) -> bool:
-        """Whether 24 h of buckets are each older than twice the longest delay seen so far."""
-        return self.first < NEVER and clock - 2 * self.read.longest - (self.first + 1) * width >= DAY
+        """Whether 24 h of buckets are each older than twice the longest delay seen so far.
+
+        A stray old bucket is not a day: there must be something in so many hours.
+        """
+        old = self.first < NEVER and clock - 2 * self.read.longest - (self.first + 1) * width >= DAY
+        return old and self.hours * max(width, HOUR) >= DAY
+
+    def add(self, first: int, fed: Ints, done: Ints, width: Micros) -> None:
+        """Add to what was accepted and processed, from the bucket of this ordinal on."""
+        if self.remembered_from == NEVER:
+            self.remembered_from = self.first
+        cut = max(0, self.remembered_from - first)
+        first, fed, done = first + cut, fed[cut:], done[cut:]
+        if not len(fed):
+            return
+        accepted = self.accepted.view(first, first + len(fed))[0]
+        hour = max(1, HOUR // width)
+        hours = np.maximum(np.arange(-(first % hour), len(fed), hour), 0)
+        before = np.add.reduceat(accepted, hours)
+        accepted += fed
+        self.hours += int(((before <= 0) & (np.add.reduceat(accepted, hours) > 0)).sum())
+        self.processed.view(first, first + len(fed))[0] += done
 
     def dump(self) -> dict[str, Any]:
         """As plain values, to be stored."""
@@ -95,7 +117,17 @@ class Lane:
             strip.forget(before)
 
 
-_PLAIN = ("first", "remembered_from", "moved_at", "usual_in_flight", "write_slack", "watched", "watched_to", "head")
+_PLAIN = (
+    "first",
+    "hours",
+    "remembered_from",
+    "moved_at",
+    "usual_in_flight",
+    "write_slack",
+    "watched",
+    "watched_to",
+    "head",
+)
 
 
 def lanes_of(pipeline: Pipeline, hop: Hop) -> list[tuple[str, ...]]:

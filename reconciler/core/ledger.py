@@ -4,7 +4,6 @@ The backtest keeps one `Ledger` for its whole run; the service loads the tiles t
 judges, and writes back what is new. Either way observations enter by `apply`, and the judgement sees the same arrays.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,10 +11,10 @@ from statistics import median
 
 import numpy as np
 
-from reconciler.core.directory import Directory, SeriesKey
+from reconciler.core.directory import Directory
 from reconciler.core.observations import Capacity, Count, Observation, Progress, QueueSample
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import CHUNK, SPAN, CountTile, Readings, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, SPAN, CountTile, Ints, Readings, TileKey, VerdictTile
 from reconciler.core.times import Micros
 
 ADVANCES = 9
@@ -61,6 +60,8 @@ class Ledger:
     directory: Directory = field(default_factory=Directory)
     counts: dict[TileKey, CountTile] = field(default_factory=dict)
     verdicts: dict[TileKey, VerdictTile] = field(default_factory=dict)
+    open: set[TileKey] = field(default_factory=set)
+    """Verdict tiles with cells of which time alone may still change what is said."""
     touched: set[TileKey] = field(default_factory=set)
     """Count tiles whose current values have changed since they were last judged."""
     spans: range | None = None
@@ -122,23 +123,32 @@ CAPACITY_READINGS = 60
 
 def group(directory: Directory, width: Micros, counts: Sequence[Count]) -> dict[TileKey, Readings]:
     """Sort counts into the tiles that they belong to; new sources and series get their numbers here."""
-    rows: dict[TileKey, list[tuple[int, int, Count]]] = defaultdict(list)
-    for seen in counts:
-        source = directory.source(seen.source)
-        directory.saw(source, seen.bucket)
-        series = directory.series_id(SeriesKey(seen.stage, source, seen.outcome, seen.reporter, seen.replay))
-        span, column = divmod(seen.bucket // width, SPAN)
-        rows[TileKey(seen.stage, source // CHUNK, span)].append((series, column, seen))
-    return {key: _readings(batch) for key, batch in rows.items()}
+    if not counts:
+        return {}
+    source, series = directory.number(counts)
+    bucket = np.array([seen.bucket for seen in counts], np.int64)
+    directory.saw(source, bucket)
+    ordinal = bucket // width
+    whole = _readings(counts, series, ordinal % SPAN)
+    stages = list(dict.fromkeys([seen.stage for seen in counts]))
+    stage = np.array([stages.index(seen.stage) for seen in counts], np.int64)
+    place = np.stack([stage, source // CHUNK, ordinal // SPAN])
+    order = np.lexsort(place)  # it is stable: within a tile the order of arrival stays
+    edges = np.flatnonzero((np.diff(place[:, order]) != 0).any(axis=0)) + 1
+    tiles: dict[TileKey, Readings] = {}
+    for which in np.split(order, edges):
+        number, chunk, span = place[:, which[0]].tolist()
+        tiles[TileKey(stages[number], chunk, span)] = whole.take(which)
+    return tiles
 
 
-def _readings(batch: list[tuple[int, int, Count]]) -> Readings:
+def _readings(counts: Sequence[Count], series: Ints, column: Ints) -> Readings:
     return Readings(
-        series=np.array([series for series, _, _ in batch], np.int64),
-        column=np.array([column for _, column, _ in batch], np.int64),
-        count=np.array([seen.count for _, _, seen in batch], np.int64),
-        at=np.array([seen.at for _, _, seen in batch], np.int64),
-        digest=np.array([seen.digest or 0 for _, _, seen in batch], np.uint64),
-        digested=np.array([seen.digest is not None for _, _, seen in batch], np.bool_),
-        error=np.array([seen.error for _, _, seen in batch], np.float64),
+        series=series,
+        column=column,
+        count=np.array([seen.count for seen in counts], np.int64),
+        at=np.array([seen.at for seen in counts], np.int64),
+        digest=np.array([seen.digest or 0 for seen in counts], np.uint64),
+        digested=np.array([seen.digest is not None for seen in counts], np.bool_),
+        error=np.array([seen.error for seen in counts], np.float64),
     )

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import DAY, SECOND, Micros, format_time, parse_time
 
@@ -28,9 +30,11 @@ class Refusal(Exception):  # noqa: N818  it is an answer to the sender, not a fa
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Events of one bucket that one reporter has seen so far."""
+class Count(msgspec.Struct, frozen=True):
+    """Events of one bucket that one reporter has seen so far.
+
+    There are many of them, and this kind of class is made in a twentieth of the time that a dataclass takes.
+    """
 
     at: Micros
     pipeline: str
@@ -147,7 +151,7 @@ def _count(record: dict[str, Any], pipelines: Mapping[str, Pipeline]) -> Count:
         count=_whole(record, "count"),
         outcome=outcome,
         reporter=_text(record, "reporter", ""),
-        digest=_digest(record.get("digest")),
+        digest=read_digest(record.get("digest")),
         error=_error(record.get("error")),
         replay=None if replay is None else _text(record, "replay"),
     )
@@ -239,11 +243,20 @@ def _text(record: dict[str, Any], name: str, default: str | None = None) -> str:
         raise Refusal(name, "is missing")
     if not isinstance(value, str):
         raise Refusal(name, f"is {value!r}, not text")
-    if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+    if "\x00" in value or not (value.isascii() or _encodable(value)):
         raise Refusal(name, "holds a NUL or half a surrogate pair, which no database can keep")
     if not value and default is None:
         raise Refusal(name, "is empty")
     return value
+
+
+def _encodable(text: str) -> bool:
+    """Whether UTF-8 can hold it: half of a surrogate pair it cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _whole(record: dict[str, Any], name: str, default: int | None = None) -> int:
@@ -290,7 +303,8 @@ def _epoch(record: dict[str, Any]) -> str | None:
     return _text(record, "epoch")
 
 
-def _digest(value: object) -> int | None:
+def read_digest(value: object) -> int | None:
+    """A digest as a number; `None` where there is none."""
     if value is None:
         return None
     readable = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20

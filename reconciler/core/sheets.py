@@ -38,6 +38,8 @@ class Sheet:
     settled: Bools
     doubtful: Bools
     """Goes to step 3."""
+    kept: Bools
+    """Final, forgotten and unchanged: what was said of it stands."""
 
     @property
     def first(self) -> int:
@@ -72,6 +74,43 @@ def plain(sheet: Sheet, *, proven: bool) -> None:
     sheet.proven |= complete & proven
     sheet.parts[PART["in_flight"]] = np.where(opened, np.maximum(gap, 0), 0)
     sheet.parts[PART["surplus"]] = np.where(opened, np.maximum(-gap, 0), 0)
+
+
+def keep_final(sheets: list[Sheet], remembered_from: list[int], reach: int) -> None:
+    """Let stand what was said of final cells whose detail is forgotten, unless they change.
+
+    `remembered_from`: by lane, the first bucket that is not forgotten. Where a cell changes, or was netted with one
+    that is judged anew, those of its source that are misplaced are judged with it.
+    """
+    since = np.array([ordinal if ordinal < NEVER else 0 for ordinal in remembered_from], np.int64)
+    old = [sheet for sheet in sheets if sheet.first < since.max(initial=0) + reach]
+    looks = [_stands(sheet, (sheet.first + np.arange(SPAN)) - since[sheet.lanes][:, None], reach) for sheet in old]
+    disturbed: dict[int, Bools] = {}
+    for sheet, (_, rows) in zip(old, looks, strict=True):
+        disturbed[sheet.key.chunk] = rows | disturbed.get(sheet.key.chunk, np.zeros(len(rows), np.bool_))
+    for sheet, (stands, rows) in zip(old, looks, strict=True):
+        here, was = slice(len(rows)), sheet.old
+        kept = stands & ((was.parts[PART["misplaced"], here] == 0) | ~disturbed[sheet.key.chunk][:, None])
+        sheet.kept, sheet.doubtful = kept, sheet.doubtful & ~kept
+        sheet.code[kept], sheet.evidence[kept] = was.code[here][kept], was.evidence[here][kept]
+        sheet.loss_at[kept], sheet.proven[kept] = was.loss_at[here][kept], was.proven[here][kept]
+        sheet.parts[:, kept] = was.parts[:, here][:, kept]
+
+
+def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
+    """Cells of which what was said may stand (`age` < 0: forgotten), and sources with a netted one that may not.
+
+    Digests are not remembered, so a cell that has them may have changed.
+    """
+    here, was = slice(len(sheet.lanes)), sheet.old
+    same: Bools = ~(sheet.accepted.digested & sheet.processed.digested & (sheet.accepted.ok > 0))
+    for name in ("accepted", "processed", "accounted"):
+        same &= sheet.parts[PART[name]] == was.parts[PART[name], here]
+    same &= sheet.processed.replayed == was.parts[PART["recovered"], here] + was.parts[PART["duplicated"], here]
+    stands = (age < 0) & same & ~was.active[here] & (was.code[here] != Verdict.NONE)
+    netted = (was.parts[PART["misplaced"], here] != 0) & (age < reach)
+    rows: Bools = np.any(((age < 0) & ~same) | (netted & ~stands), axis=1)
+    return stands, rows
 
 
 def gather(sheets: list[Sheet], masks: list[Bools], first: int) -> Cells:
@@ -140,5 +179,5 @@ def final(sheet: Sheet) -> Bools:
     still = _SETTLES[sheet.code] & (moving == 0) & sheet.settled
     netted = (sheet.parts[PART["misplaced"]] == 0) | sheet.settled
     tolerated = moving > sheet.accepted.error + sheet.processed.error
-    final: Bools = ((sheet.code == Verdict.COMPLETE) & netted & ~tolerated) | still
+    final: Bools = ((sheet.code == Verdict.COMPLETE) & netted & ~tolerated) | still | sheet.kept
     return final

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.core.observations import Observation, Refusal, parse
 from reconciler.core.pipelines import Pipeline
+from reconciler.core.swift import CountReader
 from reconciler.reading.lines import STDIN, Line, lines, opened
 from reconciler.reading.table import looks_like_header, records
 
@@ -48,29 +49,45 @@ def read(
 
 
 def _from_json(rows: Iterator[Line], pipelines: Mapping[str, Pipeline]) -> Iterator[Observation | RefusedLine]:
-    decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).raw_decode
+    swift, careful = CountReader(pipelines).read, LineReader(pipelines).read
     for number, text, fault in rows:
         if fault:
             yield RefusedLine(number, "(line)", fault)
             continue
+        found: Observation | Refusal | None = swift(text) or careful(text)
+        if isinstance(found, Refusal):
+            yield RefusedLine(number, found.field, found.reason)
+        elif found is not None:
+            yield found
+
+
+class LineReader:
+    """Reads one JSON object a line with care: whatever is wrong with it is said."""
+
+    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
+        self._pipelines = pipelines
+        self._decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).raw_decode
+
+    def read(self, text: bytes) -> Observation | Refusal | None:
+        """What the line says, or why it is refused; `None` where it is blank."""
         try:
             line = text.decode().strip(_SPACE)
             if not line:
-                continue
-            record, end = decode(line)
+                return None
+            record, end = self._decode(line)
             if end < len(line):
-                raise Refusal("(line)", f"is not JSON: Extra data (column {end + 1})")
-            yield parse(record, pipelines)
+                return Refusal("(line)", f"is not JSON: Extra data (column {end + 1})")
+            return parse(record, self._pipelines)
         except Refusal as refusal:
-            yield RefusedLine(number, refusal.field, refusal.reason)
+            return refusal
         except UnicodeDecodeError as error:
-            yield RefusedLine(number, "(line)", f"is not UTF-8 (byte {error.start + 1})")
+            return Refusal("(line)", f"is not UTF-8 (byte {error.start + 1})")
         except json.JSONDecodeError as error:
-            yield RefusedLine(number, "(line)", f"is not JSON: {error.msg} (column {error.colno})")
+            return Refusal("(line)", f"is not JSON: {error.msg} (column {error.colno})")
         except ValueError:
-            yield RefusedLine(number, "(line)", "has a number of more digits than can be read")
+            return Refusal("(line)", "has a number of more digits than can be read")
         except RecursionError:
-            yield RefusedLine(number, "(line)", "is nested too deeply")
+            return Refusal("(line)", "is nested too deeply")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -150,6 +150,7 @@ class SqlJudging:
             verdicts |= {TileKey(part_of(hop), *place) for place in places}
             counts |= {TileKey(stage, *place) for stage in stages for place in places}
         self.ledger.verdicts.update(tiles.load(self._connection, self._find(tiles.VERDICT, verdicts), VerdictTile))
+        self.ledger.open = {key for key, tile in self.ledger.verdicts.items() if tile.active.any()}
         self._counts(self._find(tiles.COUNT, counts))
 
     def _with_neighbours(self, part: str, places: set[TilePlace]) -> set[TilePlace]:

@@ -5,11 +5,12 @@ from dataclasses import replace
 from itertools import count as counter
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.observations import Capacity, Observation, Progress, QueueSample
+from reconciler.core.observations import Capacity, Count, Observation, Progress, QueueSample
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import MINUTE, Micros
 from reconciler.errors import ConfigError
@@ -220,7 +221,11 @@ def test_the_order_of_arrival_does_not_matter(
     stores: list[SqlStore], data: st.DataObject, history: list[Observation]
 ) -> None:
     def renamed(observations: list[Observation], name: str) -> list[Observation]:
-        return [replace(seen, pipeline=name) for seen in observations if not isinstance(seen, Capacity)]
+        return [
+            msgspec.structs.replace(seen, pipeline=name) if isinstance(seen, Count) else replace(seen, pipeline=name)
+            for seen in observations
+            if not isinstance(seen, Capacity)
+        ]
 
     told = []
     for store in stores:

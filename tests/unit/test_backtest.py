@@ -230,3 +230,11 @@ def test_the_last_word_on_a_cell_does_not_depend_on_the_tick(tick: Micros) -> No
         line["bucket"]: line["verdict"] for line in run(steady(6), tick=tick, until=at(7)) if line["type"] == "verdict"
     }
     assert [last[format_time(at(minute))] for minute in range(6)] == ["complete"] * 6
+
+
+def test_one_stray_old_bucket_makes_neither_years_of_cells_nor_a_day_of_knowledge() -> None:
+    stray = Count(at(0.5), "batch", "ingress", "stray", at(-5 * 365 * 24 * 60), 7, "accepted", reporter="ingress")
+    own = [line for line in run([stray, *steady(20)]) if line["type"] == "verdict" and line["source"] == "stray"]
+    assert {line["bucket"][:13] for line in own} == {"2016-07-21T12", "2021-07-20T12"}
+    assert [line["verdict"] for line in own if line["accepted"]][-1] == "delayed"
+    assert not any(line["lost"] for line in own)

@@ -245,6 +245,10 @@ def test_no_more_is_lost_to_deletion_than_the_samples_show_as_deleted(plan: Plan
 
 
 SURPLUS_ELSEWHERE = Plan(seed=3, steps=32, sources=3, partitions=1, width=HOUR, faults=frozenset({"noise"}))
+NETTED_WITH_WHAT_IS_FORGOTTEN = Plan(
+    seed=174, steps=33, sources=1, partitions=0, width=HOUR,
+    faults=frozenset({"approximate", "noise", "purge", "stored"}),
+)  # fmt: skip
 REWOUND = Plan(seed=0, steps=22, sources=1, partitions=1, width=HOUR, faults=frozenset({"rewind"}))
 
 
@@ -252,6 +256,7 @@ REWOUND = Plan(seed=0, steps=22, sources=1, partitions=1, width=HOUR, faults=fro
 @given(plans())
 @example(SURPLUS_ELSEWHERE)
 @example(REWOUND)
+@example(NETTED_WITH_WHAT_IS_FORGOTTEN)
 def test_a_second_look_at_the_same_instant_says_nothing_new(plan: Plan) -> None:
     for watch, _, now in watched(plan):
         again = watch.engine.tick(watch.ledger, now)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ class Told:
     def say(self, source: str, bucket: Micros, verdict: Verdict, **parts: int) -> None:
         """Say something of a cell, as of its first bucket on."""
         number = self.directory_.source(source)
-        self.directory_.saw(number, bucket)
+        self.directory_.saw(np.array([number]), np.array([bucket]))
         span, column = divmod(bucket // HOUR, SPAN)
         tile = self.tiles.setdefault(TileKey(HOP, number // CHUNK, span), VerdictTile())
         cell = (number % CHUNK, column)
