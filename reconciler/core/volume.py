@@ -20,8 +20,8 @@ from reconciler.core.volume_alarms import (
     going_on,
     hold,
     rarities,
+    spread_low,
 )
-from reconciler.core.volume_alarms import bucket_low as rarity_of_bucket
 from reconciler.core.volume_bands import Band, band
 from reconciler.core.volume_clock import WEEK, Moment, slot_width, sunday
 from reconciler.core.volume_fleet import discoveries, share_of_budget
@@ -166,7 +166,7 @@ def _calibrate(model: Model, seen: Outlook, count: Floats, rare: Floats, high: F
     """Let the calibrators learn; counts are spread over their step, so that few events do not look like a wrong law."""
     spread = (model.steps * _GOLDEN) % 1 * 0.98 + 0.01
     rare = rare.copy()
-    rare[0] = np.where(count > 0, rarity_of_bucket(seen, np.maximum(count - spread, 0.01)), rare[0] - np.log(spread))
+    rare[0] = spread_low(seen, count, rare[0], spread)
     ripe = taken & (model.levels.age >= YOUNG_HOURS)
     model.alarms.low.learn(rare, np.broadcast_to(ripe, rare.shape))
     model.alarms.high.learn(high, ripe)

@@ -115,8 +115,18 @@ def bucket_low(seen: Outlook, count: Floats) -> Floats:
 
 
 def bucket_high(seen: Outlook, count: Floats) -> Floats:
-    """Rarity of a count so high."""
-    return mixed(rarity_high(count[None], seen.means, seen.variance(1, seen.means)), seen.share)
+    """Rarity of a count so high; by one law for all, since nobody is woken by it."""
+    return rarity_high(count, seen.mean, seen.whole(1))
+
+
+def spread_low(seen: Outlook, count: Floats, rarity: Floats, at: float) -> Floats:
+    """The rarity of the count, spread over the step of the law that it stands on: `at` runs from 0 to 1.
+
+    For learning: few events make high steps, which must not look like a wrong law. Their height is taken from one law.
+    """
+    variance = seen.whole(0)
+    lower = rarity_low(np.maximum(count - at, 0.01), seen.mean, variance) - rarity_low(count, seen.mean, variance)
+    return rarity + np.where(count > 0, lower, -np.log(at))
 
 
 def rarities(alarms: Alarms, levels: Levels, seen: Outlook, count: Floats, hours: float, taken: Flags) -> Floats:

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reconciler.core.volume_alarms import bucket_high, bucket_low
 from reconciler.core.volume_level import Outlook
-from reconciler.core.volume_tails import U0, Calibrator, Floats
+from reconciler.core.volume_tails import U0, Calibrator, Floats, rarity_high, rarity_low
 
 Z = 1.96
-ROUNDS = 4
-"""Steps of the secant; each is one look at the law."""
+ROUNDS = 1
+"""Steps of the secant from there; each is one look at the law."""
 
 
 @dataclass(slots=True)
@@ -24,10 +23,18 @@ class Band:
 
 def band(seen: Outlook, low: Calibrator, high: Calibrator, rarity: float = U0) -> Band:
     """Where the calibrated rarity of a count reaches `rarity` (default: 2.5 % of buckets) on either side."""
-    mean, under, over = seen.mean, np.sqrt(seen.variance(0)), np.sqrt(seen.variance(1))
-    bottom = _solve(lambda count: bucket_low(seen, count), low.invert(rarity), mean - Z * under, under)
-    top = _solve(lambda count: bucket_high(seen, count), high.invert(rarity), mean + Z * over, -over)
+    mean, below, above = seen.mean, seen.whole(0), seen.whole(1)
+    under, over = np.sqrt(below), np.sqrt(above)
+    bottom = _solve(lambda count: rarity_low(count, mean, below), low.invert(rarity), _cube(mean, under, -Z), under)
+    top = _solve(lambda count: rarity_high(count, mean, above), high.invert(rarity), _cube(mean, over, Z), -over)
     return Band(np.ceil(np.maximum(bottom, 0)), np.maximum(np.floor(top), 0))
+
+
+def _cube(mean: Floats, deviation: Floats, z: float) -> Floats:
+    """A first guess of a quantile, by the cube root of Wilson and Hilferty (1931)."""
+    ratio = np.minimum(deviation / np.maximum(mean, 1e-9), 3.0)
+    guess: Floats = mean * np.maximum(1 - ratio**2 / 9 + z * ratio / 3, 0) ** 3
+    return guess
 
 
 def _solve(law: Callable[[Floats], Floats], target: Floats, guess: Floats, scale: Floats) -> Floats:

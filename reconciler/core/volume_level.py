@@ -75,9 +75,11 @@ class Outlook:
     mean: Floats
     """`(sources,)`."""
     share: Floats
-    """Weight of each filter, `(filters, sources)`."""
+    """Weight of each half-life, `(half-lives, sources)`."""
     means: Floats
-    """By filter, `(filters, sources)`."""
+    """By half-life, both profiles mixed, `(half-lives, sources)`."""
+    each: Floats
+    """By filter, `(half-lives, profiles, sources)`."""
     base: Floats
     """Of both profiles, `(2, sources)`."""
     dispersion: Floats
@@ -92,14 +94,21 @@ class Outlook:
         wide: Floats = np.where(spread > LEAST_DISPERSION, mean * (1 + spread * mean), mean * self.even)
         return wide
 
+    def whole(self, side: int) -> Floats:
+        """Variance of one law for the whole mixture."""
+        between = (self.share * (self.means - self.mean) ** 2).sum(axis=0)
+        total: Floats = self.variance(side) + between
+        return total
+
 
 def outlook(levels: Levels, base: Floats, hour: Ints) -> Outlook:
     """Foretell a bucket; `base` is `(2, sources)` from the profiles, `hour` the local hour of day by source."""
-    sources = base.shape[1]
-    means = (base[None] * (levels.events / levels.exposure)).reshape(-1, sources)
-    share = weights(levels).reshape(-1, sources)
+    each = base[None] * (levels.events / levels.exposure)
+    weight = weights(levels)
+    share = weight.sum(axis=1)
+    means = (weight * each).sum(axis=1) / share
     even = np.clip(levels.even, *EVEN_LIMITS)
-    return Outlook((share * means).sum(axis=0), share, means, base, dispersion(levels, hour), even)
+    return Outlook((share * means).sum(axis=0), share, means, each, base, dispersion(levels, hour), even)
 
 
 def weights(levels: Levels) -> Floats:
@@ -148,10 +157,10 @@ def _credit(levels: Levels, seen: Outlook, calm: Floats, spread: Floats, step: f
     """Give each filter the logarithm of its likelihood; terms that all have in common are left out."""
     keep = 0.5 ** (step / MIX_HOURS)
     size = 1 / np.maximum(spread, LEAST_DISPERSION)
-    means = np.maximum(seen.means, 1e-9)
+    means = np.maximum(seen.each, 1e-9)
     gain = calm * np.log(means / (size + means)) - size * np.log1p(means / size)
     gain = np.where(spread > LEAST_DISPERSION, gain, gain / seen.even)
-    gain = (gain - gain.max(axis=0)).reshape(levels.credit.shape)
+    gain -= gain.max(axis=(0, 1))
     levels.credit = np.where(taken, keep * levels.credit + gain, levels.credit)
 
 

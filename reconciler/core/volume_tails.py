@@ -18,25 +18,32 @@ TAIL = 0.025
 """Share of buckets beyond which a calibrator looks."""
 U0 = -math.log(TAIL)
 """Rarity at which that share begins, where the law is right."""
-_GRID = np.arange(-37.0, 8.001, 0.01)
+_STEP = 0.01
+_GRID = np.arange(-37.0, 8.001, _STEP)
 _LOG_PHI = np.array([math.log(0.5 * math.erfc(-z / math.sqrt(2))) for z in _GRID])
+_RISE = np.diff(_LOG_PHI)
 
 
 def log_phi(z: Floats) -> Floats:
     """Logarithm of the normal distribution function, to 1e-5; far out by its leading terms."""
+    place = np.clip((z - _GRID[0]) / _STEP, 0, len(_GRID) - 1.001)
+    left = place.astype(np.intp)
+    value: Floats = _LOG_PHI[left] + (place - left) * _RISE[left]
     far = z < _GRID[0]
-    value: Floats = np.interp(z, _GRID, _LOG_PHI)
     if far.any():
-        value = np.where(far, -0.5 * z * z - np.log(np.maximum(-z, 1) * math.sqrt(2 * math.pi)), value)
+        value[far] = -0.5 * z[far] ** 2 - np.log(-z[far] * math.sqrt(2 * math.pi))
     return value
 
 
 def _g(x: Floats) -> Floats:
     """Peizer and Pratt's g(x) = (1 − x² + 2x ln x) / (1 − x)²."""
     x = np.maximum(x, 1e-300)
-    away = np.abs(1 - x)
-    safe = np.where(away < 1e-4, 0.5, x)
-    value: Floats = np.where(away < 1e-4, (1 - x) / 3, (1 - safe * safe + 2 * safe * np.log(safe)) / (1 - safe) ** 2)
+    off = 1 - x
+    # Near 1 numerator and denominator vanish together; there the first term of the series takes over.
+    near = np.abs(off) < 1e-4
+    off[near] = 0.5
+    value: Floats = (off * (1 + x) + 2 * x * np.log(x)) / (off * off)
+    value[near] = (1 - x[near]) / 3
     return value
 
 
