@@ -1,12 +1,14 @@
 """Sections that hold together -> the values that the rest of the program works with."""
 
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 
 from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance
 from reconciler.core.times import Micros
+from reconciler.core.volume_plan import Planned, VolumePlan
 from reconciler.settings.checks import hops_of
-from reconciler.settings.schema import ConnectorOptions, PipelineSettings, ReporterSettings
+from reconciler.settings.schema import ConnectorOptions, PipelineSettings, ReporterSettings, VolumeSettings
 
 _SQLITE_FILE = "sqlite:///"
 
@@ -33,6 +35,17 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Con
         reaction=found.reaction,
         reporters=_reporters(found, {key: options for key, options in connectors.items() if options.pipeline == name}),
         clock_allowance=found.clock_allowance,
+        volume=_volume(found.volume),
+    )
+
+
+def _volume(found: VolumeSettings) -> VolumePlan:
+    return VolumePlan(
+        budget=found.budget,
+        zone=found.timezone or UTC,
+        zones=tuple(found.timezones.items()),
+        holidays=frozenset(found.holidays),
+        planned=tuple(Planned(work.since, work.until, work.sources) for work in found.planned),
     )
 
 
