@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC
 from typing import Any, Protocol
@@ -127,10 +128,10 @@ def log_mixture(count: Floats, means: Floats, dispersion: Floats, share: Floats)
 def gaussian(count: Floats, mean: Floats, deviation: Floats) -> Verdicts:
     """What a model with a normal law says, on the scale of its counts; a bucket is one unit wide."""
     deviation = np.maximum(deviation, 0.3)
-    z = (count + 0.5 - mean) / deviation
+    z = np.nan_to_num((count + 0.5 - mean) / deviation)
     below, above = np.exp(log_phi(z - 1 / deviation)), np.exp(log_phi(z))
     score = -np.log(np.maximum(above - np.where(count > 0, below, 0.0), 1e-12))
-    rarity = -log_phi(np.nan_to_num(z))
+    rarity = -log_phi(z)
     return Verdicts(score, rarity, rarity, np.abs(count - mean) <= 1.96 * deviation)
 
 
@@ -201,7 +202,9 @@ class Ets:
         for counts in family.counts[:history].T:
             roots = np.sqrt(_filled(counts) + 0.375)
             model = ETSModel(roots, error="add", trend=None, seasonal="add", seasonal_periods=self.season)
-            fits.append(model.fit(disp=False, maxiter=60))
+            with warnings.catch_warnings():  # that it has not converged after so many steps is no news to print
+                warnings.simplefilter("ignore")
+                fits.append(model.fit(disp=False, maxiter=60))
         self.alpha = np.array([float(fit.smoothing_level) for fit in fits])
         self.gamma = np.array([float(fit.smoothing_seasonal) for fit in fits])
         self.deviation = np.array([math.sqrt(float(np.mean(np.square(fit.resid)))) for fit in fits])
@@ -221,9 +224,10 @@ class Ets:
         deviation = np.maximum(self.deviation, 0.05)
         upper = np.sqrt(count + 0.875)
         lower = np.sqrt(np.maximum(count - 0.125, 0.0))
-        z = (upper - mean) / deviation
-        share = np.exp(log_phi(z)) - np.where(count > 0, np.exp(log_phi((lower - mean) / deviation)), 0.0)
-        score, rarity = -np.log(np.maximum(share, 1e-12)), -log_phi(np.nan_to_num(z))
+        z = np.nan_to_num((upper - mean) / deviation)
+        below = np.exp(log_phi(np.nan_to_num((lower - mean) / deviation)))
+        share = np.exp(log_phi(z)) - np.where(count > 0, below, 0.0)
+        score, rarity = -np.log(np.maximum(share, 1e-12)), -log_phi(z)
         self.level = self.level + self.alpha * error
         self.seasonal[slot] += self.gamma * error
         return Verdicts(score, rarity, rarity, np.abs(root - mean) <= 1.96 * deviation)

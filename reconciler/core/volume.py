@@ -35,6 +35,7 @@ YOUNG_HOURS = 7 * 24.0
 """Hours after the first profile in which the errors are not those of a model that knows the week."""
 YOUNG_TRUST = 0.5
 """What a rarity of that time is worth; sums are not yet worth anything."""
+SILENCE = 6
 SUMS = slice(1, 5)
 """The layers that are sums."""
 LAYER_SHARE = np.array([5.0, 12.0, 12.0, 12.0, 12.0, 12.0, 12.0])
@@ -156,7 +157,8 @@ def step(
     held = hold(model.alarms, suspected, hours)
     sight = Sight(seen.mean, seen, calibrated, low, said_high, known, model.due.copy(), held)
     _calibrate(model, seen, count, rare, high, taken)
-    volume_level.learn(model.levels, seen, count, when.hour, hours, taken, held)
+    frozen = held if excluded is None else held | excluded
+    volume_level.learn(model.levels, seen, count, when.hour, hours, taken, frozen)
     model.due = np.where(known & (count > 0), 0.0, model.due)
     model.steps += 1
     return sight
@@ -168,7 +170,11 @@ def _calibrate(model: Model, seen: Outlook, count: Floats, rare: Floats, high: F
     rare = rare.copy()
     rare[0] = spread_low(seen, count, rare[0], spread)
     ripe = taken & (model.levels.age >= YOUNG_HOURS)
-    model.alarms.low.learn(rare, np.broadcast_to(ripe, rare.shape))
+    # A silence is learned from when it is over, as one: else a long one would make itself usual while it lasts.
+    rare[SILENCE] = model.alarms.ended
+    by_layer = np.repeat(ripe[None], len(rare), axis=0)
+    by_layer[SILENCE] &= count > 0
+    model.alarms.low.learn(rare, by_layer)
     model.alarms.high.learn(high, ripe)
 
 

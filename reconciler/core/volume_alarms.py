@@ -71,6 +71,8 @@ class Alarms:
     """Hours for which the levels have been held on suspicion."""
     silence: Floats
     """−ln P of the run of empty buckets that goes on."""
+    ended: Floats
+    """The same of the run that the last bucket has ended; 0 where there was none."""
     low: Calibrator
     """By layer: arrays `(layers, sources)`."""
     high: Calibrator
@@ -82,7 +84,9 @@ class Alarms:
         shape = (len(LAYERS), 1)
         low = Calibrator(np.tile(low.quantile, shape), np.tile(low.excess, shape), np.tile(low.seen, shape))
         none = np.zeros(sources)
-        return cls(Sums.fresh(sources, block), none, none.copy(), none.copy(), low, Calibrator.fresh(sources))
+        return cls(
+            Sums.fresh(sources, block), none, none.copy(), none.copy(), none.copy(), low, Calibrator.fresh(sources)
+        )
 
 
 def block_hours(hours: float) -> float:
@@ -144,6 +148,7 @@ def rarities(alarms: Alarms, levels: Levels, seen: Outlook, count: Floats, hours
     steady = (levels_from(levels, STEADY_HOURS) * seen.base).sum(axis=0)
     _drop(alarms, steady, seen, count, taken)
     none = rarity_of_none(steady, seen.variance(0, steady))
+    alarms.ended = np.where(taken & (count > 0), alarms.silence, 0)
     alarms.silence = np.where(taken, np.where(count > 0, 0, alarms.silence + none), alarms.silence)
     rare[5] = np.where(steady < TINY, alarms.drop, 0)
     rare[6] = alarms.silence
@@ -168,7 +173,7 @@ def _sum(sums: Sums, window: int, blocks: int, hours: float, age: Floats) -> Flo
 
 
 def going_on(sums: Sums) -> Flags:
-    """Whether what each window lacks is still lacking in its last quarter, `(windows, sources)`.
+    """Whether what each window lacks is still lacking in its last quarter or two blocks, `(windows, sources)`.
 
     A sum remembers a loss until it has left the window; an alarm must not.
     """
@@ -177,7 +182,7 @@ def going_on(sums: Sums) -> Flags:
     for window, length in enumerate(WINDOWS):
         whole = max(round(blocks * length / WINDOWS[-1]), 1)
         lacking, expected = _lacking(sums, window, whole, whole)
-        recently, lately = _lacking(sums, window, whole, max(whole // 4, 1))
+        recently, lately = _lacking(sums, window, whole, min(max(whole // 4, 1), 2))
         still[window] = recently * expected >= 0.5 * lacking * lately
     return still
 

@@ -138,10 +138,9 @@ def dispersion(levels: Levels, hour: Ints) -> Floats:
 def learn(
     levels: Levels, seen: Outlook, count: Floats, hour: Ints, step: float, taken: Flags, held: Flags
 ) -> None:  # fmt: skip
-    """Take the count of a bucket of `step` hours, where `taken`; where `held`, no downward learning."""
+    """Take the count of a bucket of `step` hours, where `taken`; nothing is learned where `held`."""
     low, high = np.sqrt(seen.variance(0)), np.sqrt(seen.variance(1))
     calm = np.clip(count, seen.mean - WINSOR * low, seen.mean + WINSOR * high)
-    calm = np.where(held, np.maximum(calm, seen.mean), calm)
     calm = np.where(taken, calm, 0.0)
     spread = seen.dispersion.mean(axis=0)
     _credit(levels, seen, calm, spread, step, taken & ~held)

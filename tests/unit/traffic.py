@@ -9,7 +9,7 @@ from reconciler.core.times import DAY, HOUR, MINUTE, Micros, parse_time
 from reconciler.core.volume_tails import Floats
 
 MONDAY = parse_time("2024-03-04T00:00:00Z")
-WIDTH: Micros = 15 * MINUTE
+WIDTH: Micros = 30 * MINUTE
 STAGES = ("ingress", "processed")
 Change = Callable[[Micros, Floats], Floats]
 """What becomes of the counts of all sources in a bucket that is so long after the beginning."""
