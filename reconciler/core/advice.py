@@ -97,7 +97,7 @@ _LOSS_ADVICE = {
     "inferred": "Look at the consumer's errors and dead letters for this window; then ask the sources to send again.",
 }
 _ADVICE = {
-    "delay": "Find out why processing is behind; nothing is known to be lost.",
+    "delay": "Find out why processing is behind; all of these events may still arrive.",
     "surplus": "Look for duplicates: a replay, a retry without deduplication, a counter that counts twice.",
     "missing_counts": "Bring back the silent reporter, or say that it has ended; until then this is unknown, not good.",
     "rejects": "Look at why events are dropped: a schema change, a filter, a new client version.",

@@ -17,8 +17,8 @@ from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
 from reconciler.core.sheets import PART
 from reconciler.core.stages import stage_now
-from reconciler.core.tiles import SPAN, TileKey
-from reconciler.core.times import Micros, format_time
+from reconciler.core.tiles import SPAN, TileKey, VerdictTile
+from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
 from reconciler.core.volume_history import Tiles
 from reconciler.core.volume_watch import Watch
@@ -66,6 +66,7 @@ class Engine:
             changes.append((name, judged.changes))
             dirty += judged.dirty
             self.register.take(name, _cells(judged.changes, ledger), now)
+            self._foretell(name, ledger)
             self.register.unplaced(name, sum(judged.unplaced.values()), now)
             self._rejects(position, name, judged.changes, ledger, now)
         self._volume(ledger, now)
@@ -76,6 +77,13 @@ class Engine:
         told = self.register.settle(now)
         self._forget(ledger)
         return Findings(changes, [self.line(incident, now) for incident in told], dirty)
+
+    def _foretell(self, hop: str, ledger: Ledger) -> None:
+        """Let the incidents of what is at risk say when the first of it is deleted."""
+        for incident in self.register.at_risk(hop):
+            tiles = [(key.span, ledger.verdicts[key]) for key in ledger.open if key.part == hop]
+            soonest = min((_soonest(incident, span, tile, self.pipeline.width) for span, tile in tiles), default=NEVER)
+            incident.loss_at = soonest if soonest < NEVER else incident.loss_at
 
     def _rejects(self, position: int, hop: str, changes: Changes, ledger: Ledger, now: Micros) -> None:
         """Hold the legal ends of newly settled cells against their usual share; the usual ones train it."""
@@ -198,6 +206,14 @@ class Engine:
         self.judged_at = judged_at
 
 
+def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) -> Micros:
+    """When the first event at risk of an incident is deleted, as far as a tile shows."""
+    starts = (span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
+    skipped = (tile.evidence & np.uint32(Evidence.SKIPPED)) > 0
+    mine = (tile.code == Verdict.AT_RISK) & (tile.loss_at > 0) & (starts >= incident.since) & (starts < incident.until)
+    return int(tile.loss_at[mine & (skipped == (incident.mechanism == "skipped"))].min(initial=NEVER))
+
+
 def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:
     for ordinal in ordinals:
         tile = ledger.verdicts.get(where._replace(span=ordinal // SPAN))
@@ -215,14 +231,14 @@ def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
     gap = parts[PART["accepted"]] - parts[PART["processed"]] - parts[PART["accounted"]]
     columns = (
         changes.source, changes.bucket, changes.code, changes.evidence, parts[PART["lost"]], np.abs(gap),
-        changes.loss_at, changes.old_code, changes.old_evidence, changes.old_lost,
+        changes.old_code, changes.old_evidence, changes.old_lost,
     )  # fmt: skip
     return [
         CellChange(
-            names[source], bucket, Verdict(code), Evidence(why), lost, events, loss_at,
+            names[source], bucket, Verdict(code), Evidence(why), lost, events,
             Verdict(old), Evidence(old_why), old_lost,
         )
-        for source, bucket, code, why, lost, events, loss_at, old, old_why, old_lost in zip(
+        for source, bucket, code, why, lost, events, old, old_why, old_lost in zip(
             *(column[at].tolist() for column in columns), strict=True
         )
     ]  # fmt: skip

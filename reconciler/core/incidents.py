@@ -53,7 +53,6 @@ class CellChange:
     lost: int
     events: int
     """Events in question: the gap, or the surplus."""
-    loss_at: Micros
     old_verdict: Verdict
     old_evidence: Evidence
     old_lost: int
@@ -181,9 +180,6 @@ class Register:
         incident.since = min(incident.since, change.bucket)
         incident.until = max(incident.until, change.bucket + self.width)
         incident.evidence |= change.evidence
-        if change.loss_at and kind == "at_risk":
-            stale = incident.loss_at < now
-            incident.loss_at = change.loss_at if stale else min(incident.loss_at, change.loss_at)
 
     def _another(self, incident: Incident, change: CellChange, now: Micros) -> bool:
         """A bad cell long after the last one, and outside what the incident covers, is another cause."""
@@ -207,6 +203,13 @@ class Register:
         )  # fmt: skip
         self.incidents[incident.id] = incident
         return incident
+
+    def at_risk(self, hop: str) -> list[Incident]:
+        """The incidents of events of the hop that may still be saved."""
+        return [
+            one for one in self.incidents.values()
+            if (one.kind, one.hop) == ("at_risk", hop) and one.status != "resolved"
+        ]  # fmt: skip
 
     def hold(self, conditions: Iterable[Condition], now: Micros) -> None:
         """Take the conditions that hold now; those that hold no more end by themselves."""

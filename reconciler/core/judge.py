@@ -31,6 +31,8 @@ from reconciler.core.verdicts import Codes, Signs, Verdict, judge
 
 SILENCE: Micros = 31 * DAY
 """A longer time without a single count, before the first judgement, is not judged."""
+BLANK = VerdictTile()
+"""Of a tile of which nothing was said yet; never written to."""
 FIRST_PATIENCE = 3
 """Buckets that a gap may wait before it is a delay, while nothing at all is known of lag."""
 
@@ -140,7 +142,7 @@ class HopJudge:
         shape = (rows, SPAN)
         sheet = Sheet(
             key,
-            ledger.verdicts.get(key) or VerdictTile(),
+            ledger.verdicts.get(key) or BLANK,
             exists,
             whole,
             unfed & exists,
@@ -278,21 +280,23 @@ class HopJudge:
         """Put the new state into the ledger's verdict tiles; returns the tiles that differ."""
         dirty: list[TileKey] = []
         for sheet in sheets:
-            count = len(sheet.lanes)
-            tile = sheet.old
+            count, tile = len(sheet.lanes), sheet.old
             active = sheet.exists & ~final(sheet)
             (ledger.open.add if active.any() else ledger.open.discard)(sheet.key)
             columns = (
-                (tile.code, sheet.code), (tile.evidence, sheet.evidence), (tile.loss_at, sheet.loss_at),
-                (tile.proven, sheet.proven), (tile.active, active),
+                ("code", sheet.code), ("evidence", sheet.evidence), ("loss_at", sheet.loss_at),
+                ("proven", sheet.proven), ("active", active),
             )  # fmt: skip
-            same = all(np.array_equal(old[:count], new) for old, new in columns)
+            same = all(np.array_equal(getattr(tile, name)[:count], new) for name, new in columns)
             if same and np.array_equal(tile.parts[:, :count], sheet.parts):
                 continue
-            for old, new in columns:
-                old[:count] = new
-            tile.parts[:, :count] = sheet.parts
-            ledger.verdicts[sheet.key] = tile
+            if tile is BLANK:
+                tile = ledger.verdicts[sheet.key] = VerdictTile()
+            for name, new in columns:
+                getattr(tile, name)[:count] = new
+            for plane, new in zip(tile.parts, sheet.parts, strict=True):
+                if tile is sheet.old or new.any():  # untouched zeros take no memory
+                    plane[:count] = new
             dirty.append(sheet.key)
         return dirty
 

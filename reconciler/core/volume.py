@@ -38,7 +38,7 @@ YOUNG_TRUST = 0.5
 SILENCE = 6
 SUMS = slice(1, 5)
 """The layers that are sums."""
-LAYER_SHARE = np.array([5.0, 12.0, 12.0, 12.0, 12.0, 12.0, 12.0])
+LAYER_SHARE = np.array([7.0, 14.0, 14.0, 14.0, 14.0, 14.0, 20.0])
 """One over the part of the budget that each layer may use; together a little less than all, for they are tied."""
 SUSPICION = 2.0
 """The levels are held when an alarm of one source a month is nearer than e² times."""

@@ -9,15 +9,26 @@ from tests.scenario.adapter import judge
 from tests.scenario.expectations import check
 
 SMALLER: dict[str, dict[str, Any]] = {"SC-07a": {"partitions": 4}, "SC-06": {"partitions": 10}}  # shows the same
-UNTIL: dict[str, int] = {}
+UNTIL = {"SC-02": 3000, "SC-07a": 3000}  # minutes at which every minute is judged; what follows is judged more coarsely
 TICKS = {"SC-01r": 15}  # minutes; its twelve days are mostly quiet
+COARSE = 15  # minutes
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", names())
 def test_the_engine_keeps_the_story(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    story, options, tick = load(name), SMALLER.get(name, {}), TICKS.get(name, 1)
-    until = UNTIL.get(name, story.until)
+    keeps(name, UNTIL.get(name, load(name).until), TICKS.get(name, 1), capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(UNTIL))
+def test_the_engine_keeps_a_long_story_to_its_end(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    keeps(name, load(name).until, COARSE, capsys)
+
+
+def keeps(name: str, until: int, tick: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Play the story until this minute, judge it every so many minutes, and hold it to its expectations."""
+    story, options = load(name), SMALLER.get(name, {})
     events = judge(simulate(story, until=until, **options), configuration(story), tick=tick)
     report = check(story, events, until=until, facts=truth(story, **options), tick=tick)
     with capsys.disabled():

@@ -12,7 +12,7 @@ from reconciler.core.judge import Changes
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Count, Observation, Progress, QueueSample
 from reconciler.core.tiles import PARTS, Ints
-from reconciler.core.times import DAY, HOUR, MINUTE, Micros
+from reconciler.core.times import DAY, HOUR, MINUTE, NEVER, Micros
 from reconciler.core.verdicts import Evidence, Verdict
 from tests.unit.histories import History, Plan, plans
 
@@ -283,3 +283,22 @@ def test_no_more_is_retained_or_passed_over_than_the_queue_holds(plan: Plan) -> 
             ahead, behind = ahead + end - read, behind + read - start
         assert parts[PART["retained"]].sum() <= ahead
         assert parts[PART["passed_over"]].sum() <= behind
+
+
+FIRST_DEADLINES_PASS = Plan(
+    seed=34, steps=12, sources=2, partitions=2, width=MINUTE, faults=frozenset({"retention", "stall", "skip"})
+)
+
+
+@checked
+@given(plans())
+@example(FIRST_DEADLINES_PASS)
+def test_a_risk_says_when_the_first_of_what_is_still_at_risk_is_deleted(plan: Plan) -> None:
+    for watch, _, _ in watched(plan):
+        for hop in watch.hops():
+            tiles = [tile for key, tile in watch.ledger.verdicts.items() if key.part == hop]
+            deadlines = [tile.loss_at[(tile.code == Verdict.AT_RISK) & (tile.loss_at > 0)] for tile in tiles]
+            soonest = np.concatenate(deadlines).min(initial=NEVER) if deadlines else NEVER
+            said = [incident.loss_at for incident in watch.engine.register.at_risk(hop) if incident.bad]
+            if soonest < NEVER:
+                assert min(said) == soonest

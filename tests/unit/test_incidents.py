@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reconciler.core.incidents import CellChange, Condition, Incident, Register
-from reconciler.core.times import HOUR, MINUTE, Micros, parse_time
+from reconciler.core.times import MINUTE, Micros, parse_time
 from reconciler.core.verdicts import Evidence, Verdict
 
 START = parse_time("2021-07-20T18:45:00Z")
@@ -26,13 +26,13 @@ class Desk:
 
     def say(
         self, source: str, minute: int, verdict: Verdict, evidence: Evidence = NOTHING, lost: int = 0,
-        loss_at: Micros = 0, hop: str = HOP,
+        hop: str = HOP,
     ) -> None:  # fmt: skip
         """At the next tick, this is said of one cell."""
         old = self.said.get((source, minute), (Verdict.NONE, Evidence(0), 0))
         self.said[source, minute] = (verdict, evidence, lost)
         bucket = START + minute * MINUTE
-        self.news.append((hop, CellChange(source, bucket, verdict, evidence, lost, max(lost, 1), loss_at, *old)))
+        self.news.append((hop, CellChange(source, bucket, verdict, evidence, lost, max(lost, 1), *old)))
 
     def tick(self, minute: float) -> list[str]:
         """Judge so many minutes after 18:45; kind and status of what is told."""
@@ -176,7 +176,7 @@ def test_the_same_history_gives_the_same_ids() -> None:
 
 def test_a_risk_that_comes_true_opens_a_loss_that_follows_it(desk: Desk) -> None:
     for minute in (0, 1):
-        desk.say("segment", minute, Verdict.AT_RISK, Evidence.FORECAST, loss_at=START + HOUR)
+        desk.say("segment", minute, Verdict.AT_RISK, Evidence.FORECAST)
     desk.tick(1)
     assert desk.tick(2) == ["at_risk open"]
     risk = desk.only()
@@ -191,13 +191,6 @@ def test_a_loss_that_nobody_foresaw_follows_nothing(desk: Desk) -> None:
     desk.say("segment", 0, Verdict.LOST, DELETED, 7)
     desk.tick(1)
     assert desk.only().follows is None
-
-
-def test_a_risk_says_until_when_somebody_can_act(desk: Desk) -> None:
-    desk.say("segment", 0, Verdict.AT_RISK, Evidence.FORECAST, loss_at=START + 2 * HOUR)
-    desk.say("segment", 1, Verdict.AT_RISK, Evidence.FORECAST, loss_at=START + HOUR)
-    desk.tick(1)
-    assert desk.only().loss_at == START + HOUR
 
 
 # --- when it is over --------------------------------------------------------------------------------------------------
