@@ -36,6 +36,9 @@ COMMANDS: Mapping[str, Entry] = {
     "backfill": Entry("reconciler.commands.backfill:command", "Count the past, and say what holes are there already."),
     "incidents": Entry("reconciler.commands.incidents:command", "List what is wrong, or show one incident in full."),
     "report": Entry("reconciler.commands.report:command", "Say how complete a day is, source by source."),
+    "model": Entry(
+        "reconciler.commands.model:command", "Say what volume is usual for a source, and what is not known yet."
+    ),
     "backtest": Entry("reconciler.commands.backtest:command", "Judge recorded observations on a virtual clock."),
     "migrate": Entry("reconciler.commands.migrate:command", "Bring the ledger's tables to what this program expects."),
 }

@@ -228,3 +228,14 @@ def _take_over(model: Model, rows: slice, made: Profiles, ready: Flags) -> None:
         known = ready & model.trained[rows]
         model.levels.exposure[:, number, rows] *= np.where(known, change, 1.0)
         old[ready] = new[ready]
+
+
+def decompose(counts: Floats, period: int) -> tuple[Floats, Floats, Floats]:
+    """Trend, season and rest of a series without holes, for pictures; nothing is judged by it.
+
+    Seasonal-trend decomposition by loess (Cleveland and others, 1990), on square roots, where counts scatter evenly.
+    """
+    from statsmodels.tsa.seasonal import STL  # seconds to import, and only pictures need it
+
+    found = STL(np.sqrt(counts + 0.375), period=period, robust=True).fit()
+    return np.asarray(found.trend), np.asarray(found.seasonal), np.asarray(found.resid)

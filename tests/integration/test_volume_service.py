@@ -1,10 +1,8 @@
 """The volume in the service: what is learned lies in the ledger, and the service says what the backtest says."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pytest
 
 from reconciler.backtest import backtest
 from reconciler.core.observations import Observation
@@ -13,8 +11,6 @@ from reconciler.core.times import DAY, HOUR, Micros
 from reconciler.core.volume_tails import Floats
 from reconciler.ports import Store
 from reconciler.service import judge, learn
-from reconciler.store import open_store
-from reconciler.store.schema import migrate
 from tests.unit.traffic import MONDAY, STAGES, WIDTH, observed
 
 SOURCES = 3
@@ -26,14 +22,6 @@ def outage(after: Micros, drawn: Floats) -> Floats:
     """Two of three sources fall silent for three hours of the eighth day."""
     silent = 7 * DAY + 4 * HOUR <= after < 7 * DAY + 7 * HOUR
     return np.where(silent & (np.arange(SOURCES) < 2), 0.0, drawn)
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    migrate(database_url)
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
 
 
 def serve(store: Store, seen: list[Observation], since: Micros, until: Micros) -> list[dict[str, Any]]:
