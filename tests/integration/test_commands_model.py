@@ -35,7 +35,7 @@ def test_it_shows_the_usual_week_and_says_what_it_does_not_know_yet(shell: Shell
     assert max(lines[2]) == lines[2][5 + 12], "noon is the busiest"
     assert "█" in "".join(lines[2:7])
     assert "▇" not in lines[7], "Saturday is quiet"
-    assert "It has learned from 9 d" in shell.out
+    assert "It has learned from 8 d 23 h" in shell.out
     assert "A silence is an alarm once" in shell.out
     assert "Not known yet: Less than four weeks" in shell.out
 
