@@ -88,6 +88,8 @@ class Judging(Protocol):
     """States of the incidents that are not resolved, or that were resolved in the last 24 h."""
     state: dict[str, Any]
     """Small memory of the engine by name: JSON values or bytes."""
+    week: bytes
+    """The usual week of all sources, as it was last learned; empty while nothing was."""
 
     def save(
         self,
@@ -102,6 +104,9 @@ class Judging(Protocol):
 
         An incident needs `id`, `kind` and `status`; a change needs `id`. Without `save` nothing is written.
         """
+
+    def keep(self, now: Micros, state: Mapping[str, Any], week: bytes) -> None:
+        """Write what was learned; nothing is judged by it. `state` replaces the former state."""
 
 
 class Store(Protocol):
@@ -162,6 +167,9 @@ class Store(Protocol):
 
     def incident_changes(self, incident: str) -> list[dict[str, Any]]:
         """All that was said of one incident, in order."""
+
+    def learned_at(self, pipeline: Pipeline) -> Micros | None:
+        """When somebody last looked whether there was something to learn."""
 
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """`now` of the last judgement of the pipeline."""

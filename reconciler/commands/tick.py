@@ -14,7 +14,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Verdict
 from reconciler.errors import OutOfReach, Refused
-from reconciler.service import judge
+from reconciler.service import judge, learn
 
 Line = Mapping[str, Any]
 """A verdict or an incident as the contract writes it."""
@@ -53,6 +53,7 @@ def run(app: App, at: Micros, *, as_json: bool) -> int:
     for name, pipeline in app.pipelines().items():
         former = app.store.judged_at(pipeline)
         lines = judge(app.store, pipeline, at, every=True)
+        learn(app.store, pipeline, at)
         own = [done for done in collected if app.pipeline_of(done.connector) == name]
         if as_json:
             say_records(lines)

@@ -4,7 +4,7 @@ The backtest keeps one `Ledger` for its whole run; the service loads the tiles t
 judges, and writes back what is new. Either way observations enter by `apply`, and the judgement sees the same arrays.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
@@ -99,6 +99,13 @@ class Ledger:
                 self.touched.add(key)
         for seen in counts:
             self.counted_at[seen.stage] = max(self.counted_at.get(seen.stage, 0), seen.at)
+
+    def count_tiles(self, stage: str, first: Micros, last: Micros) -> Iterator[tuple[TileKey, CountTile]]:
+        """The count tiles of a stage that hold the buckets first to last (inclusive), by span and chunk."""
+        width = self.pipeline.width * SPAN
+        own = [key for key in self.counts if key.part == stage and first // width <= key.span <= last // width]
+        for key in sorted(own, key=lambda one: (one.span, one.chunk)):
+            yield key, self.counts[key]
 
     def _progress(self, seen: Progress) -> None:
         key = (seen.stage, seen.reporter)

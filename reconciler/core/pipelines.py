@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros
+from reconciler.core.volume_plan import VolumePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ class Pipeline:
     """The accept time is that of the broker: nothing is known of what was lost before the queue."""
     limits: tuple[Watch, ...] = ()
     """Who reads the capacities that it depends on, where that is configured."""
+    volume: VolumePlan = field(default_factory=VolumePlan)
+    """How the accepted volume is judged."""
 
     def __post_init__(self) -> None:
         if not self.hops:

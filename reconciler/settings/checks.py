@@ -22,6 +22,9 @@ def pipeline_problems(name: str, pipeline: PipelineSettings) -> Iterator[Problem
         yield Problem((*place, "bucket"), reason)
     yield from _repeated((*place, "stages"), pipeline.stages, "stage")
     yield from _hop_problems((*place, "hops"), pipeline)
+    for number, work in enumerate(pipeline.volume.planned):
+        if work.until <= work.since:
+            yield Problem((*place, "volume", "planned", number, "to"), "is not later than its from")
     yield from _queue_problems((*place, "queues"), pipeline)
     for stage, reporters in pipeline.reporters.items():
         where = (*place, "reporters", stage)
