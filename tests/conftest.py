@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import Postgres, running_postgres
 from tests.servers.install import NO_KAFKA
@@ -14,6 +15,11 @@ from tests.servers.install import NO_KAFKA
 if TYPE_CHECKING:
     from tests.servers.kafka import Broker
     from tests.servers.objects import ObjectStore
+
+
+# A slow machine must not fail a test: neither an example nor the drawing of it has a deadline.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -23,7 +23,7 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
 from reconciler.core.sheets import PART, Sheet, add_up, final, finished, gather, keep_final, plain, scatter
-from reconciler.core.stages import Stage, stage_now
+from reconciler.core.stages import Missing, Stage, stage_now
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
 from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.totals import totals
@@ -133,7 +133,8 @@ class HopJudge:
         born = np.array(directory.first_bucket[chunk], np.int64)[:, None]
         retired = np.array(directory.retired_at[chunk], np.int64)[:, None]
         exists = (starts >= born) & (starts < retired) & ((starts < now) | fed.known | done.known)
-        unfed = self._uncounted(key, rows, starts + width, stages[0], 0)
+        lapsed = _uncounted(stages[0].lapsed, key, rows, starts + width, 0)
+        unfed = _uncounted(stages[0].missing, key, rows, starts + width, 0) | lapsed
         if not stages[0].progressed:
             unfed |= ~fed.known & (starts + width <= stages[0].through)
         whole = (starts + width <= stages[0].through) & ~unfed
@@ -153,7 +154,11 @@ class HopJudge:
             np.zeros(shape, np.int64),
             np.zeros((len(PARTS), *shape), np.int64),
             np.zeros(shape, np.int64),
-            *(np.zeros(shape, np.bool_) for _ in range(4)),
+            np.zeros(shape, np.bool_),
+            np.zeros(shape, np.bool_),
+            np.zeros(shape, np.bool_),
+            np.zeros(shape, np.bool_),
+            lapsed & exists,
         )
         add_up(sheet)
         return sheet
@@ -163,23 +168,18 @@ class HopJudge:
         rows, done = len(sheet.lanes), stages[1]
         slack = 2 * max(lane.read.longest for lane in self.lanes)
         ends = (sheet.first + np.arange(SPAN, dtype=np.int64) + 1) * width
-        unreported = self._uncounted(sheet.key, rows, ends, done, slack)
+        lapsed = _uncounted(done.lapsed, sheet.key, rows, ends, slack)
+        unreported = _uncounted(done.missing, sheet.key, rows, ends, slack) | lapsed
         if not done.progressed:
             unreported |= ~sheet.processed.known & (sheet.accepted.ok > 0)
         sheet.unreported |= unreported & sheet.exists
+        sheet.lapsed |= lapsed & sheet.exists
 
     def _lane_of(self, ledger: Ledger, source: str) -> int:
         for position, lane in enumerate(self.lanes):
             if any(ledger.pipeline.queue(name).carries(source) for name in lane.queues):
                 return position
         return len(self.lanes) - 1
-
-    def _uncounted(self, key: TileKey, rows: int, ends: Ints, stage: Stage, slack: Micros) -> Bools:
-        """Cells that a missing reporter of the stage could have counted, up to `slack` after the bucket's end."""
-        uncounted = np.zeros((rows, SPAN), np.bool_)
-        for absent in stage.missing:
-            uncounted |= absent.hits(key.chunk, rows)[:, None] & (ends + slack > absent.through)
-        return uncounted
 
     def _sum_up(
         self, sheets: list[Sheet], stages: tuple[Stage, Stage], now: Micros, judged_at: Micros | None, width: Micros
@@ -299,6 +299,16 @@ class HopJudge:
                     plane[:count] = new
             dirty.append(sheet.key)
         return dirty
+
+
+def _uncounted(absent: tuple[Missing, ...], key: TileKey, rows: int, ends: Ints, slack: Micros) -> Bools:
+    """Cells that these reporters could have counted, up to `slack` after the bucket's end."""
+    uncounted, width = np.zeros((rows, SPAN), np.bool_), int(ends[1] - ends[0])
+    for one in absent:
+        here = (ends + slack > one.through) & (ends - width < one.until)
+        if here.any():
+            uncounted |= one.hits(key.chunk, rows)[:, None] & here
+    return uncounted
 
 
 def _passed(ledger: Ledger, now: Micros, judged_at: Micros | None) -> set[int]:

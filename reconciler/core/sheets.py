@@ -40,6 +40,8 @@ class Sheet:
     """Goes to step 3."""
     kept: Bools
     """Final, forgotten and unchanged: what was said of it stands."""
+    lapsed: Bools
+    """A reporter that nobody waits for any more had begun to count here."""
 
     @property
     def first(self) -> int:
@@ -180,4 +182,5 @@ def final(sheet: Sheet) -> Bools:
     netted = (sheet.parts[PART["misplaced"]] == 0) | sheet.settled
     tolerated = moving > sheet.accepted.error + sheet.processed.error
     final: Bools = ((sheet.code == Verdict.COMPLETE) & netted & ~tolerated) | still | sheet.kept
+    final |= (sheet.code == Verdict.UNKNOWN) & sheet.lapsed
     return final

@@ -167,7 +167,6 @@ def test_a_pod_that_was_killed_leaves_nothing_unknown_for_ever(world: World) -> 
     assert set().union(*world.words(**{"from": after[0], "to": after[1]}).values()) == {"complete"}
 
 
-@pytest.mark.xfail(reason="the core forgets after a day that a reporter died in the middle of a bucket")
 def test_the_bucket_in_which_a_pod_was_killed_is_never_complete(world: World) -> None:
     living = a_pod_is_killed(world)
     world.later(25 * HOUR // SECOND, living)
