@@ -15,7 +15,7 @@ from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import ABSENT, SPAN, Bools
 from reconciler.core.times import Micros, floor_to
-from reconciler.ports import Connector, ConnectorFailed, Cursor, Store
+from reconciler.ports import Connector, ConnectorFailed, Cursor, Note, Remembering, Store
 from reconciler.settings import Settings
 
 Cell = tuple[str, Micros, str]
@@ -40,6 +40,8 @@ class Collected:
     refused: tuple[Refusal, ...] = ()
     failure: ConnectorFailed | None = None
     """Why it stopped before its end, if it did."""
+    notes: tuple[Note, ...] = ()
+    """What it found beside its counts."""
 
 
 def connectors_of(settings: Settings) -> list[Connector]:
@@ -79,6 +81,8 @@ def collect_one(store: Store, connector: Connector, pipelines: Mapping[str, Pipe
     reading = _Reading(store, connector, pipelines, now)
     if connector.stage is None:
         return _sample(reading, connector.name, now)
+    if isinstance(connector, Remembering):
+        connector.recall(cursor.payload.get("memory", {}) if cursor else {})
     until = now if cursor is None else min(now, int(cursor.payload["until"]))
     # What came since it was last whole may have been accepted a window before that.
     start = reading.down(until - connector.window)
@@ -92,7 +96,8 @@ def collect_one(store: Store, connector: Connector, pipelines: Mapping[str, Pipe
         until = answer.whole_until(min(end, now), until)
         # Before the last slice is stored it remains due.
         at = now if last or cursor is None else cursor.at
-        total = add_up(total, reading.keep(answer, Cursor(connector.name, {"until": until}, at)))
+        memory = {"memory": connector.memory()} if isinstance(connector, Remembering) else {}
+        total = add_up(total, reading.keep(answer, Cursor(connector.name, {"until": until} | memory, at)))
     return total
 
 
@@ -243,6 +248,7 @@ class _Reading:
             recorded.unchanged,
             len(answer.gone),
             answer.refused,
+            notes=tuple(self.connector.notes()) if isinstance(self.connector, Remembering) else (),
         )
 
     def first_counted(self, start: Micros, end: Micros) -> Micros:
@@ -285,7 +291,7 @@ class _Reading:
             numbers = tile.series[rows[inside]].tolist()
             for number, bucket in zip(numbers, buckets[inside].tolist(), strict=True):
                 series = directory.series[number]
-                yield directory.sources[series.source], bucket, series.outcome
+                yield series.origin or directory.sources[series.source], bucket, series.outcome
 
 
 def add_up(total: Collected, part: Collected) -> Collected:
@@ -299,4 +305,5 @@ def add_up(total: Collected, part: Collected) -> Collected:
         total.withdrawn + part.withdrawn,
         total.refused + part.refused,
         part.failure,
+        total.notes + part.notes,
     )

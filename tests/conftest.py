@@ -13,6 +13,7 @@ from tests.servers.install import NO_KAFKA
 
 if TYPE_CHECKING:
     from tests.servers.kafka import Broker
+    from tests.servers.objects import ObjectStore
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -62,4 +63,13 @@ def broker() -> Iterator[Broker]:
     from tests.servers.kafka import running_broker  # only where it is needed: it loads the library of Kafka
 
     with running_broker() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """The one object store of the session."""
+    from tests.servers.objects import running_store  # only where it is needed: it loads the libraries of S3
+
+    with running_store() as running:
         yield running

@@ -10,7 +10,7 @@ from reconciler.collect import connectors_of
 from reconciler.core.observations import Count, Observation, Progress, QueueSample, Refusal
 from reconciler.core.times import Micros, floor_to, format_time
 from reconciler.errors import OutOfReach, Refused
-from reconciler.ports import Connector, ConnectorFailed
+from reconciler.ports import Connector, ConnectorFailed, Remembering
 from reconciler.settings import Settings
 
 SHOWN = 5
@@ -31,6 +31,7 @@ class Answer:
     queues: Counter[str] = field(default_factory=Counter)
     """Partitions by queue."""
     refused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     failure: ConnectorFailed | None = None
 
     def take(self, entry: Observation | Refusal) -> None:
@@ -62,6 +63,7 @@ class Answer:
             "through": None if self.through is None else format_time(self.through),
             "queues": dict(self.queues),
             "refused": self.refused,
+            "notes": self.notes,
             "failure": None if self.failure is None else self.failure.message,
         }
 
@@ -79,6 +81,7 @@ class Answer:
             yield f"  queue {queue}: {partitions:,} partitions"
         if self.through is not None:
             yield f"  whole through {format_time(self.through)}"
+        yield from (f"  {note}" for note in self.notes[:SHOWN])
         yield from (f"  refused: {refusal}" for refusal in self.refused[:SHOWN])
         if len(self.refused) > SHOWN:
             yield f"  and {len(self.refused) - SHOWN:,} more were refused"
@@ -99,6 +102,7 @@ def ask(connector: Connector, width: Micros, now: Micros) -> Answer:
     try:
         for entry in connector.collect(start, start + width, now):
             answer.take(entry)
+        answer.notes = [str(note) for note in connector.notes()] if isinstance(connector, Remembering) else []
     except ConnectorFailed as failure:
         answer.failure = failure
     return answer

@@ -9,6 +9,7 @@ import click
 from reconciler.app import now
 from reconciler.commands.asking import ask_all, permissions_json, permissions_text
 from reconciler.commands.options import as_time, config_option, json_option
+from reconciler.core.adoption import QUEUE_PROVES, Level, Standing, standings
 from reconciler.core.advice import LOSS_PAGES_FROM
 from reconciler.core.pipelines import HEARD_WITHIN, Pipeline, Queue
 from reconciler.core.times import HOUR, SECOND, Micros, format_duration
@@ -64,7 +65,10 @@ def as_record(settings: Settings) -> dict[str, Any]:
     return {
         "file": str(settings.path),
         "tick_seconds": settings.tick // SECOND,
-        "pipelines": [_pipeline_record(pipeline) for pipeline in settings.pipelines.values()],
+        "pipelines": [
+            _pipeline_record(pipeline) | {"adoption": [_standing_record(one) for one in _standings(settings, pipeline)]}
+            for pipeline in settings.pipelines.values()
+        ],
         "connectors": [
             {"name": found.name, "kind": found.kind}
             | found.options.model_dump(mode="json", include={"pipeline", "stage"})
@@ -104,6 +108,44 @@ def _queue_record(pipeline: Pipeline, queue: Queue) -> dict[str, Any]:
     }
 
 
+def _standings(settings: Settings, pipeline: Pipeline) -> list[Standing]:
+    fed: dict[str, list[Level]] = {}
+    for found in settings.connectors.values():
+        options = found.options
+        if isinstance(options, ConnectorOptions) and options.pipeline == pipeline.name:
+            fed.setdefault(options.stage, []).append(options.level())
+    return standings(pipeline, fed, broker=pipeline.stamped_by_broker)
+
+
+def _standing_record(standing: Standing) -> dict[str, Any]:
+    rung = standing.rung
+    return {
+        "from": standing.hop.from_stage,
+        "to": standing.hop.to_stage,
+        "level": int(rung.level),
+        "name": rung.name,
+        "held_by": list(standing.held_by),
+        "queue_is_sampled": standing.queue,
+        "proves": rung.proves,
+        "cannot": rung.cannot,
+        "next": rung.next or None,
+    }
+
+
+def _standing_text(standing: Standing) -> Iterator[str]:
+    """What the counts of a hop prove, and what they cannot; see docs/adoption.md."""
+    rung, hop = standing.rung, standing.hop
+    yield f"  level        {int(rung.level)} of {len(Level)} ({rung.name}) from {hop.from_stage} to {hop.to_stage}"
+    yield f"    proves     {rung.proves}"
+    if standing.queue:
+        yield f"    proves     {QUEUE_PROVES}"
+    yield f"    cannot     {rung.cannot}"
+    if not standing.queue:
+        yield "    cannot     prove where late events are: no connector looks at a queue between these stages"
+    if rung.next:
+        yield f"    higher     {rung.next} (now: {' and '.join(standing.held_by)})"
+
+
 def _seconds(span: Micros | None) -> int | None:
     return None if span is None else span // SECOND
 
@@ -115,6 +157,8 @@ def as_text(settings: Settings) -> Iterator[str]:
     for pipeline in settings.pipelines.values():
         yield ""
         yield from _pipeline_text(pipeline)
+        for standing in _standings(settings, pipeline):
+            yield from _standing_text(standing)
         for found in settings.connectors.values():
             options = found.options
             if isinstance(options, SamplerOptions) and options.pipeline == pipeline.name:

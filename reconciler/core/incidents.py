@@ -234,9 +234,15 @@ class Register:
         self, hop: str, cells: Sequence[tuple[str, Micros]], usual: Iterable[str], width: Micros, now: Micros
     ) -> None:  # fmt: skip
         """Take cells (source, bucket) whose share of legal ends is unusual, and sources that are usual again."""
-        incident = self._find(hop, "rejects", "rejects")
+        self.shares(hop, "rejects", cells, usual, width, now)
+
+    def shares(
+        self, hop: str, kind: str, cells: Sequence[tuple[str, Micros]], usual: Iterable[str], width: Micros, now: Micros
+    ) -> None:  # fmt: skip
+        """Take cells (source, bucket) that a model finds unusual, and sources that are usual again."""
+        incident = self._find(hop, kind, kind)
         if cells and (incident is None or (incident.status == "resolved" and now - incident.last_bad > SAME_WITHIN)):
-            incident = self._begin(hop, "rejects", "rejects", cells[0][1], now)
+            incident = self._begin(hop, kind, kind, cells[0][1], now)
         if incident is None:
             return
         for source, bucket in cells:

@@ -1,12 +1,20 @@
 """Sections that hold together -> the values that the rest of the program works with."""
 
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 
-from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance
+from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance, Watch
 from reconciler.core.times import Micros
+from reconciler.core.volume_plan import Planned, VolumePlan
 from reconciler.settings.checks import hops_of
-from reconciler.settings.schema import ConnectorOptions, PipelineSettings, ReporterSettings, SamplerOptions
+from reconciler.settings.schema import (
+    ConnectorOptions,
+    PipelineSettings,
+    ReporterSettings,
+    SamplerOptions,
+    VolumeSettings,
+)
 
 _SQLITE_FILE = "sqlite:///"
 
@@ -39,6 +47,24 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Sam
             found, {key: options for key, options in own.items() if isinstance(options, ConnectorOptions)}
         ),
         clock_allowance=found.clock_allowance,
+        max_sources=found.max_sources,
+        stamped_by_broker=found.stamped_by == "broker",
+        limits=tuple(
+            Watch(options.resources(), key, options.every)
+            for key, options in connectors.items()
+            if options.resources() and name in options.dependents()
+        ),
+        volume=_volume(found.volume),
+    )
+
+
+def _volume(found: VolumeSettings) -> VolumePlan:
+    return VolumePlan(
+        budget=found.budget,
+        zone=found.timezone or UTC,
+        zones=tuple(found.timezones.items()),
+        holidays=frozenset(found.holidays),
+        planned=tuple(Planned(work.since, work.until, work.sources) for work in found.planned),
     )
 
 

@@ -12,6 +12,7 @@ from reconciler.settings.checks import (
     connector_problems,
     contradictions,
     ledger_problems,
+    level_problems,
     pipeline_problems,
     recount_problems,
     schedule_problems,
@@ -88,6 +89,8 @@ def check_connectors(
             problems += connector_problems(name, common, pipelines, named)
             if isinstance(common, ConnectorOptions):
                 problems += recount_problems(name, common, detail)
+    counting = {name: one.options for name, one in found.items() if isinstance(one.options, ConnectorOptions)}
+    problems += level_problems(pipelines, counting)
     return found
 
 
