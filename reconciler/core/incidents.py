@@ -226,9 +226,8 @@ class Register:
 
     def explain(self, subject: str, kind: str, detail: Callable[[], str]) -> None:
         """Say more of the incident of this kind, if there is one; without detail, what was said stands."""
-        incident = self._find(subject, kind, kind)
-        if incident is not None and (incident.bad or incident.status != "resolved"):
-            incident.detail = detail() or incident.detail
+        if (found := self._find(subject, kind, kind)) and (found.bad or found.status != "resolved"):
+            found.detail = detail() or found.detail
 
     def rejects(
         self, hop: str, cells: Sequence[tuple[str, Micros]], usual: Iterable[str], width: Micros, now: Micros

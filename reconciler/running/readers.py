@@ -80,7 +80,8 @@ class Readers:
 
 
 def _late(connector: Connector, now: Micros, what: str) -> Collected:
-    where = f"connector {connector.name} ({connector.pipeline}, {connector.stage})"
+    stage = f", {connector.stage}" if connector.stage else ""
+    where = f"connector {connector.name} ({connector.pipeline}{stage})"
     return _failed(connector, now, f"{where}: {what}\n  What it feeds is missing until it does.")
 
 
