@@ -27,7 +27,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import MINUTE, SECOND
 from reconciler.store import SqlStore, migrate, open_store, tiles
-from reconciler.store.recording import advance, position_of
+from reconciler.store.marks import advance, position_of
 from tests.postgres import running_postgres
 
 PIPELINE = Pipeline("batch", ("ingress", "processed"))

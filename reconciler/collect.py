@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reconciler import registry
+from reconciler.core.directory import Directory
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import SPAN
+from reconciler.core.tiles import ABSENT, SPAN, Bools
 from reconciler.core.times import Micros, floor_to
-from reconciler.ports import Connector, ConnectorFailed, Cursor, Store
+from reconciler.ports import Connector, ConnectorFailed, Cursor, Note, Remembering, Store
 from reconciler.settings import Settings
 
 Cell = tuple[str, Micros, str]
@@ -29,7 +30,7 @@ class Collected:
     start: Micros
     """Start of the first bucket that was to be counted."""
     until: Micros
-    """Everything before it was counted and stored; equal to `start` where nothing was."""
+    """Everything before it was counted and stored; equal to `start` where nothing was, or samples were taken."""
     kept: int = 0
     """Observations that said something new."""
     unchanged: int = 0
@@ -39,6 +40,8 @@ class Collected:
     refused: tuple[Refusal, ...] = ()
     failure: ConnectorFailed | None = None
     """Why it stopped before its end, if it did."""
+    notes: tuple[Note, ...] = ()
+    """What it found beside its counts."""
 
 
 def connectors_of(settings: Settings) -> list[Connector]:
@@ -58,12 +61,13 @@ def collect(
     only_due: bool = True,
 ) -> list[Collected]:
     """Ask each connector that is due for its trailing window up to `now`."""
-    done: list[Collected] = []
-    for connector in connectors:
-        cursor = store.cursor(connector.name)
-        if not only_due or _due(connector, cursor, now):
-            done.append(_collect(store, connector, pipelines, cursor, now))
-    return done
+    asked = connectors if not only_due else due(store, connectors, now)
+    return [collect_one(store, connector, pipelines, now) for connector in asked]
+
+
+def due(store: Store, connectors: Iterable[Connector], now: Micros) -> list[Connector]:
+    """The connectors whose time of the next reading has come."""
+    return [connector for connector in connectors if _due(connector, store.cursor(connector.name), now)]
 
 
 def _due(connector: Connector, cursor: Cursor | None, now: Micros) -> bool:
@@ -71,10 +75,14 @@ def _due(connector: Connector, cursor: Cursor | None, now: Micros) -> bool:
     return cursor is None or now // connector.every > cursor.at // connector.every
 
 
-def _collect(
-    store: Store, connector: Connector, pipelines: Mapping[str, Pipeline], cursor: Cursor | None, now: Micros
-) -> Collected:
+def collect_one(store: Store, connector: Connector, pipelines: Mapping[str, Pipeline], now: Micros) -> Collected:
+    """Ask one connector for its trailing window up to `now`."""
+    cursor = store.cursor(connector.name)
     reading = _Reading(store, connector, pipelines, now)
+    if connector.stage is None:
+        return _sample(reading, connector.name, now)
+    if isinstance(connector, Remembering):
+        connector.recall(cursor.payload.get("memory", {}) if cursor else {})
     until = now if cursor is None else min(now, int(cursor.payload["until"]))
     # What came since it was last whole may have been accepted a window before that.
     start = reading.down(until - connector.window)
@@ -88,8 +96,19 @@ def _collect(
         until = answer.whole_until(min(end, now), until)
         # Before the last slice is stored it remains due.
         at = now if last or cursor is None else cursor.at
-        total = add_up(total, reading.keep(answer, Cursor(connector.name, {"until": until}, at)))
+        memory = {"memory": connector.memory()} if isinstance(connector, Remembering) else {}
+        total = add_up(total, reading.keep(answer, Cursor(connector.name, {"until": until} | memory, at)))
     return total
+
+
+def _sample(reading: "_Reading", name: str, now: Micros) -> Collected:
+    """Look at what is there now: nobody can see what a queue held at an earlier time."""
+    start = reading.down(now)
+    try:
+        answer = reading.ask(start, start + reading.width)
+    except ConnectorFailed as failure:
+        return Collected(name, start, start, failure=failure)
+    return replace(reading.keep(answer, Cursor(name, {"until": now}, now)), start=now, until=now)
 
 
 def backfill(
@@ -119,6 +138,35 @@ def backfill(
         answer = reading.ask(first, last)
         cursor = Cursor(name, {"start": began, "until": last, "done": last >= end}, now)
         yield reading.keep(replace(answer, progress=[]) if quiet else answer, cursor)
+
+
+def recount(
+    store: Store, connector: Connector, pipelines: Mapping[str, Pipeline], window: Micros, now: Micros
+) -> Iterator[Collected]:
+    """Count again what this connector has counted and what has left its own window since, as far back as `window`.
+
+    The oldest first, a window of the connector at a time; yields after each. One that was broken off goes on where it
+    stopped. Raises `ConnectorFailed`.
+    """
+    reading = _Reading(store, connector, pipelines, now)
+    name, former = f"{connector.name}\nrecount", store.cursor(f"{connector.name}\nrecount")
+    start, end = reading.down(now - window), reading.down(now - connector.window)
+    if former is not None and not former.payload["done"]:
+        start = max(start, int(former.payload["until"]))
+    else:
+        # Of what it never counted there is nothing to compare, and the other stages have no counts either.
+        start = reading.first_counted(start, end)
+    if start >= end:
+        store.record([], pipelines, cursor=Cursor(name, {"until": end, "done": True}, now))
+    for first, last in slices(start, end, reading.up(connector.window)):
+        answer = replace(reading.ask(first, last), progress=[])
+        yield reading.keep(answer, Cursor(name, {"until": last, "done": last >= end}, now))
+
+
+def recount_due(store: Store, connector: Connector, every: Micros, now: Micros) -> bool:
+    """Whether the time of its next recount has come, or one was broken off."""
+    former = store.cursor(f"{connector.name}\nrecount")
+    return former is None or not former.payload["done"] or now // every > former.at // every
 
 
 def slices(start: Micros, end: Micros, size: Micros) -> Iterator[tuple[Micros, Micros]]:
@@ -185,7 +233,7 @@ class _Reading:
         through = max((entry.through for entry in progress), default=None)
         # Only as far as the answer is whole: what is not loaded yet has not gone.
         whole = start if through is None else self.down(min(through, end))
-        gone = self._gone(start, whole, counts) if whole > start else []
+        gone = self._gone(start, whole, counts) if whole > start and self.connector.withdraws else []
         return _Answer(start, end, counts, gone, list(progress), tuple(refused), through)
 
     def keep(self, answer: _Answer, cursor: Cursor) -> Collected:
@@ -200,32 +248,50 @@ class _Reading:
             recorded.unchanged,
             len(answer.gone),
             answer.refused,
+            notes=tuple(self.connector.notes()) if isinstance(self.connector, Remembering) else (),
         )
+
+    def first_counted(self, start: Micros, end: Micros) -> Micros:
+        """Start of the first bucket of [start, end) that this connector has counted; `end` if there is none."""
+        if start >= end:
+            return end
+        mine = self._mine(self.store.directory(self.pipeline))
+        for key, tile in self.store.counts_as_of(self.pipeline, self.connector.stage or "", start, end - self.width):
+            columns = np.flatnonzero((mine[tile.series][:, np.newaxis] & (tile.count != ABSENT)).any(axis=0))
+            buckets = (key.span * SPAN + columns) * self.width
+            inside = buckets[(buckets >= start) & (buckets < end)]
+            if len(inside):
+                return int(inside[0])
+        return end
+
+    def _mine(self, directory: Directory) -> Bools:
+        """By series, whether it is this connector's."""
+        name = self.connector.name
+        return np.array([key.reporter == name and key.replay is None for key in directory.series], np.bool_)
 
     def _gone(self, start: Micros, end: Micros, counts: Sequence[Observation]) -> list[Observation]:
         found = {(entry.source, entry.bucket, entry.outcome) for entry in counts if isinstance(entry, Count)}
-        name, stage, reporter = self.pipeline.name, self.connector.stage, self.connector.name
+        name, stage, reporter = self.pipeline.name, self.connector.stage or "", self.connector.name
         return [
             Count(self.now, name, stage, source, bucket, 0, outcome, reporter)
-            for source, bucket, outcome in self._known(start, end)
+            for source, bucket, outcome in self._known(stage, start, end)
             if (source, bucket, outcome) not in found
         ]
 
-    def _known(self, start: Micros, end: Micros) -> Iterator[Cell]:
+    def _known(self, stage: str, start: Micros, end: Micros) -> Iterator[Cell]:
         """Cells of [start, end) in which, as far as the ledger knows, this connector has seen events."""
-        width, reporter = self.width, self.connector.name
-        directory = self.store.directory(self.pipeline)
-        mine = np.array([key.reporter == reporter and key.replay is None for key in directory.series], np.bool_)
+        width, directory = self.width, self.store.directory(self.pipeline)
+        mine = self._mine(directory)
         if not mine.any():
             return
-        for key, tile in self.store.counts_as_of(self.pipeline, self.connector.stage, start, end - width):
+        for key, tile in self.store.counts_as_of(self.pipeline, stage, start, end - width):
             rows, columns = np.nonzero(mine[tile.series][:, np.newaxis] & (tile.count > 0))
             buckets = (key.span * SPAN + columns) * width
             inside = (buckets >= start) & (buckets < end)
             numbers = tile.series[rows[inside]].tolist()
             for number, bucket in zip(numbers, buckets[inside].tolist(), strict=True):
                 series = directory.series[number]
-                yield directory.sources[series.source], bucket, series.outcome
+                yield series.origin or directory.sources[series.source], bucket, series.outcome
 
 
 def add_up(total: Collected, part: Collected) -> Collected:
@@ -239,4 +305,5 @@ def add_up(total: Collected, part: Collected) -> Collected:
         total.withdrawn + part.withdrawn,
         total.refused + part.refused,
         part.failure,
+        total.notes + part.notes,
     )

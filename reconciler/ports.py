@@ -1,9 +1,9 @@
 """What the passes need from the outside world: Protocols, and the values that cross them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,14 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a batch of observations; the two add up to all of them."""
+    """What became of a batch of observations; the three add up to all of them."""
 
     kept: int
     """Observations that said something new, of now or of the past."""
     unchanged: int
     """Observations that said again what was known."""
+    too_old: int = 0
+    """Counts of buckets that have been pruned: they can be compared with nothing any more, and are not stored."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,8 +174,33 @@ class Store(Protocol):
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """`now` of the last judgement of the pipeline."""
 
+    def horizon(self, pipeline: Pipeline) -> "Horizon":
+        """How far back the pipeline is remembered."""
+
+    @property
+    def tokens(self) -> "Tokens":
+        """Who may use the HTTP face."""
+
+    def said(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Generator[tuple[TileKey, VerdictTile, Ints], None, None]:
+        """What had been said by `as_of`, as in `verdicts_as_of`, and when: `(CHUNK, SPAN)`, µs; 0 for no cell."""
+
     def close(self) -> None:
         """Give back the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a connector found that is no count and spoils none: a file that vanished, one that is listed twice."""
+
+    subject: str
+    """The file, or whatever it is."""
+    text: str
+    """What people should know of it, as the rest of a sentence."""
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.text}"
 
 
 class ConnectorFailed(OutOfReach):
@@ -181,7 +208,12 @@ class ConnectorFailed(OutOfReach):
 
 
 class Connector(Protocol):
-    """Reads counts from where events are kept."""
+    """Reads from where events are kept or pass through.
+
+    There are two sorts. One counts the events of a stage, bucket by bucket, and can count the past again. The other
+    takes samples of what is there now (queues, capacities): it has no stage, no window and no past. What the second
+    sort fails to look at grows stale, and then proves nothing.
+    """
 
     @property
     def name(self) -> str:
@@ -192,8 +224,8 @@ class Connector(Protocol):
         """The pipeline that it counts for."""
 
     @property
-    def stage(self) -> str:
-        """The stage at which its events are counted."""
+    def stage(self) -> str | None:
+        """The stage at which its events are counted; `None`: it takes samples."""
 
     @property
     def every(self) -> Micros:
@@ -201,11 +233,213 @@ class Connector(Protocol):
 
     @property
     def window(self) -> Micros:
-        """How far back each reading counts again, µs."""
+        """How far back each reading counts again, µs; 0: it takes samples."""
+
+    @property
+    def withdraws(self) -> bool:
+        """Whether a cell that it has counted, and now does not name, is empty (a table does not forget).
+
+        False: it may merely not know any more (a metrics store forgets), and what it once counted stands.
+        """
 
     def collect(self, start: Micros, end: Micros, now: Micros) -> Iterable[Observation | Refusal]:
         """Count everything accepted in [start, end) anew, as seen at `now`; the ends lie on edges of buckets.
 
         The answer is whole: up to the `through` of its progress, a cell of the window that it does not name is empty.
         Where anything is refused there is no progress, for then the answer is not whole. Raises `ConnectorFailed`.
+
+        One that takes samples is asked for the present bucket and tells what it sees at `now`. What it cannot see it
+        refuses by name, and says nothing of it: it never makes up a zero.
         """
+
+    def permissions(self) -> Sequence[str]:
+        """Every right that it needs, all to read only, as an administrator would type it; nothing is connected to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Offsets that have not arrived though later ones of the same partition have."""
+
+    source: str
+    """``topic/partition``."""
+    first: int
+    """The first offset that is missing."""
+    missing: int
+    """How many are missing in a row."""
+    after: Micros
+    """Accept time of the last record before them."""
+
+
+@runtime_checkable
+class Holed(Protocol):
+    """A connector that can name offsets that have not arrived, beside being a `Connector`."""
+
+    def holes(self, start: Micros, end: Micros) -> Sequence[Hole]:
+        """Holes after records of [start, end), by partition and offset. Raises `ConnectorFailed`."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A connector that must know what it saw before, beside being a `Connector`."""
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take up what the last successful reading remembered; empty before the first."""
+
+    def memory(self) -> dict[str, Any]:
+        """What is to be remembered of the reading just made, as JSON; stored together with what it said."""
+
+    def notes(self) -> Sequence[Note]:
+        """What the reading just made found beside its counts."""
+
+
+class LeaseLost(OutOfReach):
+    """Another process does the work now: this one may write nothing that the lease is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to do the service's work, of which there is one for each ledger."""
+
+    holder: str
+    """Names the process."""
+    epoch: int
+    """Grows each time that another process takes over; what was begun under an earlier one is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """Who holds the lease, or held it last."""
+
+    lease: Lease
+    since: Micros
+    """When it was taken, by the clock of the database."""
+    left: Micros
+    """How long it lasts unless it is renewed; zero or less: it has run out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the last run of a duty of the service went."""
+
+    duty: str
+    """`collect`, `judge`, `prune`, …"""
+    subject: str
+    """The connector or the pipeline that it was about; empty: none."""
+    at: Micros
+    took: Micros
+    failure: str | None = None
+    """What went wrong, if anything did."""
+    succeeded_at: Micros | None = None
+    """When it last went well; `None`: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far back a ledger remembers a pipeline; 0: everything that ever came."""
+
+    detail: Micros = 0
+    """Start of the first bucket whose counts and history are kept."""
+    verdicts: Micros = 0
+    """Start of the first bucket whose last verdict is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """Somebody said that a source or a reporter has ended, or it came back."""
+
+    pipeline: str
+    kind: Literal["source", "reporter"]
+    name: str
+    stage: str
+    """Of a reporter; empty for a source."""
+    at: Micros
+    """When that was said."""
+    effective: Micros | None
+    """From when it holds; `None`: it is back."""
+    author: str
+    reason: str
+
+
+class ServiceStore(Store, Protocol):
+    """What the service asks of the ledger beyond what the passes do."""
+
+    def take_lease(self, holder: str, length: Micros) -> Lease | None:
+        """Take the lease if nobody holds it; `None` while somebody does. Of an embedded ledger: if no other process
+        runs the service on it, else `ConfigError`."""
+
+    def renew_lease(self, lease: Lease, length: Micros) -> bool:
+        """Hold the lease for so much longer; whether it was still held."""
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give the lease back, so that another need not wait for its end."""
+
+    def tenure(self) -> Tenure | None:
+        """Who holds the lease; `None` where nobody ever did."""
+
+    def leased(self, lease: Lease) -> "ServiceStore":
+        """The same ledger, each write of which raises `LeaseLost` once another process has taken over."""
+
+    def note_runs(self, runs: Sequence[Run]) -> None:
+        """Keep how runs went, each in place of the one before it."""
+
+    def runs(self) -> list[Run]:
+        """The last run of each duty and subject."""
+
+    def reporters(self, pipeline: Pipeline, now: Micros) -> Ledger:
+        """All that is needed to say how far the stages of the pipeline have reported; no counts."""
+
+    def standing(self) -> list[dict[str, Any]]:
+        """The last line of each incident that is not resolved, the oldest first."""
+
+    def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
+        """Forget what lies before the horizon, at most so many rows, in one short transaction; how many there were.
+
+        The horizon moves at once and never back. Counts of buckets before it are not stored any more.
+        """
+
+    def retire(self, pipeline: Pipeline, retirement: Retirement) -> None:
+        """A source has no cells from then on; nobody waits for a reporter beyond what it reported. `ConfigError` where
+        there is no such source or reporter."""
+
+    def retirements(self, pipeline: str) -> list[Retirement]:
+        """All that was said, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Leave to use the HTTP face. The secret itself is shown once, when it is made, and kept nowhere."""
+
+    id: str
+    """Public; the first part of the secret."""
+    name: str
+    """Who has it, for people."""
+    reads: bool
+    writes: bool
+    pipelines: tuple[str, ...]
+    """Those that it is for; none: all."""
+    created_at: Micros
+    used_at: Micros | None = None
+    """When it was last used, to a minute."""
+    revoked_at: Micros | None = None
+
+
+class Tokens(Protocol):
+    """The tokens of a ledger."""
+
+    def create(self, name: str, now: Micros, *, reads: bool, writes: bool, pipelines: Sequence[str]) -> str:
+        """Make a token; returns its secret, which nobody can be told again."""
+
+    def all(self) -> list[Token]:
+        """Every token that was ever made, the oldest first; revoked ones too."""
+
+    def revoke(self, token: str, now: Micros) -> bool:
+        """Take the token of this id back, for good; whether there was one to take back."""
+
+    def find(self, secret: str) -> Token | None:
+        """The token that this is the secret of, unless it was revoked."""
+
+    def any(self) -> bool:
+        """Whether a token was ever made."""
+
+    def use(self, token: str, now: Micros) -> None:
+        """Note that the token of this id was used."""

@@ -156,6 +156,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("reporter", sa.Text(), nullable=False),
         sa.Column("replay", sa.Text(), nullable=True),
+        sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("key_hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("pipeline", "number", name="pk_series"),
         sa.UniqueConstraint("pipeline", "key_hash", name="uq_series_pipeline_key_hash"),
@@ -217,15 +218,79 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pipeline", "name", name="pk_model"),
         comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
     )
+    op.create_table(
+        "token",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("reads", sa.Boolean(), nullable=False),
+        sa.Column("writes", sa.Boolean(), nullable=False),
+        sa.Column("pipelines", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_token"),
+        comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
+    )
     op.execute("INSERT INTO ledger (id, position) VALUES (1, 0)")
     if op.get_bind().dialect.name == "postgresql":
         for table in ("tile", "reading", "said"):
             # The payloads are compressed already.
             op.execute(f"ALTER TABLE {table} ALTER COLUMN payload SET STORAGE EXTERNAL")
+    op.create_table(
+        "lease",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_lease"),
+        comment="Who does the work. epoch grows when another takes over; times are of the database's clock",
+    )
+    op.create_table(
+        "run",
+        sa.Column("duty", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("took", sa.BigInteger(), nullable=False),
+        sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("succeeded_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("duty", "subject", name="pk_run"),
+        comment="How the last run of each duty of the service went; subject: a connector or a pipeline, or empty",
+    )
+    op.create_table(
+        "retirement",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("effective", sa.BigInteger(), nullable=True),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_retirement"),
+        comment="Who said of a source or a reporter that it has ended, and why; effective: null where it came back",
+    )
+    op.create_index("ix_retirement_pipeline", "retirement", ["pipeline", "kind"])
+    op.create_table(
+        "horizon",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("detail", sa.BigInteger(), nullable=False),
+        sa.Column("verdicts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", name="pk_horizon"),
+        comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
+    )
 
 
 def downgrade() -> None:
     op.drop_table("model")
+    op.drop_table("horizon")
+    op.drop_index("ix_retirement_pipeline", table_name="retirement")
+    op.drop_table("retirement")
+    op.drop_table("run")
+    op.drop_table("lease")
+    op.drop_table("token")
     op.drop_index("ix_tile_touched", table_name="tile")
     op.drop_index("ix_tile_latest_at", table_name="tile")
     op.drop_index(

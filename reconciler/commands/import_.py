@@ -34,6 +34,8 @@ class Imported:
     refused: int = 0
     refusals: list[dict[str, Any]] = field(default_factory=list)
     """The first of them."""
+    too_old: int = 0
+    """Counts of buckets that the ledger keeps no more."""
 
 
 @click.command(
@@ -75,6 +77,7 @@ def _import(
         recorded = store.record(batch, settings.pipelines)
         done.kept += recorded.kept
         done.unchanged += recorded.unchanged
+        done.too_old += recorded.too_old
     done.refused, done.refusals = refusals.count, refusals.first
     return done
 
@@ -98,4 +101,5 @@ def _batches(
 
 def _summary(done: Imported) -> str:
     files = "1 file" if done.files == 1 else f"{done.files} files"
-    return f"{files}: {done.kept:,} kept, {done.unchanged:,} unchanged, {done.refused:,} refused"
+    old = f", {done.too_old:,} of buckets that are kept no more" if done.too_old else ""
+    return f"{files}: {done.kept:,} kept, {done.unchanged:,} unchanged, {done.refused:,} refused{old}"

@@ -19,7 +19,7 @@ from reconciler.service import judge, learn
 Line = Mapping[str, Any]
 """A verdict or an incident as the contract writes it."""
 SHOWN = 5
-"""Refusals of a connector that are named."""
+"""Refusals, and notes, of a connector that are named."""
 _STATUS = {"open": "OPENED", "updated": "UPDATED", "resolved": "RESOLVED"}
 
 
@@ -83,6 +83,9 @@ def _text(
     yield f"{pipeline.name} as of {format_time(at)}{observed}"
     for done in collected:
         yield f"  {done.connector}: {counted(done)}"
+        yield from (f"    {note}" for note in done.notes[:SHOWN])
+        if len(done.notes) > SHOWN:
+            yield f"    and {len(done.notes) - SHOWN:,} more notes"
     if former is not None and former >= at:
         yield f"  already judged as of {format_time(former)}"
         return
@@ -97,8 +100,12 @@ def _text(
 
 def counted(done: Collected) -> str:
     """What became of asking a connector, in words."""
-    span = f"{format_time(done.start)} to {format_time(done.until)}"
-    said = f"counted {span}, {done.kept:,} new, {done.unchanged:,} unchanged" if done.until > done.start else ""
+    news = f"{done.kept:,} new, {done.unchanged:,} unchanged"
+    said = ""
+    if done.until > done.start:
+        said = f"counted {format_time(done.start)} to {format_time(done.until)}, {news}"
+    elif done.kept or done.unchanged:
+        said = f"samples of {format_time(done.until)}, {news}"
     said += f", {done.withdrawn:,} gone" if done.withdrawn else ""
     said += f", {len(done.refused):,} refused" if done.refused else ""
     failed = "could not be read" if done.failure else ""

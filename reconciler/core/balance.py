@@ -16,6 +16,10 @@ _OFFSETS = Evidence.QUEUE_EXPIRED | Evidence.PASSED_EXPIRED | Evidence.PURGED | 
 """What offsets show: the same records may be told of by another of these words later."""
 
 
+JUMPS_FROM = 10
+"""Fewer events may be the last of many, later than any before; they are told once lag can explain them no longer."""
+
+
 @dataclass(slots=True)
 class Cells:
     """Cells of one lane that have a gap or are otherwise in question, as parallel arrays."""
@@ -68,6 +72,8 @@ class BucketFacts:
     """The queue was watched when the bucket was written."""
     mature: Bools
     """Older than lag could ever explain, and lag is known."""
+    ripe: Bools
+    """Read long enough ago for nearly all of its events to be counted."""
     settled: Bools
     """The neighbouring buckets are whole, so a misplaced event would have shown."""
     purged: Bools
@@ -264,12 +270,15 @@ class _Splitter:
         next door, cannot be on its way.
         """
         facts, cells = self.facts, self.cells
+        sure = sure & facts.ripe[cells.bucket]
         total = _sum(cells.bucket, np.where(sure, self.need, 0), len(facts.kept))
         behind = np.minimum(total, facts.kept + facts.gone)
         near = np.convolve(behind > 0, np.ones(2 * facts.reach + 1), mode="same") > 0
         elsewhere = int(self.surplus[near[cells.bucket]].sum())
         on_its_way = int(self.in_flight.sum())
         budget = int(behind.sum()) - elsewhere - max(0, facts.usual_in_flight - on_its_way)
+        if budget < JUMPS_FROM:
+            return np.zeros(len(self.need), np.bool_)
         jumped: Bools = sure & (np.cumsum(behind) <= budget)[cells.bucket] & (behind > 0)[cells.bucket]
         return jumped
 

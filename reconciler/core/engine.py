@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from reconciler.core import advice, volume_incidents
-from reconciler.core.conditions import capacities, queue_policies
+from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
 from reconciler.core.judge import Changes, HopJudge, part_of
 from reconciler.core.lanes import Lane, lanes_of
@@ -16,6 +17,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
 from reconciler.core.sheets import PART
+from reconciler.core.silence import silent_reporters, silent_samplers
 from reconciler.core.stages import stage_now
 from reconciler.core.tiles import SPAN, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, format_time
@@ -71,7 +73,11 @@ class Engine:
             self._rejects(position, name, judged.changes, ledger, now)
         self._volume(ledger, now)
         self.register.hold(queue_policies(self.pipeline, self.queues.values()), now)
-        self.register.hold(capacities(ledger.capacities.values()), now)
+        self.register.hold(crowd(self.pipeline, ledger.directory), now)
+        self.register.hold(capacities(ledger.capacities.values(), self.pipeline, now), now)
+        self.register.hold(silent_samplers(self.pipeline, self.queues, now), now)
+        for hop in self.pipeline.hops:
+            self.register.explain(part_of(hop), "missing_counts", partial(silent_reporters, ledger, hop, now))
         ledger.touched.clear()
         self.judged_at = now
         told = self.register.settle(now)

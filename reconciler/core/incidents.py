@@ -5,7 +5,7 @@ incident keeps, by source, how many of its cells are bad and how many events the
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -223,6 +223,12 @@ class Register:
                 condition.loss_at,
             )
             incident.until, incident.last_bad = now, now
+
+    def explain(self, subject: str, kind: str, detail: Callable[[], str]) -> None:
+        """Say more of the incident of this kind, if there is one; without detail, what was said stands."""
+        incident = self._find(subject, kind, kind)
+        if incident is not None and (incident.bad or incident.status != "resolved"):
+            incident.detail = detail() or incident.detail
 
     def rejects(
         self, hop: str, cells: Sequence[tuple[str, Micros]], usual: Iterable[str], width: Micros, now: Micros

@@ -12,7 +12,7 @@ import numpy as np
 
 from reconciler.core.balance import BucketFacts
 from reconciler.core.facts import Facts, together
-from reconciler.core.lag import DelayCurve
+from reconciler.core.lag import DelayCurve, upper_bound
 from reconciler.core.pipelines import MISPLACED_WITHIN, Hop, Pipeline, Queue
 from reconciler.core.queues import QueueLedger
 from reconciler.core.stages import Stage
@@ -30,6 +30,8 @@ ENOUGH_WATCHED = 5
 """Buckets in peace before a deficit of what was written proves anything."""
 WELL_WATCHED = 60
 """Buckets in peace after which what was learned stands for itself; before, samples off the edge count for more."""
+NEARLY_ALL = 0.99
+"""A jump of the consumer is told once so many of the events that it might have read are usually counted."""
 _NO_QUEUES: tuple[str, ...] = ()
 
 
@@ -202,8 +204,13 @@ def look(
     wide = together([ledger.facts(first - 1, last + 1, now, _reaction(pipeline, ledger)) for ledger in ledgers], span)
     seen = wide.within(1, last - first + 1)
     share, mature = lane.read.share(age), (age > 2 * lane.read.longest)
+    ripe = np.ones(last - first, np.bool_)
     if ledgers:
-        share, mature, age = _with_queues(lane, seen, ends, clock, (share, mature, age), ledgers)
+        reported = stages[1].through
+        missing = lane.accepted.view(first, last)[0] - lane.processed.view(first, last)[0] - seen.unread
+        share, mature, age, ripe = _with_queues(
+            lane, seen, ends, clock, (share, mature, age), ledgers, missing, reported
+        )
     known = lane.knows_lag(clock, width)
     told = [queues[name] for name in lane.queues if name in queues]
     fresh = any(now - ledger.sampled_at <= 3 * max(width, MINUTE) for ledger in told)
@@ -221,6 +228,7 @@ def look(
         slack=lane.write_slack + seen.blur,
         covered=seen.known,
         mature=mature & known & (age >= 0),
+        ripe=ripe,
         settled=ends + max(pipeline.reach * width, width + SETTLES if width > MISPLACED_WITHIN else 0)
         <= stages[0].through,
         purged=seen.purged,
@@ -269,19 +277,37 @@ def _passed(lane: Lane, first: int, last: int, ends: Ints) -> Ints:
 
 
 def _with_queues(
-    lane: Lane, seen: Facts, ends: Ints, clock: Micros, plain: tuple[Any, Bools, Ints], ledgers: list[QueueLedger]
-) -> tuple[Any, Bools, Ints]:  # fmt: skip
-    """Where a queue was watched, the consumer's own position tells the age, partition by partition."""
+    lane: Lane, seen: Facts, ends: Ints, clock: Micros, plain: tuple[Any, Bools, Ints], ledgers: list[QueueLedger],
+    missing: Ints, reported: Micros,
+) -> tuple[Any, Bools, Ints, Bools]:  # fmt: skip
+    """Where a queue was watched, the consumer's own position tells the age, partition by partition.
+
+    What was passed since the sample before may have been read just now, so all of it may be on its way; unless so much
+    of what was passed lately is not processed that it cannot have been read at all.
+    """
     passed, watched = seen.passed_at, seen.known
     sampled = max(ledger.sampled_at for ledger in ledgers)
     since = np.where(passed < NEVER, passed, sampled)
-    ages = clock - np.maximum(ends, since)
-    waiting = (seen.behind * lane.read.share(np.maximum(ages, 0))).sum(axis=0)
+    ages, told = clock - np.maximum(ends, since), reported - np.maximum(ends, since)
+    step = max(part.interval for ledger in ledgers for part in ledger.partitions.values())
+    ripe = np.all((ages >= step + lane.read.quantile(NEARLY_ALL)) | (seen.behind == 0), axis=0)
+    jumped = _jumped(lane, seen.behind[:, ~ripe], told[:, ~ripe], missing[~ripe], int(ends[1] - ends[0]) / max(step, 1))
+    waiting = (seen.behind * lane.read.share(told if jumped else ages - step)).sum(axis=0)
     share = np.where(watched, waiting / np.maximum(seen.written, 1), plain[0])
     last_passed = passed.max(axis=0)
     age = np.where(watched, np.where(last_passed < NEVER, clock - np.maximum(ends, last_passed), -1), plain[2])
     mature = np.where(watched, (age > 2 * lane.read.longest), plain[1])
-    return share, mature, age
+    return share, mature, age, ripe | jumped
+
+
+def _jumped(lane: Lane, behind: Ints, ages: Ints, unprocessed: Ints, burst: float) -> bool:
+    """Whether of what the consumer passed lately more is unprocessed than if it had been read.
+
+    `burst`: buckets that may have been read within a sampling interval, of which peace reads but one's share.
+    """
+    usual = (behind * np.minimum(lane.read.share(ages) * max(1.0, burst), 1.0)).sum()
+    seen = np.minimum(unprocessed, behind.sum(axis=0)).clip(0).sum()
+    return bool(seen > upper_bound(np.array([usual]), np.array([behind.sum()]))[0])
 
 
 def _not_enqueued(

@@ -90,7 +90,7 @@ class Ledger:
                     kept = self.capacities.setdefault(seen.resource, [])
                     kept.append(seen)
                     del kept[:-CAPACITY_READINGS]
-        for key, batch in group(self.directory, self.pipeline.width, counts).items():
+        for key, batch in group(self.directory, self.pipeline, counts).items():
             tile = self.counts.get(key)
             if tile is None:
                 tile = self.counts[key] = CountTile()
@@ -121,14 +121,14 @@ CAPACITY_READINGS = 60
 """How many readings of a capacity are kept in the working set, to see how fast it fills."""
 
 
-def group(directory: Directory, width: Micros, counts: Sequence[Count]) -> dict[TileKey, Readings]:
+def group(directory: Directory, pipeline: Pipeline, counts: Sequence[Count]) -> dict[TileKey, Readings]:
     """Sort counts into the tiles that they belong to; new sources and series get their numbers here."""
     if not counts:
         return {}
-    source, series = directory.number(counts)
+    source, series = directory.number(counts, pipeline.max_sources)
     bucket = np.array([seen.bucket for seen in counts], np.int64)
     directory.saw(source, bucket)
-    ordinal = bucket // width
+    ordinal = bucket // pipeline.width
     whole = _readings(counts, series, ordinal % SPAN)
     stages = list(dict.fromkeys([seen.stage for seen in counts]))
     stage = np.array([stages.index(seen.stage) for seen in counts], np.int64)

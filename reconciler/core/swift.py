@@ -5,7 +5,7 @@ instants, though, and those are read here in a tenth of the time. A line is left
 differ, so that what is taken and what is refused stays the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -18,9 +18,7 @@ _EXACT = 2**53
 """Below it a float holds every whole number."""
 _REMEMBERED = 50_000
 """Different places that are remembered at once; few lines have more, and anybody may send anything."""
-_LONGEST = 2_000
-"""Bytes; longer lines are read with care."""
-_REQUIRED_QUOTES = 26
+_QUOTES = 26
 """Quotation marks in a count with its seven required fields, each said once, and no escapes."""
 
 
@@ -55,20 +53,44 @@ class CountReader:
         self._places: dict[_Place, _Known] = {}
         self._decode = msgspec.json.Decoder(_Row).decode
 
-    def read(self, line: bytes) -> Count | None:
-        """The count that the line surely is, or `None`: to be read with care."""
-        try:
-            row = self._decode(line)
-        except ValueError:  # no JSON, no UTF-8, no count
-            return None
-        written, count = (row.pipeline, row.stage, row.outcome, row.at, row.bucket), row.count
-        known = self._places.get(written) or self._look_up(row, written)
-        if known is None or type(count) is not int or not 0 <= count < LIMIT or not _plain(row, line):
-            return None
-        at, pipeline, stage, bucket, outcome = known
-        if row.digest or row.error or row.replay:
-            return _with_more(row, known, count)
-        return Count(at, pipeline, stage, row.source, bucket, count, outcome, row.reporter)
+    def read(self, lines: Sequence[bytes]) -> list[Count | None]:
+        """For each line the count that it surely is, or `None`: to be read with care."""
+        found, quotes = self._read(lines)
+        text = b"\n".join(lines)
+        if text.count(b'"') == sum(quotes) and b"\\" not in text:
+            return found
+        return [
+            count if line.count(b'"') == needed and b"\\" not in line else None
+            for line, count, needed in zip(lines, found, quotes, strict=True)
+        ]
+
+    def _read(self, lines: Sequence[bytes]) -> tuple[list[Count | None], list[int]]:
+        """The same, as far as no field is said twice and nothing is escaped; and how many quotation marks each line has
+        if that is so, for the fields that were found need as many.
+        """
+        decode, places = self._decode, self._places
+        found: list[Count | None] = []
+        quotes: list[int] = []
+        for line in lines:
+            try:
+                row = decode(line)
+            except ValueError:  # no JSON, no UTF-8, no count
+                found.append(None)
+                quotes.append(0)
+                continue
+            count, outcome, reporter = row.count, row.outcome, row.reporter
+            written = (row.pipeline, row.stage, outcome, row.at, row.bucket)
+            known = places.get(written) or self._look_up(row, written)
+            seen: Count | None = None
+            if known is not None and type(count) is int and 0 <= count < LIMIT and row.source:
+                at, pipeline, stage, bucket, meant = known
+                seen = Count(at, pipeline, stage, row.source, bucket, count, meant, reporter)
+            needed = _QUOTES + (4 if outcome else 0) + (4 if reporter else 0)
+            if row.digest or row.error or row.replay:
+                seen, needed = _with_more(row, seen, needed)
+            found.append(seen)
+            quotes.append(needed)
+        return found, quotes
 
     def _look_up(self, row: _Row, written: _Place) -> _Known | None:
         """Where the count belongs; `None` where that is not sound."""
@@ -90,33 +112,13 @@ class CountReader:
         return known
 
 
-def _plain(row: _Row, line: bytes) -> bool:
-    """Whether no field is said twice and no text has an escape or is empty: then the quotation marks are as many as
-    the fields that were found need.
-    """
-    quotes = _REQUIRED_QUOTES
-    if row.outcome:
-        quotes += 4
-    if row.reporter:
-        quotes += 4
-    if row.digest:
-        quotes += 4
-    if row.replay:
-        quotes += 4
-    if row.error:
-        quotes += 2
-    return line.count(b'"') == quotes and b"\\" not in line and len(line) < _LONGEST and bool(row.source)
-
-
-def _with_more(row: _Row, known: _Known, count: int) -> Count | None:
-    """A count with a digest, an error or a replay."""
+def _with_more(row: _Row, seen: Count | None, quotes: int) -> tuple[Count | None, int]:
+    """A count with a digest, an error or a replay, and the quotation marks that it needs."""
+    quotes += (4 if row.digest else 0) + (4 if row.replay else 0) + (2 if row.error else 0)
     try:
         digest = read_digest(row.digest or None)
     except Refusal:
-        return None
-    if not 0 <= row.error < _EXACT:
-        return None
-    at, pipeline, stage, bucket, outcome = known
-    return Count(
-        at, pipeline, stage, row.source, bucket, count, outcome, row.reporter, digest, row.error, row.replay or None
-    )
+        return None, quotes
+    if seen is None or not 0 <= row.error < _EXACT:
+        return None, quotes
+    return msgspec.structs.replace(seen, digest=digest, error=row.error, replay=row.replay or None), quotes

@@ -1,7 +1,7 @@
 """Files of observations, NDJSON or CSV, packed or not -> observations and refusals, one by one in constant memory."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.core.observations import Observation, Refusal, parse
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.swift import CountReader
-from reconciler.reading.lines import STDIN, Line, lines, opened
+from reconciler.reading.lines import STDIN, Block, Line, blocks, opened
 from reconciler.reading.table import looks_like_header, records
 
 __all__ = ["STDIN", "RefusedLine", "read"]
@@ -39,33 +39,47 @@ def read(
     it cannot be opened.
     """
     with opened(path, on_bytes) as stream:
-        rows = lines(stream)
-        first = next((line for line in rows if line.fault or line.text.strip()), None)
-        if first is None:
+        found = blocks(stream)
+        begun = next((block for block in found if block.faults or any(text.strip() for text in block.texts)), None)
+        if begun is None:
             return
-        table = path.endswith((".csv", ".csv.gz")) or looks_like_header(first.text.removesuffix(b"\r"))
-        table = table and not first.text.lstrip().startswith(b"{")
-        yield from (_from_table if table else _from_json)(chain([first], rows), pipelines)
+        whole = chain([begun], found)
+        if _is_table(path, begun):
+            yield from _from_table((line for block in whole for line in block.lines()), pipelines)
+        else:
+            yield from _from_json(whole, pipelines)
 
 
-def _from_json(rows: Iterator[Line], pipelines: Mapping[str, Pipeline]) -> Iterator[Observation | RefusedLine]:
+def _is_table(path: str, begun: Block) -> bool:
+    """By the first line that says anything."""
+    first = next(line.text for line in begun.lines() if line.fault or line.text.strip())
+    named = path.endswith((".csv", ".csv.gz")) or looks_like_header(first.removesuffix(b"\r"))
+    return named and not first.lstrip().startswith(b"{")
+
+
+def _from_json(whole: Iterable[Block], pipelines: Mapping[str, Pipeline]) -> Iterator[Observation | RefusedLine]:
     swift, careful = CountReader(pipelines).read, LineReader(pipelines).read
-    for number, text, fault in rows:
-        if fault:
-            yield RefusedLine(number, "(line)", fault)
-            continue
-        found: Observation | Refusal | None = swift(text) or careful(text)
-        if isinstance(found, Refusal):
-            yield RefusedLine(number, found.field, found.reason)
-        elif found is not None:
-            yield found
+    for first, texts, faults in whole:
+        for place, (text, count) in enumerate(zip(texts, swift(texts), strict=True)):
+            found: Observation | Refusal | None = count
+            if place in faults:
+                found = Refusal("(line)", faults[place])
+            elif found is None:
+                found = careful(text)
+            if isinstance(found, Refusal):
+                yield RefusedLine(first + place, found.field, found.reason)
+            elif found is not None:
+                yield found
 
 
 class LineReader:
-    """Reads one JSON object a line with care: whatever is wrong with it is said."""
+    """Reads one JSON object a line with care: whatever is wrong with it is said.
 
-    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
-        self._pipelines = pipelines
+    `at` is given to those that do not say it; without it they are refused.
+    """
+
+    def __init__(self, pipelines: Mapping[str, Pipeline], at: str | None = None) -> None:
+        self._pipelines, self._at = pipelines, at
         self._decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).raw_decode
 
     def read(self, text: bytes) -> Observation | Refusal | None:
@@ -77,6 +91,8 @@ class LineReader:
             record, end = self._decode(line)
             if end < len(line):
                 return Refusal("(line)", f"is not JSON: Extra data (column {end + 1})")
+            if self._at is not None and isinstance(record, dict):
+                record.setdefault("at", self._at)
             return parse(record, self._pipelines)
         except Refusal as refusal:
             return refusal

@@ -14,10 +14,11 @@ from reconciler.errors import ConfigError
 STDIN = "-"
 LONGEST_LINE = 1_000_000
 """Bytes; no observation needs as much, and a file of one endless line must not fill the memory."""
+TOO_LONG = f"is longer than {LONGEST_LINE} bytes"
 
 _CHUNK = 1 << 18
-_GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
+GZIP = b"\x1f\x8b"
+BOM = b"\xef\xbb\xbf"
 
 
 class Line(NamedTuple):
@@ -41,44 +42,75 @@ def opened(path: str, on_bytes: Callable[[int], None] | None = None) -> Iterator
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
     try:
         stream: IO[bytes] = io.BufferedReader(_Counted(raw, on_bytes), _CHUNK)
-        yield cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if _begins(stream, _GZIP) else stream
+        yield cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if _begins(stream, GZIP) else stream
     finally:
         if path != STDIN:
             raw.close()
 
 
-def lines(stream: IO[bytes]) -> Iterator[Line]:
+class Block(NamedTuple):
+    """Lines that stand one after the other, without their ends."""
+
+    first: int
+    """Number of the first, from 1."""
+    texts: list[bytes]
+    faults: dict[int, str]
+    """By position in `texts`: why that line cannot be used; its text is left out."""
+
+    def lines(self) -> Iterator[Line]:
+        """One by one."""
+        for position, text in enumerate(self.texts):
+            yield Line(self.first + position, text, self.faults.get(position, ""))
+
+
+def blocks(stream: IO[bytes]) -> Iterator[Block]:
     """All lines, blank ones too. One too long is named and passed over; so is the place where a file breaks off."""
-    number, rest, skipping = 0, b"", False
+    splitter = Splitter()
     for chunk, fault in _chunks(stream):
         if fault:
-            yield Line(number + 1, b"", fault)
+            yield splitter.broken(fault)
             return
-        pieces = chunk.split(b"\n")
-        pieces[0] = rest + pieces[0]
-        rest = pieces.pop()
-        for piece in pieces:
-            number += 1
-            if skipping or len(piece) > LONGEST_LINE:
-                skipping = False
-                yield _too_long(number)
-            else:
-                yield Line(number, piece)
-        if len(rest) > LONGEST_LINE or skipping:
-            rest, skipping = b"", True
-    if skipping:
-        yield _too_long(number + 1)
-    elif rest:
-        yield Line(number + 1, rest)
+        yield splitter.feed(chunk)
+    yield splitter.finish()
 
 
-def _too_long(number: int) -> Line:
-    return Line(number, b"", f"is longer than {LONGEST_LINE} bytes")
+class Splitter:
+    """Cuts bytes that come piece by piece into lines; holds no more than a line of them."""
+
+    def __init__(self) -> None:
+        self._number, self._rest, self._skipping = 1, b"", False
+
+    def feed(self, chunk: bytes) -> Block:
+        """The lines that end in this piece."""
+        texts = (self._rest + chunk).split(b"\n")
+        self._rest = texts.pop()
+        faults: dict[int, str] = {}
+        if texts and (self._skipping or max(map(len, texts)) > LONGEST_LINE):
+            long = [place for place, text in enumerate(texts) if len(text) > LONGEST_LINE]
+            for place in {*long, 0} if self._skipping else long:
+                faults[place], texts[place] = TOO_LONG, b""
+            self._skipping = False
+        if len(self._rest) > LONGEST_LINE or self._skipping:
+            self._rest, self._skipping = b"", True
+        return self._block(texts, faults)
+
+    def finish(self) -> Block:
+        """The last line, where it has no end."""
+        return self._block([b""], {0: TOO_LONG}) if self._skipping else self._block([self._rest], {})
+
+    def broken(self, fault: str) -> Block:
+        """The place where the bytes break off."""
+        return self._block([b""], {0: fault})
+
+    def _block(self, texts: list[bytes], faults: dict[int, str]) -> Block:
+        block = Block(self._number, texts, faults)
+        self._number += len(texts)
+        return block
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, str]]:
     """The bytes without a byte order mark; then, where the file breaks off, why."""
-    mark = _BOM
+    mark = BOM
     while True:
         try:
             chunk = stream.read1(_CHUNK)  # type: ignore[attr-defined]  # both kinds of stream have it

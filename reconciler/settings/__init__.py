@@ -7,12 +7,20 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import Micros
+from reconciler.core.times import SECOND, Micros
 from reconciler.errors import ConfigError
 from reconciler.settings.build import pipeline_of, resolve_sqlite
 from reconciler.settings.document import Document, Problem, parse_document
 from reconciler.settings.published import json_schema
-from reconciler.settings.schema import ConnectorOptions, Section, SourceSettings
+from reconciler.settings.schema import (
+    PushSettings,
+    RetentionSettings,
+    SamplerOptions,
+    ScheduleSettings,
+    Section,
+    ServiceSettings,
+    SourceSettings,
+)
 from reconciler.settings.validate import check_connectors, check_file
 
 __all__ = ["ConnectorSettings", "Settings", "json_schema", "load", "parse"]
@@ -45,6 +53,26 @@ class Settings:
     """By pattern, in the order of the file."""
     tick: Micros
     """Time between two looks."""
+    schedule: ScheduleSettings
+    retention: RetentionSettings
+    service: ServiceSettings
+    push: PushSettings
+    """How much may be pushed over HTTP."""
+
+    @property
+    def deadline(self) -> Micros:
+        """How long a look waits for its connectors."""
+        return self.schedule.deadline or self.tick * 3 // 4
+
+    @property
+    def lease(self) -> Micros:
+        """How long the lease lasts unless it is renewed."""
+        return self.service.lease or max(self.tick // 2, 5 * SECOND)
+
+    @property
+    def blind_after(self) -> Micros:
+        """How long the service may go without a judgement."""
+        return self.service.blind_after or 5 * self.tick
 
     def source(self, name: str) -> SourceSettings:
         """What is known of a source: of the first pattern that fits."""
@@ -86,7 +114,7 @@ def _settings(document: Document, path: Path) -> Settings:
     problems = [*document.problems, *(problem for problem in problems if problem.place not in unread)]
     if problems or file is None:
         raise document.error(problems)
-    feeding = {name: options for name, (_, options) in found.items() if isinstance(options, ConnectorOptions)}
+    feeding = {name: options for name, (_, options) in found.items() if isinstance(options, SamplerOptions)}
     return Settings(
         path=path,
         ledger=resolve_sqlite(file.ledger, base),
@@ -94,4 +122,8 @@ def _settings(document: Document, path: Path) -> Settings:
         connectors={name: ConnectorSettings(name, kind, options) for name, (kind, options) in found.items()},
         sources=file.sources,
         tick=file.schedule.tick,
+        schedule=file.schedule,
+        retention=file.retention,
+        service=file.service,
+        push=file.push,
     )

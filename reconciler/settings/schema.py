@@ -4,17 +4,21 @@ The text under each setting is its description in the published JSON schema.
 """
 
 import re
+from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from reconciler.core.times import DAY, MINUTE, Micros, from_datetime, parse_duration, parse_time
+from reconciler.core.adoption import Level
+from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros, from_datetime, parse_duration, parse_time
 
 LONGEST: Micros = 3_660 * DAY
 """No setting is longer than ten years."""
 
+_ADDRESS = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", re.ASCII)
 _PERCENT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(%?)", re.ASCII)
 
 
@@ -71,6 +75,24 @@ def _name(value: str) -> str:
 def _stage(value: str) -> str:
     if ">" in value:
         raise ValueError(f"is {value!r}; > stands between the two stages of a hop and cannot be part of a name")
+    return value
+
+
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("is no address such as https://host.example/path")
+    return value
+
+
+def _address(value: str) -> str:
+    match = _ADDRESS.fullmatch(value)
+    if match is None or int(match[2]) > 65_535:
+        raise ValueError(f"is {value!r}, not an address and a port such as 127.0.0.1:8080 or [::1]:8080")
     return value
 
 
@@ -218,6 +240,11 @@ class PipelineSettings(Section):
     """How far ahead of the time of its reading a bucket may lie before it is refused."""
     volume: VolumeSettings = VolumeSettings()
     """How the accepted volume is held against what should have come."""
+    max_sources: Positive = 10_000
+    """How many sources it may have. Those beyond are counted one by one and judged together, as (overflow)."""
+    stamped_by: Literal["ingress", "broker"] = "ingress"
+    """Who stamps the accept time: `ingress` itself, or the `broker` when the event is written to the queue. With the
+    broker's, nothing is known of what was lost before the queue."""
 
 
 class SourceSettings(Section):
@@ -236,19 +263,107 @@ class ScheduleSettings(Section):
 
     tick: Duration = MINUTE
     """Time between two looks."""
+    deadline: Duration | None = None
+    """How long a look waits for its connectors before it judges without the late ones. Default: 3/4 of the tick."""
+    prune: Duration = HOUR
+    """Time between two removals of what is older than `retention`."""
 
 
-class ConnectorOptions(Section):
+class RetentionSettings(Section):
+    """How long the ledger remembers. Shortening it forgets at the next removal; nothing brings it back."""
+
+    detail: Duration = 90 * DAY
+    """Counts, samples, and the history of what was known and said when. Later counts of older buckets are not taken."""
+    verdicts: Duration = 730 * DAY
+    """The last verdict of each cell, and incidents that are over. They outlive the detail."""
+
+
+class HeartbeatSettings(Section):
+    """A watcher of the watcher, which notices when no call comes any more."""
+
+    url: Annotated[str, AfterValidator(_http_url), Field(repr=False)]
+    """Called by GET after each whole look. No redirect is followed."""
+    timeout: Duration = 5 * SECOND
+    """How long a call may take."""
+
+
+class ServiceSettings(Section):
+    """How `reconciler run` runs. The commands do not need it."""
+
+    listen: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8080"
+    """Address and port of the HTTP face; 0.0.0.0 is every address of the machine, port 0 any that is free."""
+    lease: Duration | None = None
+    """How long a process that died may hold up its replica. Default: half the tick, and 5 seconds at least."""
+    blind_after: Duration | None = None
+    """After how long without a judgement it is not ready any more. Default: five ticks."""
+    heartbeat: HeartbeatSettings | None = None
+    """Whom to call after each whole look."""
+    log: Literal["text", "json"] = "text"
+    """How it writes its log to standard error: lines for people, or one JSON object a line."""
+
+
+class RecountSettings(Section):
+    """Closed buckets are counted again now and then, so that a store that loses what it had is noticed."""
+
+    window: Duration
+    """How far back. No further than the table itself keeps: what it has deleted on purpose would look lost."""
+    every: Duration = DAY
+    """Time between two recounts."""
+
+
+class SamplerOptions(Section):
+    """What every connector is told. The options of a kind that takes samples, and counts no events, extend it."""
+
+    pipeline: Name
+    """The pipeline that it reads for."""
+    every: Duration = MINUTE
+    """Time between two readings."""
+
+    def contradictions(self, pipeline: PipelineSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Where in these options something does not fit the pipeline, and why; for a kind to say."""
+        yield from ()
+
+    def samples(self) -> Collection[str]:
+        """Names of the queues that it samples; for a kind to say."""
+        return ()
+
+    def resources(self) -> str:
+        """How the names of the capacities that it reads begin; empty: it reads none. For a kind to say."""
+        return ""
+
+    def dependents(self) -> Collection[str]:
+        """Names of all pipelines that its readings concern; for a kind to say."""
+        return (self.pipeline,)
+
+
+class ConnectorOptions(SamplerOptions):
     """What every connector that counts events at a stage is told. The options of a kind extend it."""
 
     pipeline: Name
     """The pipeline that it counts for."""
     stage: StageName
     """The stage at which its events are counted."""
-    every: Duration = MINUTE
-    """Time between two readings."""
     window: Duration = DAY
     """How far back each reading counts again. It must be longer than an event may take to arrive: later is not seen."""
+    recount: RecountSettings | None = None
+    """Count also what has left the window, less often."""
+
+    def level(self) -> Level:
+        """How much it knows of each event; for a kind to say."""
+        return Level.ACCEPT_TIME
+
+
+class PushSettings(Section):
+    """How much may be pushed over HTTP. Whoever sends more is told to send less, or later."""
+
+    megabytes: Positive = 32
+    """Size of one request, unpacked."""
+    observations: Positive = 50_000
+    """Observations in one request."""
+    rate: Positive = 100_000
+    """Observations a second that one token may send (without tokens: one address), over ten seconds."""
+    at_once: Positive = 16
+    """Requests that are read at the same time. With the size of a request it bounds the memory."""
 
 
 class FileSettings(Section):
@@ -264,3 +379,9 @@ class FileSettings(Section):
     """By pattern of the source's name; the first that fits holds."""
     schedule: ScheduleSettings = ScheduleSettings()
     """When the service looks."""
+    retention: RetentionSettings = RetentionSettings()
+    """How long the ledger remembers."""
+    service: ServiceSettings = ServiceSettings()
+    """How `reconciler run` runs."""
+    push: PushSettings = PushSettings()
+    """How much may be pushed over HTTP."""

@@ -8,10 +8,25 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from reconciler import registry
-from reconciler.settings.checks import connector_problems, ledger_problems, pipeline_problems
+from reconciler.settings.checks import (
+    connector_problems,
+    contradictions,
+    ledger_problems,
+    level_problems,
+    pipeline_problems,
+    recount_problems,
+    schedule_problems,
+)
 from reconciler.settings.document import Place, Problem
 from reconciler.settings.messages import problems_of
-from reconciler.settings.schema import ConnectorOptions, FileSettings, PipelineSettings, Section
+from reconciler.settings.schema import (
+    ConnectorOptions,
+    FileSettings,
+    PipelineSettings,
+    RetentionSettings,
+    SamplerOptions,
+    Section,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 Raw = dict[str, Any]
@@ -34,6 +49,8 @@ def check_file(raw: Raw, problems: list[Problem]) -> tuple[FileSettings | None, 
         file = FileSettings.model_validate(raw)
     except ValidationError as error:
         problems += problems_of(error, FileSettings)
+    else:
+        problems += schedule_problems(file)
     problems += ledger_problems(raw.get("ledger"))
     pipelines: dict[str, PipelineSettings] = {}
     for name, body in _mapping(raw.get("pipelines")).items():
@@ -49,6 +66,7 @@ def check_connectors(
 ) -> dict[str, Kinded]:
     """Kind and options of each connector that could be read; paths in them are relative to `base`."""
     named = list(_mapping(raw.get("pipelines")))
+    detail = (_readable(RetentionSettings, raw.get("retention") or {}, None) or RetentionSettings()).detail
     found: dict[str, Kinded] = {}
     for name, body in _mapping(raw.get("connectors")).items():
         place: Place = ("connectors", name)
@@ -63,10 +81,16 @@ def check_connectors(
         options = _readable(model, rest, {"base": base})
         if options is not None:
             found[name] = Kinded(body["kind"], options)
-        if issubclass(model, ConnectorOptions):
-            shared = {key: rest[key] for key in ConnectorOptions.model_fields if key in rest}
-            if common := _readable(ConnectorOptions, shared, None):
-                problems += connector_problems(name, common, pipelines, named)
+            if isinstance(options, SamplerOptions):
+                problems += contradictions(name, options, pipelines)
+        shared_by = ConnectorOptions if issubclass(model, ConnectorOptions) else SamplerOptions
+        shared = {key: rest[key] for key in shared_by.model_fields if key in rest}
+        if issubclass(model, SamplerOptions) and (common := _readable(shared_by, shared, None)):
+            problems += connector_problems(name, common, pipelines, named)
+            if isinstance(common, ConnectorOptions):
+                problems += recount_problems(name, common, detail)
+    counting = {name: one.options for name, one in found.items() if isinstance(one.options, ConnectorOptions)}
+    problems += level_problems(pipelines, counting)
     return found
 
 

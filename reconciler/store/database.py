@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import psycopg
-from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, make_url, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, make_url, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL
@@ -17,6 +17,12 @@ from reconciler.store.tables import ledger
 
 BUSY_SECONDS = 30
 """How long a writer waits for another before it gives up."""
+IDLE_SECONDS = 25
+"""How long a writer of PostgreSQL may say nothing before it is cut off: a process that was stopped in the middle of its
+turn must not hold up the others, who wait a little longer than this. No judgement computes so long between two
+statements: a portion of a million cells takes a second or two."""
+REACH_SECONDS = 10
+"""How long a server may take to answer a connection."""
 COPY_FROM = 500
 """Rows from which COPY is worth its round trips."""
 
@@ -24,9 +30,10 @@ COPY_FROM = 500
 class Database:
     """One database, and the two kinds of transaction that the ledger uses."""
 
-    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS, idle_seconds: float = IDLE_SECONDS) -> None:
         self.url = parse_url(url)
         self.busy_seconds = busy_seconds
+        self.idle_seconds = idle_seconds
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._sqlite() if self.sqlite else self._postgresql()
 
@@ -42,9 +49,24 @@ class Database:
             connection = connection.execution_options(writes=True)
             with connection.begin():
                 if not self.sqlite:
-                    connection.execute(text(f"SET LOCAL lock_timeout = '{int(self.busy_seconds * 1000)}ms'"))
+                    self._be_patient(connection)
                     connection.execute(select(ledger.c.position).with_for_update())
                 yield connection
+
+    @contextmanager
+    def changing(self) -> Iterator[Connection]:
+        """A transaction for a statement or two that need not wait until nobody else writes."""
+        with self.translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(writes=True)
+            with connection.begin():
+                if not self.sqlite:
+                    self._be_patient(connection)
+                yield connection
+
+    def _be_patient(self, connection: Connection) -> None:
+        waits = {"lock_timeout": self.busy_seconds, "idle_in_transaction_session_timeout": self.idle_seconds}
+        settings = (func.set_config(name, f"{int(seconds * 1000)}ms", True) for name, seconds in waits.items())
+        connection.execute(select(*settings))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -73,7 +95,9 @@ class Database:
 
     def _postgresql(self) -> Engine:
         # Statements are not prepared on the server, so that a pooler between may give each transaction another session.
-        arguments = {"prepare_threshold": None, "application_name": "reconciler"}
+        arguments: dict[str, Any] = {"prepare_threshold": None, "application_name": "reconciler"}
+        if "connect_timeout" not in self.url.query:
+            arguments["connect_timeout"] = REACH_SECONDS
         return create_engine(self.url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True)
 
 
@@ -126,6 +150,7 @@ _REMEDIES = {
     "no space left": "has no room left ({said}); free some space, then try again: nothing was half written",
     "readonly": "cannot be written to ({said}); check who owns the file and its folder",
     "unable to open": "cannot be opened ({said}); check that its folder exists and may be written to",
+    "idle-in-transaction": "was cut off, for this process said nothing for too long ({said}); nothing was half written",
     "terminating connection": "was cut off ({said}); try again: nothing was half written",
     "closed the connection": "was cut off ({said}); try again: nothing was half written",
     "connection": "cannot be reached ({said}); check that the server runs and the address is right",

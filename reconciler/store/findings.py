@@ -42,26 +42,35 @@ def said_tiles(
     connection: Connection, pipeline: Pipeline, hop: str, span: int, as_of: Micros
 ) -> Iterator[tuple[TileKey, VerdictTile]]:
     """The verdict tiles of one span of buckets as of `as_of`, laid together from what was said, in order of chunk."""
+    yield from ((key, tile) for key, tile, _ in said_when(connection, pipeline, hop, span, as_of))
+
+
+def said_when(
+    connection: Connection, pipeline: Pipeline, hop: str, span: int, as_of: Micros
+) -> Iterator[tuple[TileKey, VerdictTile, Ints]]:
+    """The same, each with the instants at which its cells were last spoken of."""
     first = span * SPAN * pipeline.width
     table = tables.said.c
-    query = select(table.payload).where(
+    query = select(table.at, table.payload).where(
         table.pipeline == pipeline.name,
         table.hop == hop,
         table.max_bucket >= first,
         table.min_bucket < first + SPAN * pipeline.width,
         table.at <= as_of,
     )
-    found: dict[int, VerdictTile] = {}
-    for (payload,) in connection.execute(query.order_by(table.at, table.position)):
+    found: dict[int, tuple[VerdictTile, Ints]] = {}
+    for at, payload in connection.execute(query.order_by(table.at, table.position)):
         block = unpack(payload)
         column = block["bucket"] // pipeline.width - span * SPAN
         inside = (column >= 0) & (column < SPAN)
         for chunk in np.unique(block["source"][inside] // CHUNK).tolist():
             which = inside & (block["source"] // CHUNK == chunk)
-            tile = found.setdefault(chunk, VerdictTile())
-            _lay(tile, block, which, (block["source"][which] % CHUNK, column[which]))
+            tile, when = found.setdefault(chunk, (VerdictTile(), np.zeros((CHUNK, SPAN), np.int64)))
+            cell = block["source"][which] % CHUNK, column[which]
+            _lay(tile, block, which, cell)
+            when[cell] = at
     for chunk in sorted(found):
-        yield TileKey(hop, chunk, span), found[chunk]
+        yield TileKey(hop, chunk, span), *found[chunk]
 
 
 def _lay(tile: VerdictTile, block: Mapping[str, Any], which: Any, cell: tuple[Ints, Ints]) -> None:
@@ -131,6 +140,19 @@ def incidents(connection: Connection, pipeline: str | None, as_of: Micros | None
     if pipeline is not None:
         query = query.where(table.pipeline == pipeline)
     return [json.loads(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()]
+
+
+def standing(connection: Connection) -> list[dict[str, Any]]:
+    """The last line of each incident that is not resolved, the oldest first."""
+    table, change = tables.incident.c, tables.incident_change.c
+    last = select(change.id, func.max(change.at).label("at")).group_by(change.id)
+    last = last.where(change.id.in_(select(table.id).where(table.status != "resolved")))
+    told = last.subquery()
+    lines = tables.incident_change.join(told, (change.id == told.c.id) & (change.at == told.c.at))
+    query = select(change.line).select_from(lines.join(tables.incident, table.id == change.id))
+    # One that waits to be sure has a state and no line; one that was told as resolved may wait for its end.
+    found = [json.loads(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()]
+    return [line for line in found if line["status"] != "resolved"]
 
 
 def incident_changes(connection: Connection, incident: str) -> list[dict[str, Any]]:

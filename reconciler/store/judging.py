@@ -17,7 +17,7 @@ from reconciler.store import facts, findings, journal, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
-from reconciler.store.recording import advance, position_of
+from reconciler.store.marks import advance, horizon_of, position_of
 
 
 def part_of(hop: Hop) -> str:
@@ -38,8 +38,9 @@ def portions(connection: Connection, pipeline: Pipeline, most: int) -> list[Port
     ).one()
     table = tables.tile.c
     touched = (table.touched > (-1 if mark[0] is None else mark[0])) | (table.latest_at > (mark[1] or 0))
-    found = tiles.where(connection, pipeline.name, tiles.COUNT, touched)
-    found += tiles.where(connection, pipeline.name, tiles.VERDICT, table.active > 0)
+    kept = table.span >= horizon_of(connection, pipeline.name).detail // (pipeline.width * SPAN)
+    found = tiles.where(connection, pipeline.name, tiles.COUNT, touched, kept)
+    found += tiles.where(connection, pipeline.name, tiles.VERDICT, table.active > 0, kept)
     spans = sorted({(one.key.chunk, one.key.span) for one in found}, key=lambda place: place[1])
     ends: list[int] = []
     held = 0
@@ -71,7 +72,9 @@ class SqlJudging:
         self._portion = portion or Portion(-WHOLE, WHOLE, self._position, is_last=True)
         self.judged_at, judged_position = self._judged()
         self.ledger = Ledger(pipeline, directories.load(connection, pipeline))
-        self.ledger.spans = spans = range(self._portion.first, self._portion.last + 1)
+        # What is forgotten is not judged again: little is known of it any more, and it was judged while all was.
+        self._kept = horizon_of(connection, pipeline.name).detail // (pipeline.width * SPAN) or -WHOLE
+        self.ledger.spans = spans = range(max(self._portion.first, self._kept), self._portion.last + 1)
         self.ledger.touched = {key for key in self._touched(judged_position) if key.span in spans}
         self._tiles()
         self._facts()
@@ -141,11 +144,12 @@ class SqlJudging:
         active = tiles.where(self._connection, self._pipeline.name, tiles.VERDICT, tables.tile.c.active >= least)
         verdicts: set[TileKey] = set()
         counts: set[TileKey] = set()
+        spans = self.ledger.spans or range(0)
         for hop in self._pipeline.hops:
             stages = (hop.from_stage, hop.to_stage)
             places = {key[1:] for key in self.ledger.touched if key.part in stages} | self._passed()
             places |= {one.key[1:] for one in active if one.key.part == part_of(hop)}
-            places = {(chunk, span) for chunk, span in places if self._portion.first <= span <= self._portion.last}
+            places = {(chunk, span) for chunk, span in places if span in spans}
             places = self._with_neighbours(part_of(hop), places)
             verdicts |= {TileKey(part_of(hop), *place) for place in places}
             counts |= {TileKey(stage, *place) for stage in stages for place in places}
@@ -154,7 +158,11 @@ class SqlJudging:
         self._counts(self._find(tiles.COUNT, counts))
 
     def _with_neighbours(self, part: str, places: set[TilePlace]) -> set[TilePlace]:
-        return with_neighbours(places, lambda spans: tiles.flags(self._connection, self._pipeline.name, part, spans))
+        def flags(spans: set[int]) -> dict[TilePlace, int]:
+            kept = {span for span in spans if span >= self._kept}
+            return tiles.flags(self._connection, self._pipeline.name, part, kept)
+
+        return with_neighbours(places, flags)
 
     def _passed(self) -> set[tuple[int, int]]:
         """Chunks and spans of the time since the last judgement: their cells begin to exist though nobody counted."""

@@ -1,7 +1,7 @@
 """The ledger at rest, as the passes see it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
@@ -9,28 +9,34 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from reconciler.core.directory import Directory
+from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Observation
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
+from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
-from reconciler.ports import Cursor, Portion, Recorded
-from reconciler.store import findings, journal, tables, tiles
+from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
+from reconciler.store import findings, journal, leases, marks, pruning, retirements, services, tables, tiles
 from reconciler.store.database import Database, upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
 from reconciler.store.judging import SqlJudging, portions
+from reconciler.store.leases import Leases
 from reconciler.store.recording import Recording
+from reconciler.store.tokens import SqlTokens
 
 TILES_AT_ONCE = 64
 """Tiles of sources by buckets that one transaction judges, about a million cells."""
 
 
 class SqlStore:
-    """See `reconciler.ports.Store`. One for each process; threads may share it."""
+    """See `reconciler.ports.ServiceStore`. One for each process; threads may share it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lease: Lease | None = None) -> None:
         self.database = database
         self._directories = Directories()
+        self._leases = Leases(database)
+        self._lease = lease
+        self.tokens = SqlTokens(database)
 
     def record(
         self,
@@ -44,10 +50,11 @@ class SqlStore:
         with self._writing() as connection:
             recording = Recording(connection, self._directories, skip_unchanged=skip_unchanged)
             kept = recording.take(observations, pipelines)
+            too_old = recording.too_old
             if cursor is not None:
                 row = {"name": cursor.name, "payload": json.dumps(cursor.payload), "at": cursor.at}
                 upsert(connection, tables.connector_cursor, [row])
-        return Recorded(kept, len(observations) - kept)
+        return Recorded(kept, len(observations) - kept - too_old, too_old)
 
     def portions(self, pipeline: Pipeline, now: Micros) -> list[Portion]:
         """See `reconciler.ports.Store.portions`."""
@@ -101,6 +108,14 @@ class SqlStore:
             for span, _ in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
                 yield from findings.said_tiles(connection, pipeline, hop, span, as_of)
 
+    def said(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Generator[tuple[TileKey, VerdictTile, Ints], None, None]:
+        """See `reconciler.ports.Store.said`."""
+        with self.database.reading() as connection:
+            for span, _ in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
+                yield from findings.said_when(connection, pipeline, hop, span, as_of)
+
     def incidents(self, pipeline: str | None = None, as_of: Micros | None = None) -> list[dict[str, Any]]:
         """See `reconciler.ports.Store.incidents`."""
         with self.database.reading() as connection:
@@ -123,6 +138,68 @@ class SqlStore:
             found = connection.execute(select(table.at).where(table.pipeline == pipeline.name)).scalars().all()
         return min(found, default=None)
 
+    def take_lease(self, holder: str, length: Micros) -> Lease | None:
+        """See `reconciler.ports.ServiceStore.take_lease`."""
+        return self._leases.take(holder, length)
+
+    def renew_lease(self, lease: Lease, length: Micros) -> bool:
+        """See `reconciler.ports.ServiceStore.renew_lease`."""
+        return self._leases.renew(lease, length)
+
+    def release_lease(self, lease: Lease) -> None:
+        """See `reconciler.ports.ServiceStore.release_lease`."""
+        self._leases.release(lease)
+
+    def tenure(self) -> Tenure | None:
+        """See `reconciler.ports.ServiceStore.tenure`."""
+        return self._leases.tenure()
+
+    def leased(self, lease: Lease) -> "SqlStore":
+        """See `reconciler.ports.ServiceStore.leased`."""
+        other = SqlStore(self.database, lease)
+        other._directories, other._leases = self._directories, self._leases
+        return other
+
+    def note_runs(self, runs: Sequence[Run]) -> None:
+        """See `reconciler.ports.ServiceStore.note_runs`."""
+        with self._writing() as connection:
+            services.note_runs(connection, runs)
+
+    def runs(self) -> list[Run]:
+        """See `reconciler.ports.ServiceStore.runs`."""
+        with self.database.reading() as connection:
+            return services.runs(connection)
+
+    def reporters(self, pipeline: Pipeline, now: Micros) -> Ledger:
+        """See `reconciler.ports.ServiceStore.reporters`."""
+        with self.database.reading() as connection:
+            return services.reporters(connection, pipeline, self._directories.load(connection, pipeline), now)
+
+    def standing(self) -> list[dict[str, Any]]:
+        """See `reconciler.ports.ServiceStore.standing`."""
+        with self.database.reading() as connection:
+            return findings.standing(connection)
+
+    def horizon(self, pipeline: Pipeline) -> Horizon:
+        """See `reconciler.ports.ServiceStore.horizon`."""
+        with self.database.reading() as connection:
+            return marks.horizon_of(connection, pipeline.name)
+
+    def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
+        """See `reconciler.ports.ServiceStore.prune`."""
+        with self._writing() as connection:
+            return pruning.prune(connection, self._directories, pipeline, horizon, most)
+
+    def retire(self, pipeline: Pipeline, retirement: Retirement) -> None:
+        """See `reconciler.ports.ServiceStore.retire`."""
+        with self._writing() as connection:
+            retirements.retire(connection, self._directories, pipeline, retirement)
+
+    def retirements(self, pipeline: str) -> list[Retirement]:
+        """See `reconciler.ports.ServiceStore.retirements`."""
+        with self.database.reading() as connection:
+            return retirements.told(connection, pipeline)
+
     def close(self) -> None:
         """See `reconciler.ports.Store.close`."""
         self.database.engine.dispose()
@@ -132,6 +209,8 @@ class SqlStore:
         written = False
         try:
             with self.database.writing() as connection:
+                if self._lease is not None:
+                    leases.require(connection, self._lease)
                 yield connection
             written = True
         finally:

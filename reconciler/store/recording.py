@@ -6,26 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection
 
 from reconciler.core.ledger import group
 from reconciler.core.observations import Capacity, Count, Observation, Progress, QueueSample
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, Bools, CountTile, Readings, TileKey
-from reconciler.store import facts, journal, tables, tiles
+from reconciler.store import facts, journal, retirements, tiles
 from reconciler.store.directories import Directories, copied
 from reconciler.store.journal import Place
+from reconciler.store.marks import advance, horizon_of, position_of
 from reconciler.store.tiles import Stored, pack_tile
-
-
-def position_of(connection: Connection) -> int:
-    """How many transactions have changed the ledger so far."""
-    return int(connection.execute(select(tables.ledger.c.position)).scalar_one())
-
-
-def advance(connection: Connection, position: int) -> None:
-    """Note that this transaction changed something, under this position."""
-    connection.execute(update(tables.ledger).values(position=position))
 
 
 class Recording:
@@ -36,6 +27,8 @@ class Recording:
         self._directories = directories
         self._skip = skip_unchanged
         self._position = position_of(connection) + 1
+        self.too_old = 0
+        """Counts of buckets that are forgotten, and that were not stored."""
 
     def take(self, observations: Sequence[Observation], pipelines: Mapping[str, Pipeline]) -> int:
         """Store the batch; returns how many observations said something new."""
@@ -55,9 +48,13 @@ class Recording:
         return kept
 
     def _counts(self, pipeline: Pipeline, counts: Sequence[Count]) -> int:
+        counts = self._remembered(pipeline, counts)
+        if not counts:
+            return 0
         before = self._directories.load(self._connection, pipeline)
         after = copied(before)
-        batches = group(after, pipeline.width, counts)
+        batches = group(after, pipeline, counts)
+        retirements.come_back(self._connection, pipeline.name, after, counts)
         self._directories.save(self._connection, pipeline, before, after)
         parts, spans = {key.part for key in batches}, {key.span for key in batches}
         found = tiles.find(self._connection, pipeline.name, tiles.COUNT, parts, spans)
@@ -65,6 +62,15 @@ class Recording:
         for stage in sorted(parts):
             here = {key: batch for key, batch in batches.items() if key.part == stage}
             kept += self._stage(Place(pipeline.name, stage, pipeline.width), here, found)
+        return kept
+
+    def _remembered(self, pipeline: Pipeline, counts: Sequence[Count]) -> Sequence[Count]:
+        """Those that can be compared with something: of a bucket that is forgotten, one count alone tells nothing."""
+        first = horizon_of(self._connection, pipeline.name).detail
+        if not first:
+            return counts
+        kept = [seen for seen in counts if seen.bucket >= first]
+        self.too_old += len(counts) - len(kept)
         return kept
 
     def _stage(self, place: Place, batches: Mapping[TileKey, Readings], found: Mapping[TileKey, Stored]) -> int:

@@ -75,6 +75,7 @@ series = Table(
     _column("outcome", Text),
     _column("reporter", Text),
     _column("replay", Text, null=True),
+    _column("origin", Text),
     _column("key_hash", LargeBinary),
     UniqueConstraint("pipeline", "key_hash"),
 )
@@ -258,4 +259,67 @@ model = Table(
     _column("at", BigInteger),
     _column("payload", LargeBinary),
     comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    _column("name", Text, key=True),
+    _column("holder", Text),
+    _column("epoch", BigInteger),
+    _column("since", BigInteger),
+    _column("expires_at", BigInteger),
+    comment="Who does the work. epoch grows when another takes over; times are of the database's clock",
+)
+
+run = Table(
+    "run",
+    metadata,
+    _column("duty", Text, key=True),
+    _column("subject", Text, key=True),
+    _column("at", BigInteger),
+    _column("took", BigInteger),
+    _column("failure", Text, null=True),
+    _column("succeeded_at", BigInteger, null=True),
+    comment="How the last run of each duty of the service went; subject: a connector or a pipeline, or empty",
+)
+
+retirement = Table(
+    "retirement",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    _column("pipeline", Text),
+    _column("kind", Text),
+    _column("stage", Text),
+    _column("name", Text),
+    _column("at", BigInteger),
+    _column("effective", BigInteger, null=True),
+    _column("author", Text),
+    _column("reason", Text),
+    comment="Who said of a source or a reporter that it has ended, and why; effective: null where it came back",
+)
+Index("ix_retirement_pipeline", retirement.c.pipeline, retirement.c.kind)
+
+horizon = Table(
+    "horizon",
+    metadata,
+    _column("pipeline", Text, key=True),
+    _column("detail", BigInteger),
+    _column("verdicts", BigInteger),
+    comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
+)
+
+token = Table(
+    "token",
+    metadata,
+    _column("id", Text, key=True),
+    _column("name", Text),
+    _column("hash", LargeBinary),
+    _column("reads", Boolean),
+    _column("writes", Boolean),
+    _column("pipelines", Text),
+    _column("created_at", BigInteger),
+    _column("used_at", BigInteger, null=True),
+    _column("revoked_at", BigInteger, null=True),
+    comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
 )

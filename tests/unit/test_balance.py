@@ -15,7 +15,7 @@ from reconciler.core.verdicts import Evidence
 BUCKETS = 4
 FEW = st.integers(0, 12)
 AMOUNTS = ("unread", "stale", "expired", "overrun", "kept", "faded", "gone", "not_enqueued", "slack")
-SIGNS = ("covered", "mature", "settled", "purged", "overtaken", "past_retention")
+SIGNS = ("covered", "mature", "ripe", "settled", "purged", "overtaken", "past_retention")
 DELETED = int(Evidence.QUEUE_EXPIRED | Evidence.PURGED)
 
 

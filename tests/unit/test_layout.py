@@ -15,7 +15,21 @@ import reconciler
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("reconciler", "migrations", "tests", "benchmarks", "config", ".ci")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-HEAVY = {"alembic", "numpy", "pandas", "psycopg", "pydantic", "rich", "slack_sdk", "sqlalchemy", "statsmodels", "yaml"}
+HEAVY = {
+    "alembic",
+    "fastapi",
+    "msgspec",
+    "numpy",
+    "pandas",
+    "psycopg",
+    "pydantic",
+    "rich",
+    "slack_sdk",
+    "sqlalchemy",
+    "statsmodels",
+    "uvicorn",
+    "yaml",
+}
 
 
 def python_files() -> Iterator[Path]:

@@ -34,7 +34,7 @@ def line(**changes: Any) -> bytes:
 
 
 def both(text: bytes) -> tuple[Count | None, object]:
-    return CountReader(PIPELINES).read(text), LineReader(PIPELINES).read(text)
+    return CountReader(PIPELINES).read([text])[0], LineReader(PIPELINES).read(text)
 
 
 @pytest.mark.parametrize("more", [{}, {"source": "é/\u2028"}, {"count": 0}, {"count": 2**63 - 1}, MORE, {"error": 3}])
@@ -80,7 +80,7 @@ DOUBTFUL = {
 
 @pytest.mark.parametrize("text", DOUBTFUL.values(), ids=DOUBTFUL.keys())
 def test_a_line_that_leaves_any_doubt_is_left_to_the_careful_way(text: bytes) -> None:
-    assert CountReader(PIPELINES).read(text) is None
+    assert CountReader(PIPELINES).read([text]) == [None]
 
 
 VALUES = st.one_of(
@@ -109,6 +109,12 @@ def test_what_the_fast_way_takes_the_careful_way_takes_alike(
     assert swift is None or not isinstance(careful, Refusal)
 
 
+@given(st.lists(st.sampled_from([line(), line(source="b"), *DOUBTFUL.values()]), max_size=6))
+def test_a_line_is_read_alike_among_others_and_alone(lines: list[bytes]) -> None:
+    reader = CountReader(PIPELINES)
+    assert reader.read(lines) == [reader.read([text])[0] for text in lines]
+
+
 @given(st.binary(max_size=60), st.integers(0, 150))
 def test_bytes_that_were_damaged_are_never_taken_otherwise(damage: bytes, place: int) -> None:
     whole = line()
@@ -120,5 +126,5 @@ def test_places_that_never_come_again_do_not_fill_the_memory(monkeypatch: pytest
     monkeypatch.setattr("reconciler.core.swift._REMEMBERED", 10)
     reader = CountReader(PIPELINES)
     for second in range(60):
-        assert reader.read(line(at=f"2021-07-20T18:46:{second:02}Z")) is not None
+        assert reader.read([line(at=f"2021-07-20T18:46:{second:02}Z")]) != [None]
         assert len(reader._places) <= 10

@@ -1,0 +1,73 @@
+"""What the service does beside its look. A new duty is a function of a `Turn` and a line in `duties_of`."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+from reconciler.collect import recount, recount_due
+from reconciler.ports import Connector, Horizon
+from reconciler.running.look import Look
+from reconciler.running.readers import Readers
+from reconciler.running.turns import Duty, Turn
+from reconciler.service import learn
+from reconciler.settings import Settings
+from reconciler.settings.schema import ConnectorOptions, RecountSettings
+
+log = logging.getLogger(__name__)
+
+ROWS = 200
+"""Rows that are removed in one transaction: a look that is due meanwhile waits for a few hundredths of a second."""
+BREATH_SECONDS = 0.05
+"""For so long others may write between two such transactions."""
+
+
+def duties_of(settings: Settings, connectors: Sequence[Connector]) -> list[Duty]:
+    """All duties of a service with these settings. What is to follow each judging goes into the `after` of `Look`."""
+    tick = settings.tick
+    duties = [Duty("look", tick, Look(Readers(connectors, settings.pipelines))), Duty("prune", tick, prune)]
+    duties.append(Duty("learn", tick, learn_volume))
+    for connector in connectors:
+        options = settings.connectors[connector.name].options
+        if isinstance(options, ConnectorOptions) and options.recount is not None:
+            # One each: a recount that hangs holds up no other.
+            work = partial(recount_one, connector, options.recount)
+            duties.append(Duty(f"recount {connector.name}", tick, work))
+    return duties
+
+
+def learn_volume(turn: Turn) -> bool:
+    """Once a day and pipeline: learn from the weeks in the ledger what volume is usual."""
+    learned = [name for name, one in sorted(turn.settings.pipelines.items()) if learn(turn.store, one, turn.now)]
+    for name in learned:
+        log.info("learned", extra={"pipeline": name})
+    return bool(learned)
+
+
+def prune(turn: Turn) -> bool:
+    """Remove what is older than the retention, a little at a time."""
+    if not turn.due("prune", turn.settings.schedule.prune):
+        return False
+    retention = turn.settings.retention
+    horizon = Horizon(turn.now - retention.detail, turn.now - retention.verdicts)
+    for name, pipeline in sorted(turn.settings.pipelines.items()):
+        total = 0
+        while not turn.stopping.is_set() and (removed := turn.store.prune(pipeline, horizon, ROWS)):
+            total += removed
+            turn.meters.pruned(removed)
+            turn.stopping.wait(BREATH_SECONDS)
+        if total:
+            log.info("pruned", extra={"pipeline": name, "rows": total})
+    return True
+
+
+def recount_one(connector: Connector, settings: RecountSettings, turn: Turn) -> bool:
+    """Count again what has left the window of a connector; stored window by window, so that a stop loses little."""
+    if not recount_due(turn.store, connector, settings.every, turn.now):
+        return False
+    for done in recount(turn.store, connector, turn.settings.pipelines, settings.window, turn.now):
+        turn.meters.collected(done, turn.now)
+        fields = {"connector": connector.name, "kept": done.kept, "gone": done.withdrawn, "refused": len(done.refused)}
+        log.info("counted again", extra=fields)
+        if turn.stopping.is_set():
+            break
+    return True

@@ -1,0 +1,102 @@
+"""How far everything is, and what is missing: for `reconciler status`, and true whichever process does the work."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reconciler.core.ledger import Ledger
+from reconciler.core.pipelines import Pipeline
+from reconciler.core.stages import stage_now
+from reconciler.core.times import SECOND, Micros, floor_to, format_time
+from reconciler.ports import Run, ServiceStore, Tenure
+from reconciler.settings import Settings
+from reconciler.settings.schema import ConnectorOptions, SamplerOptions
+
+Record = dict[str, Any]
+
+
+def status(store: ServiceStore, settings: Settings, now: Micros) -> Record:
+    """All of it as plain values; instants as text, `None` where something never was."""
+    runs = store.runs()
+    standing = store.standing()
+    names = sorted(settings.pipelines)
+    return {
+        "at": format_time(now),
+        "service": _service(store.tenure()),
+        "pipelines": [_pipeline(store, settings, settings.pipelines[name], runs, standing, now) for name in names],
+        "duties": [_run(run) for run in runs if not run.subject],
+    }
+
+
+def _service(tenure: Tenure | None) -> Record | None:
+    if tenure is None:
+        return None
+    return {
+        "holder": tenure.lease.holder,
+        "since": format_time(floor_to(tenure.since, SECOND)),
+        "epoch": tenure.lease.epoch,
+        "running": tenure.left > 0,
+    }
+
+
+def _pipeline(
+    store: ServiceStore,
+    settings: Settings,
+    pipeline: Pipeline,
+    runs: Sequence[Run],
+    standing: Sequence[Mapping[str, Any]],
+    now: Micros,
+) -> Record:
+    judged_at = store.judged_at(pipeline)
+    following = now if judged_at is None else max(judged_at, now - settings.tick)
+    ledger = store.reporters(pipeline, now)
+    stages = [_stage(ledger, name, now) for name in pipeline.stages]
+    failed = next((run.failure for run in runs if (run.duty, run.subject) == ("judge", pipeline.name)), None)
+    mine = [line for line in standing if line["pipeline"] == pipeline.name]
+    return {
+        "pipeline": pipeline.name,
+        "mode": "alert" if pipeline.alert else "observe",
+        "judged_at": _time(judged_at),
+        "next_at": format_time(floor_to(following, settings.tick) + settings.tick),
+        "blind": judged_at is None or now - judged_at > settings.blind_after,
+        "failure": failed,
+        "stages": stages,
+        "connectors": list(_connectors(settings, pipeline, runs)),
+        "missing": [f"{stage['stage']}: {gone['reporter']}" for stage in stages for gone in stage["missing"]],
+        "incidents": dict(sorted(Counter(line["severity"] for line in mine).items())),
+    }
+
+
+def _stage(ledger: Ledger, name: str, now: Micros) -> Record:
+    stage = stage_now(ledger, name, now)
+    return {
+        "stage": name,
+        "through": _time(stage.through or None),
+        "reporters": sum(1 for one in ledger.reporters.values() if one.stage == name and not one.final),
+        "missing": [{"reporter": gone.name, "through": _time(gone.through or None)} for gone in stage.missing],
+    }
+
+
+def _connectors(settings: Settings, pipeline: Pipeline, runs: Sequence[Run]) -> Iterator[Record]:
+    asked = {run.subject: run for run in runs if run.duty == "collect"}
+    for name, found in settings.connectors.items():
+        if isinstance(found.options, SamplerOptions) and found.options.pipeline == pipeline.name:
+            run = asked.get(name)
+            said = {"at": None, "succeeded_at": None, "failure": None} if run is None else _run(run)
+            kept = {key: said[key] for key in ("at", "succeeded_at", "failure")}
+            stage = found.options.stage if isinstance(found.options, ConnectorOptions) else None
+            yield {"connector": name, "stage": stage} | kept
+
+
+def _run(run: Run) -> Record:
+    return {
+        "duty": run.duty,
+        "at": format_time(run.at),
+        "took_seconds": run.took / SECOND,
+        "succeeded_at": _time(run.succeeded_at),
+        "failure": run.failure,
+    }
+
+
+def _time(instant: Micros | None) -> str | None:
+    return None if instant is None else format_time(instant)

@@ -1,0 +1,1 @@
+"""The HTTP face: observations come in, verdicts, incidents and completeness go out."""
