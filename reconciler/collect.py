@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reconciler import registry
+from reconciler.abilities import Note, Remembering
 from reconciler.core.directory import Directory
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import ABSENT, SPAN, Bools
 from reconciler.core.times import Micros, floor_to
-from reconciler.ports import Connector, ConnectorFailed, Cursor, Note, Remembering, Store
+from reconciler.ports import Connector, ConnectorFailed, Cursor, Store
 from reconciler.settings import Settings
 
 Cell = tuple[str, Micros, str]

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,19 +190,6 @@ class Store(Protocol):
         """Give back the connections."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What a connector found that is no count and spoils none: a file that vanished, one that is listed twice."""
-
-    subject: str
-    """The file, or whatever it is."""
-    text: str
-    """What people should know of it, as the rest of a sentence."""
-
-    def __str__(self) -> str:
-        return f"{self.subject} {self.text}"
-
-
 class ConnectorFailed(OutOfReach):
     """A connector could not read. The message says what, where and what to do, and bears no secret."""
 
@@ -254,42 +241,6 @@ class Connector(Protocol):
 
     def permissions(self) -> Sequence[str]:
         """Every right that it needs, all to read only, as an administrator would type it; nothing is connected to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """Offsets that have not arrived though later ones of the same partition have."""
-
-    source: str
-    """``topic/partition``."""
-    first: int
-    """The first offset that is missing."""
-    missing: int
-    """How many are missing in a row."""
-    after: Micros
-    """Accept time of the last record before them."""
-
-
-@runtime_checkable
-class Holed(Protocol):
-    """A connector that can name offsets that have not arrived, beside being a `Connector`."""
-
-    def holes(self, start: Micros, end: Micros) -> Sequence[Hole]:
-        """Holes after records of [start, end), by partition and offset. Raises `ConnectorFailed`."""
-
-
-@runtime_checkable
-class Remembering(Protocol):
-    """A connector that must know what it saw before, beside being a `Connector`."""
-
-    def recall(self, memory: Mapping[str, Any]) -> None:
-        """Take up what the last successful reading remembered; empty before the first."""
-
-    def memory(self) -> dict[str, Any]:
-        """What is to be remembered of the reading just made, as JSON; stored together with what it said."""
-
-    def notes(self) -> Sequence[Note]:
-        """What the reading just made found beside its counts."""
 
 
 class LeaseLost(OutOfReach):

@@ -209,16 +209,6 @@ def upgrade() -> None:
     op.create_index("ix_tile_latest_at", "tile", ["pipeline", "latest_at"])
     op.create_index("ix_tile_touched", "tile", ["pipeline", "touched"])
     op.create_table(
-        "model",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("pipeline", "name", name="pk_model"),
-        comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
-    )
-    op.create_table(
         "token",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -231,6 +221,16 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_token"),
         comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
+    )
+    op.create_table(
+        "model",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "name", name="pk_model"),
+        comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
     )
     op.execute("INSERT INTO ledger (id, position) VALUES (1, 0)")
     if op.get_bind().dialect.name == "postgresql":

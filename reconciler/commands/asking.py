@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.abilities import Remembering
 from reconciler.collect import connectors_of
 from reconciler.core.observations import Count, Observation, Progress, QueueSample, Refusal
 from reconciler.core.times import Micros, floor_to, format_time
 from reconciler.errors import OutOfReach, Refused
-from reconciler.ports import Connector, ConnectorFailed, Remembering
+from reconciler.ports import Connector, ConnectorFailed
 from reconciler.settings import Settings
 
 SHOWN = 5

@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+from reconciler.abilities import Holed
 from reconciler.app import App, now, opened
 from reconciler.commands.options import as_time, config_option, json_option
 from reconciler.commands.terminal import say, say_records
 from reconciler.core.files import FileSeen, changed, missing, seen_in
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import DAY, Micros, format_time
-from reconciler.ports import Connector, Holed
+from reconciler.ports import Connector
 
 
 @dataclass(frozen=True, slots=True)

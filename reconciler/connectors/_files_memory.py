@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from reconciler.abilities import Note
 from reconciler.core.files import FileSeen, dump, restore
 from reconciler.core.times import Micros
-from reconciler.ports import Note
 
 Cell = tuple[str, Micros]
 """Source and start of the bucket."""

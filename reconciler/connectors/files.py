@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo, model_validator
 
+from reconciler.abilities import Note
 from reconciler.connectors._files_memory import Memory, Rows
 from reconciler.connectors._files_paths import PathPattern, Place
 from reconciler.connectors._files_rows import Counter, Format, format_of
@@ -17,7 +18,7 @@ from reconciler.connectors._files_stores import Away, FileStore, Folder, Listed,
 from reconciler.core.observations import LIMIT, Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import MINUTE, SECOND, Micros, floor_to
-from reconciler.ports import ConnectorFailed, Note
+from reconciler.ports import ConnectorFailed
 from reconciler.settings.schema import AnyDuration, ConnectorOptions, Duration, Name, PipelineSettings, Section
 
 
@@ -136,15 +137,15 @@ class FilesConnector:
         return not self.first and self.options.manifest is None
 
     def recall(self, memory: Mapping[str, Any]) -> None:
-        """See `ports.Remembering`."""
+        """See `abilities.Remembering`."""
         self._memory.recall(memory)
 
     def memory(self) -> dict[str, Any]:
-        """See `ports.Remembering`."""
+        """See `abilities.Remembering`."""
         return self._memory.dump()
 
     def notes(self) -> Sequence[Note]:
-        """See `ports.Remembering`."""
+        """See `abilities.Remembering`."""
         return self._memory.notes
 
     def permissions(self) -> list[str]:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 from pydantic import AfterValidator, Field, model_validator
 
+from reconciler.abilities import Hole
 from reconciler.connectors._sql_database import Database, database_url
 from reconciler.connectors._sql_dialects import DIALECTS
 from reconciler.connectors._sql_table import By, Counting, TableSettings, Which, unit_of
@@ -18,7 +19,7 @@ from reconciler.core.adoption import Level
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import MINUTE, Micros
-from reconciler.ports import ConnectorFailed, Hole
+from reconciler.ports import ConnectorFailed
 from reconciler.settings.schema import AnyDuration, ConnectorOptions, Duration, PipelineSettings, Positive
 
 FETCH = 10_000
@@ -197,7 +198,7 @@ class SqlConnector:
             yield Progress(now, self.pipeline, self.stage, min(loaded, end), self.name)
 
     def holes(self, start: Micros, end: Micros) -> list[Hole]:
-        """Ranges of offsets that have not arrived; see `ports.Holed`. Nothing, where it does not count those."""
+        """Ranges of offsets that have not arrived; see `abilities.Holed`. Nothing, where it does not count those."""
         if self.options.by == "time" or self.options.count == "written":
             return []
         with self.database.connection() as connection:

@@ -90,14 +90,14 @@ class Pipeline:
     reporters: dict[str, Reporters] = field(default_factory=dict)
     clock_allowance: Micros = 5 * MINUTE
     """How far ahead of its own ``at`` a bucket may lie before the observation is refused."""
-    volume: VolumePlan = field(default_factory=VolumePlan)
-    """How the accepted volume is judged."""
     max_sources: int = 10_000
     """How many sources it may have; those beyond are judged together."""
     stamped_by_broker: bool = False
     """The accept time is that of the broker: nothing is known of what was lost before the queue."""
     limits: tuple[Watch, ...] = ()
     """Who reads the capacities that it depends on, where that is configured."""
+    volume: VolumePlan = field(default_factory=VolumePlan)
+    """How the accepted volume is judged."""
 
     def __post_init__(self) -> None:
         if not self.hops:

@@ -47,7 +47,6 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Sam
             found, {key: options for key, options in own.items() if isinstance(options, ConnectorOptions)}
         ),
         clock_allowance=found.clock_allowance,
-        volume=_volume(found.volume),
         max_sources=found.max_sources,
         stamped_by_broker=found.stamped_by == "broker",
         limits=tuple(
@@ -55,6 +54,7 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Sam
             for key, options in connectors.items()
             if options.resources() and name in options.dependents()
         ),
+        volume=_volume(found.volume),
     )
 
 

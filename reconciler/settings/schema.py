@@ -238,13 +238,13 @@ class PipelineSettings(Section):
     """By stage: who counts there."""
     clock_allowance: AnyDuration = 5 * MINUTE
     """How far ahead of the time of its reading a bucket may lie before it is refused."""
-    volume: VolumeSettings = VolumeSettings()
-    """How the accepted volume is held against what should have come."""
     max_sources: Positive = 10_000
     """How many sources it may have. Those beyond are counted one by one and judged together, as (overflow)."""
     stamped_by: Literal["ingress", "broker"] = "ingress"
     """Who stamps the accept time: `ingress` itself, or the `broker` when the event is written to the queue. With the
     broker's, nothing is known of what was lost before the queue."""
+    volume: VolumeSettings = VolumeSettings()
+    """How the accepted volume is held against what should have come."""
 
 
 class SourceSettings(Section):

@@ -250,17 +250,6 @@ connector_cursor = Table(
     _column("at", BigInteger),
 )
 
-model = Table(
-    "model",
-    metadata,
-    _column("pipeline", Text, key=True),
-    _column("name", Text, key=True),
-    _column("version", Integer),
-    _column("at", BigInteger),
-    _column("payload", LargeBinary),
-    comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
-)
-
 lease = Table(
     "lease",
     metadata,
@@ -322,4 +311,15 @@ token = Table(
     _column("used_at", BigInteger, null=True),
     _column("revoked_at", BigInteger, null=True),
     comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
+)
+
+model = Table(
+    "model",
+    metadata,
+    _column("pipeline", Text, key=True),
+    _column("name", Text, key=True),
+    _column("version", Integer),
+    _column("at", BigInteger),
+    _column("payload", LargeBinary),
+    comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
 )

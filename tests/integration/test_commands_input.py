@@ -157,6 +157,11 @@ def test_what_follows_from_a_configuration_is_printed(shell: Shell) -> None:
         "missing after 3 min or three usual intervals, the longer",
         "  reporters    at processed: whoever was heard in the last 24 h; "
         "missing after 3 min or three usual intervals, the longer",
+        "  level        3 of 4 (an accept time) from ingress to processed",
+        "    proves     source by source and minute by minute, that as many events came out as were accepted",
+        "    cannot     see a loss that a duplicate hides in the same minute",
+        "    cannot     prove where late events are: no connector looks at a queue between these stages",
+        "    higher     give `id` (or a digest) at both ends (now: ingress and processed)",
         "",
         "sources p/*: Partners; sent again by: partner",
     ]

@@ -177,6 +177,13 @@ def test_more_than_a_request_may_hold_is_answered_413_and_nothing_is_kept(embedd
     assert len(embedded.directory(running.pipelines["batch"]).sources) == 10
 
 
+def test_blank_lines_without_end_are_turned_away(embedded: SqlStore) -> None:
+    with service(embedded, "push: {megabytes: 1, observations: 10}") as running:
+        assert running.client.post("/v1/observations", content=b"\n" * 90).status_code == 200
+        response = running.client.post("/v1/observations", content=b"\n" * 900_000)
+    assert (response.status_code, "blank lines" in response.json()["error"]) == (413, True)
+
+
 def test_a_large_body_is_turned_away_with_an_answer(embedded: SqlStore) -> None:
     def pieces() -> Iterator[bytes]:
         for _ in range(3):

@@ -1,0 +1,56 @@
+"""What some connectors can do beside being a `ports.Connector`: remember, note, and name offsets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from reconciler.core.times import Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a connector found that is no count and spoils none: a file that vanished, one that is listed twice."""
+
+    subject: str
+    """The file, or whatever it is."""
+    text: str
+    """What people should know of it, as the rest of a sentence."""
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Offsets that have not arrived though later ones of the same partition have."""
+
+    source: str
+    """``topic/partition``."""
+    first: int
+    """The first offset that is missing."""
+    missing: int
+    """How many are missing in a row."""
+    after: Micros
+    """Accept time of the last record before them."""
+
+
+@runtime_checkable
+class Holed(Protocol):
+    """A connector that can name offsets that have not arrived, beside being a `Connector`."""
+
+    def holes(self, start: Micros, end: Micros) -> Sequence[Hole]:
+        """Holes after records of [start, end), by partition and offset. Raises `ConnectorFailed`."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A connector that must know what it saw before, beside being a `Connector`."""
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take up what the last successful reading remembered; empty before the first."""
+
+    def memory(self) -> dict[str, Any]:
+        """What is to be remembered of the reading just made, as JSON; stored together with what it said."""
+
+    def notes(self) -> Sequence[Note]:
+        """What the reading just made found beside its counts."""
