@@ -72,7 +72,7 @@ def _fill(value: Any, arrays: dict[str, NDArray[Any]], path: str) -> None:
 def _pack(named: list[tuple[str, NDArray[Any]]], head: dict[str, Any]) -> bytes:
     parts = [[name, array.dtype.str, list(array.shape)] for name, array in named]
     text = json.dumps(head | {"version": VERSION, "arrays": parts}, separators=(",", ":"))
-    return b"\n".join([text.encode(), b"".join(np.ascontiguousarray(array).tobytes() for _, array in named)])
+    return b"".join([text.encode(), b"\n", *(np.ascontiguousarray(array).tobytes() for _, array in named)])
 
 
 def _unpack(payload: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

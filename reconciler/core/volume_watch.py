@@ -31,7 +31,7 @@ UNTRAINED: OfCell = (Word.UNTRAINED.word, None, None)
 _WORDS = [word.word for word in Word]
 SAID_LEAST, SAID_MOST = 4, 60
 """Buckets of which it is kept at least, and at most."""
-AT_ONCE = 240
+AT_ONCE = 1_440
 """Buckets that one tick steps at most; a longer way is left to the learning, off the hot path."""
 REPLAYED: Micros = 21 * DAY
 """Of a history that was there from the start, so much is stepped through to learn levels, scatter and tails."""
@@ -100,6 +100,8 @@ class Watch:
             return found
         volume_dump.grow(self.model, len(ledger.directory.sources) + 1)
         last = min(stage.through, now) // self.pipeline.width
+        if ledger.spans is not None:
+            last = min(last, ledger.spans.stop * SPAN)  # of what is judged in a later portion nothing is loaded yet
         if last - self.upcoming > AT_ONCE:
             return found
         summed: dict[TileKey, Totals] = {}

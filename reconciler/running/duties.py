@@ -9,6 +9,7 @@ from reconciler.ports import Connector, Horizon
 from reconciler.running.look import Look
 from reconciler.running.readers import Readers
 from reconciler.running.turns import Duty, Turn
+from reconciler.service import learn
 from reconciler.settings import Settings
 from reconciler.settings.schema import ConnectorOptions, RecountSettings
 
@@ -24,6 +25,7 @@ def duties_of(settings: Settings, connectors: Sequence[Connector]) -> list[Duty]
     """All duties of a service with these settings. What is to follow each judging goes into the `after` of `Look`."""
     tick = settings.tick
     duties = [Duty("look", tick, Look(Readers(connectors, settings.pipelines))), Duty("prune", tick, prune)]
+    duties.append(Duty("learn", tick, learn_volume))
     for connector in connectors:
         options = settings.connectors[connector.name].options
         if isinstance(options, ConnectorOptions) and options.recount is not None:
@@ -31,6 +33,14 @@ def duties_of(settings: Settings, connectors: Sequence[Connector]) -> list[Duty]
             work = partial(recount_one, connector, options.recount)
             duties.append(Duty(f"recount {connector.name}", tick, work))
     return duties
+
+
+def learn_volume(turn: Turn) -> bool:
+    """Once a day and pipeline: learn from the weeks in the ledger what volume is usual."""
+    learned = [name for name, one in sorted(turn.settings.pipelines.items()) if learn(turn.store, one, turn.now)]
+    for name in learned:
+        log.info("learned", extra={"pipeline": name})
+    return bool(learned)
 
 
 def prune(turn: Turn) -> bool:

@@ -237,3 +237,17 @@ def test_a_model_at_rest_goes_on_as_if_it_had_never_slept(trained: Model) -> Non
 def test_a_model_of_another_version_is_learned_anew(trained: Model) -> None:
     warm = volume_dump.dump_warm(trained).replace(b'"version":1', b'"version":0')
     assert volume_dump.restore(warm, volume_dump.dump_week(trained)) is None
+
+
+def test_a_source_on_a_schedule_has_a_narrow_band() -> None:
+    model = Model.fresh(1, WIDTH)
+    model.trained[:] = True
+    model.profiles.by_slot[:] = model.profiles.by_class[:] = 100.0
+    random = np.random.default_rng(5)
+    for number in range(14 * 48):
+        when = moment(after(0, number / 2), WIDTH, Clocks.of([UTC]), frozenset())
+        drawn = np.array([100.0 + random.integers(-1, 2)])
+        sight = volume.step(model, after(0, number / 2), when, drawn, np.ones(1, np.bool_))
+    band = volume.bands(model, sight)
+    assert band.low[0] >= 90, "chance alone would make it 81"
+    assert band.high[0] <= 110
