@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
+SERVERS_STAMP := $(VENV)/.installed-servers
 
 # The Python to build .venv with: PYTHON=... or the first of these that runs, is 3.11 or later and can make environments.
 PYTHONS := python3 python3.13 python3.12 python3.11 python3.14 python
@@ -21,7 +22,7 @@ help:  ## say what can be made
 demo: $(RUN_STAMP)  ## watch an incident unfold on an embedded ledger: no account, no server
 	@"$(BIN)/reconciler" demo
 
-test: $(DEV_STAMP)  ## run every test (a part of them: make test ARGS='-k lag')
+test: $(DEV_STAMP) $(SERVERS_STAMP)  ## run every test (a part of them: make test ARGS='-k lag')
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(DEV_STAMP)  ## formatter, linter, types and import rules
@@ -34,7 +35,7 @@ format: $(DEV_STAMP)  ## put the code into its one form
 	@"$(BIN)/ruff" format .
 	@"$(BIN)/ruff" check --fix .
 
-bench: $(DEV_STAMP)  ## measure what the performance claims rest on
+bench: $(DEV_STAMP) $(SERVERS_STAMP)  ## measure what the performance claims rest on
 	@for bench in benchmarks/bench_*.py; do echo "== $$bench"; "$(BIN)/python" -m "benchmarks.$$(basename "$$bench" .py)" || exit 1; done
 
 # uv resolves for every platform and Python at once; it lives in an environment of its own, since only this target needs it.
@@ -66,6 +67,11 @@ $(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	@echo 'installing what it needs to be tested (once)'
 	@$(PIP) install --no-compile --use-pep517 --require-hashes -r requirements-dev.lock
+	@touch "$@"
+
+$(SERVERS_STAMP): tests/servers/install.py tests/servers/pom.xml | $(DEV_STAMP)
+	@echo 'installing the servers that it is tested against: Apache Kafka, Prometheus (once, some 20 seconds)'
+	@"$(BIN)/python" -m tests.servers.install
 	@touch "$@"
 
 $(VENV)/lock/bin/uv: | $(BIN)/python

@@ -11,7 +11,7 @@ from reconciler.core.times import SECOND, Micros, floor_to, from_datetime
 from reconciler.errors import ConfigError
 from reconciler.ports import Connector, ServiceStore
 from reconciler.settings import Settings, load
-from reconciler.settings.schema import ConnectorOptions
+from reconciler.settings.schema import SamplerOptions
 from reconciler.store import open_store
 
 
@@ -35,9 +35,9 @@ class App:
         return [known[name] for name in names or known]
 
     def pipeline_of(self, connector: str) -> str:
-        """The pipeline that a connector counts for."""
+        """The pipeline that a connector reads for."""
         options = self.settings.connectors[connector].options
-        return options.pipeline if isinstance(options, ConnectorOptions) else ""
+        return options.pipeline if isinstance(options, SamplerOptions) else ""
 
     def pipelines(self, name: str | None = None) -> dict[str, Pipeline]:
         """The pipeline of this name; without a name, all, in order of name."""

@@ -1,6 +1,7 @@
 """The very engine of the service over recorded observations, on a virtual clock: same input, same bytes."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from reconciler.core.engine import Engine
@@ -66,6 +67,7 @@ def _judge(engines: Mapping[str, tuple[Engine, Ledger]], now: Micros) -> Iterato
     for name, (engine, ledger) in engines.items():
         found = engine.tick(ledger, now)
         for hop, changes in found.changes:
-            yield from verdict_lines(name, hop, changes, ledger.directory, now)
+            yield from verdict_lines(name, hop, changes, ledger.directory, now, engine.volume)
         incidents += found.incidents
+        engine.learn(ledger, partial(ledger.count_tiles, engine.volume.stage), now)
     yield from sorted(incidents, key=lambda line: str(line["id"]))

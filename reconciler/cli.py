@@ -39,7 +39,11 @@ COMMANDS: Mapping[str, Entry] = {
     "incidents": Entry("reconciler.commands.incidents:command", "List what is wrong, or show one incident in full."),
     "sources": Entry("reconciler.commands.sources:command", "List who sends, or say that one has ended."),
     "reporters": Entry("reconciler.commands.reporters:command", "List who counts, or say that one has ended."),
+    "missing": Entry("reconciler.commands.missing:command", "Name the files and offsets that are missing."),
     "report": Entry("reconciler.commands.report:command", "Say how complete a day is, source by source."),
+    "model": Entry(
+        "reconciler.commands.model:command", "Say what volume is usual for a source, and what is not known yet."
+    ),
     "backtest": Entry("reconciler.commands.backtest:command", "Judge recorded observations on a virtual clock."),
     "token": Entry("reconciler.commands.token:command", "Say who may push observations, and who may read."),
     "migrate": Entry("reconciler.commands.migrate:command", "Bring the ledger's tables to what this program expects."),

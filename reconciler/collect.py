@@ -15,7 +15,7 @@ from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import ABSENT, SPAN, Bools
 from reconciler.core.times import Micros, floor_to
-from reconciler.ports import Connector, ConnectorFailed, Cursor, Store
+from reconciler.ports import Connector, ConnectorFailed, Cursor, Note, Remembering, Store
 from reconciler.settings import Settings
 
 Cell = tuple[str, Micros, str]
@@ -30,7 +30,7 @@ class Collected:
     start: Micros
     """Start of the first bucket that was to be counted."""
     until: Micros
-    """Everything before it was counted and stored; equal to `start` where nothing was."""
+    """Everything before it was counted and stored; equal to `start` where nothing was, or samples were taken."""
     kept: int = 0
     """Observations that said something new."""
     unchanged: int = 0
@@ -40,6 +40,8 @@ class Collected:
     refused: tuple[Refusal, ...] = ()
     failure: ConnectorFailed | None = None
     """Why it stopped before its end, if it did."""
+    notes: tuple[Note, ...] = ()
+    """What it found beside its counts."""
 
 
 def connectors_of(settings: Settings) -> list[Connector]:
@@ -77,6 +79,10 @@ def collect_one(store: Store, connector: Connector, pipelines: Mapping[str, Pipe
     """Ask one connector for its trailing window up to `now`."""
     cursor = store.cursor(connector.name)
     reading = _Reading(store, connector, pipelines, now)
+    if connector.stage is None:
+        return _sample(reading, connector.name, now)
+    if isinstance(connector, Remembering):
+        connector.recall(cursor.payload.get("memory", {}) if cursor else {})
     until = now if cursor is None else min(now, int(cursor.payload["until"]))
     # What came since it was last whole may have been accepted a window before that.
     start = reading.down(until - connector.window)
@@ -90,8 +96,19 @@ def collect_one(store: Store, connector: Connector, pipelines: Mapping[str, Pipe
         until = answer.whole_until(min(end, now), until)
         # Before the last slice is stored it remains due.
         at = now if last or cursor is None else cursor.at
-        total = add_up(total, reading.keep(answer, Cursor(connector.name, {"until": until}, at)))
+        memory = {"memory": connector.memory()} if isinstance(connector, Remembering) else {}
+        total = add_up(total, reading.keep(answer, Cursor(connector.name, {"until": until} | memory, at)))
     return total
+
+
+def _sample(reading: "_Reading", name: str, now: Micros) -> Collected:
+    """Look at what is there now: nobody can see what a queue held at an earlier time."""
+    start = reading.down(now)
+    try:
+        answer = reading.ask(start, start + reading.width)
+    except ConnectorFailed as failure:
+        return Collected(name, start, start, failure=failure)
+    return replace(reading.keep(answer, Cursor(name, {"until": now}, now)), start=now, until=now)
 
 
 def backfill(
@@ -216,7 +233,7 @@ class _Reading:
         through = max((entry.through for entry in progress), default=None)
         # Only as far as the answer is whole: what is not loaded yet has not gone.
         whole = start if through is None else self.down(min(through, end))
-        gone = self._gone(start, whole, counts) if whole > start else []
+        gone = self._gone(start, whole, counts) if whole > start and self.connector.withdraws else []
         return _Answer(start, end, counts, gone, list(progress), tuple(refused), through)
 
     def keep(self, answer: _Answer, cursor: Cursor) -> Collected:
@@ -231,6 +248,7 @@ class _Reading:
             recorded.unchanged,
             len(answer.gone),
             answer.refused,
+            notes=tuple(self.connector.notes()) if isinstance(self.connector, Remembering) else (),
         )
 
     def first_counted(self, start: Micros, end: Micros) -> Micros:
@@ -238,7 +256,7 @@ class _Reading:
         if start >= end:
             return end
         mine = self._mine(self.store.directory(self.pipeline))
-        for key, tile in self.store.counts_as_of(self.pipeline, self.connector.stage, start, end - self.width):
+        for key, tile in self.store.counts_as_of(self.pipeline, self.connector.stage or "", start, end - self.width):
             columns = np.flatnonzero((mine[tile.series][:, np.newaxis] & (tile.count != ABSENT)).any(axis=0))
             buckets = (key.span * SPAN + columns) * self.width
             inside = buckets[(buckets >= start) & (buckets < end)]
@@ -253,27 +271,27 @@ class _Reading:
 
     def _gone(self, start: Micros, end: Micros, counts: Sequence[Observation]) -> list[Observation]:
         found = {(entry.source, entry.bucket, entry.outcome) for entry in counts if isinstance(entry, Count)}
-        name, stage, reporter = self.pipeline.name, self.connector.stage, self.connector.name
+        name, stage, reporter = self.pipeline.name, self.connector.stage or "", self.connector.name
         return [
             Count(self.now, name, stage, source, bucket, 0, outcome, reporter)
-            for source, bucket, outcome in self._known(start, end)
+            for source, bucket, outcome in self._known(stage, start, end)
             if (source, bucket, outcome) not in found
         ]
 
-    def _known(self, start: Micros, end: Micros) -> Iterator[Cell]:
+    def _known(self, stage: str, start: Micros, end: Micros) -> Iterator[Cell]:
         """Cells of [start, end) in which, as far as the ledger knows, this connector has seen events."""
         width, directory = self.width, self.store.directory(self.pipeline)
         mine = self._mine(directory)
         if not mine.any():
             return
-        for key, tile in self.store.counts_as_of(self.pipeline, self.connector.stage, start, end - width):
+        for key, tile in self.store.counts_as_of(self.pipeline, stage, start, end - width):
             rows, columns = np.nonzero(mine[tile.series][:, np.newaxis] & (tile.count > 0))
             buckets = (key.span * SPAN + columns) * width
             inside = (buckets >= start) & (buckets < end)
             numbers = tile.series[rows[inside]].tolist()
             for number, bucket in zip(numbers, buckets[inside].tolist(), strict=True):
                 series = directory.series[number]
-                yield directory.sources[series.source], bucket, series.outcome
+                yield series.origin or directory.sources[series.source], bucket, series.outcome
 
 
 def add_up(total: Collected, part: Collected) -> Collected:
@@ -287,4 +305,5 @@ def add_up(total: Collected, part: Collected) -> Collected:
         total.withdrawn + part.withdrawn,
         total.refused + part.refused,
         part.failure,
+        total.notes + part.notes,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,8 @@ class Judging(Protocol):
     """States of the incidents that are not resolved, or that were resolved in the last 24 h."""
     state: dict[str, Any]
     """Small memory of the engine by name: JSON values or bytes."""
+    week: bytes
+    """The usual week of all sources, as it was last learned; empty while nothing was."""
 
     def save(
         self,
@@ -102,6 +104,9 @@ class Judging(Protocol):
 
         An incident needs `id`, `kind` and `status`; a change needs `id`. Without `save` nothing is written.
         """
+
+    def keep(self, now: Micros, state: Mapping[str, Any], week: bytes) -> None:
+        """Write what was learned; nothing is judged by it. `state` replaces the former state."""
 
 
 class Store(Protocol):
@@ -163,6 +168,9 @@ class Store(Protocol):
     def incident_changes(self, incident: str) -> list[dict[str, Any]]:
         """All that was said of one incident, in order."""
 
+    def learned_at(self, pipeline: Pipeline) -> Micros | None:
+        """When somebody last looked whether there was something to learn."""
+
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """`now` of the last judgement of the pipeline."""
 
@@ -182,12 +190,30 @@ class Store(Protocol):
         """Give back the connections."""
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a connector found that is no count and spoils none: a file that vanished, one that is listed twice."""
+
+    subject: str
+    """The file, or whatever it is."""
+    text: str
+    """What people should know of it, as the rest of a sentence."""
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.text}"
+
+
 class ConnectorFailed(OutOfReach):
     """A connector could not read. The message says what, where and what to do, and bears no secret."""
 
 
 class Connector(Protocol):
-    """Reads counts from where events are kept."""
+    """Reads from where events are kept or pass through.
+
+    There are two sorts. One counts the events of a stage, bucket by bucket, and can count the past again. The other
+    takes samples of what is there now (queues, capacities): it has no stage, no window and no past. What the second
+    sort fails to look at grows stale, and then proves nothing.
+    """
 
     @property
     def name(self) -> str:
@@ -198,8 +224,8 @@ class Connector(Protocol):
         """The pipeline that it counts for."""
 
     @property
-    def stage(self) -> str:
-        """The stage at which its events are counted."""
+    def stage(self) -> str | None:
+        """The stage at which its events are counted; `None`: it takes samples."""
 
     @property
     def every(self) -> Micros:
@@ -207,14 +233,63 @@ class Connector(Protocol):
 
     @property
     def window(self) -> Micros:
-        """How far back each reading counts again, µs."""
+        """How far back each reading counts again, µs; 0: it takes samples."""
+
+    @property
+    def withdraws(self) -> bool:
+        """Whether a cell that it has counted, and now does not name, is empty (a table does not forget).
+
+        False: it may merely not know any more (a metrics store forgets), and what it once counted stands.
+        """
 
     def collect(self, start: Micros, end: Micros, now: Micros) -> Iterable[Observation | Refusal]:
         """Count everything accepted in [start, end) anew, as seen at `now`; the ends lie on edges of buckets.
 
         The answer is whole: up to the `through` of its progress, a cell of the window that it does not name is empty.
         Where anything is refused there is no progress, for then the answer is not whole. Raises `ConnectorFailed`.
+
+        One that takes samples is asked for the present bucket and tells what it sees at `now`. What it cannot see it
+        refuses by name, and says nothing of it: it never makes up a zero.
         """
+
+    def permissions(self) -> Sequence[str]:
+        """Every right that it needs, all to read only, as an administrator would type it; nothing is connected to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Offsets that have not arrived though later ones of the same partition have."""
+
+    source: str
+    """``topic/partition``."""
+    first: int
+    """The first offset that is missing."""
+    missing: int
+    """How many are missing in a row."""
+    after: Micros
+    """Accept time of the last record before them."""
+
+
+@runtime_checkable
+class Holed(Protocol):
+    """A connector that can name offsets that have not arrived, beside being a `Connector`."""
+
+    def holes(self, start: Micros, end: Micros) -> Sequence[Hole]:
+        """Holes after records of [start, end), by partition and offset. Raises `ConnectorFailed`."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A connector that must know what it saw before, beside being a `Connector`."""
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take up what the last successful reading remembered; empty before the first."""
+
+    def memory(self) -> dict[str, Any]:
+        """What is to be remembered of the reading just made, as JSON; stored together with what it said."""
+
+    def notes(self) -> Sequence[Note]:
+        """What the reading just made found beside its counts."""
 
 
 class LeaseLost(OutOfReach):

@@ -9,10 +9,12 @@ from reconciler.core.engine import Engine
 from reconciler.core.judge import Changes
 from reconciler.core.lines import verdict_lines
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import Micros
+from reconciler.core.times import DAY, Micros
 from reconciler.core.verdicts import Verdict
 from reconciler.ports import Portion, Said, Store
 
+NOTHING = Portion(1, 0, -1, is_last=False)
+"""No tile at all: for a pass that only needs what is remembered."""
 WELL = (Verdict.COMPLETE, Verdict.OPEN)
 
 
@@ -36,13 +38,13 @@ def _judge(store: Store, pipeline: Pipeline, now: Micros, portion: Portion, *, e
         if work.judged_at >= now:
             return
         engine = Engine(pipeline)
-        engine.restore(work.state, work.incidents, work.judged_at or None)
+        engine.restore(work.state, work.incidents, work.judged_at or None, work.week)
         found = engine.tick(work.ledger, now)
         said = [_said(hop, changes) for hop, changes in found.changes]
         work.save(now, found.dirty, said, engine.incidents(), found.incidents, engine.dump())
     for hop, changes in found.changes:
         told = changes if every else changes.take(~np.isin(changes.code, WELL))
-        yield from verdict_lines(pipeline.name, hop, told, work.ledger.directory, now)
+        yield from verdict_lines(pipeline.name, hop, told, work.ledger.directory, now, engine.volume)
     yield from sorted(found.incidents, key=lambda line: str(line["id"]))
 
 
@@ -51,6 +53,25 @@ def judge_all(
 ) -> list[dict[str, Any]]:
     """Judge every pipeline, each in transactions of its own."""
     return [line for name in sorted(pipelines) for line in judge(store, pipelines[name], now, every=every)]
+
+
+def learn(store: Store, pipeline: Pipeline, now: Micros) -> bool:
+    """Once a day: learn what volume is usual, from the weeks in the ledger. `False`: there was nothing to learn.
+
+    It goes by what is recorded, like the judgement: late, twice or never, the next time makes up for it.
+    """
+    learned = store.learned_at(pipeline)
+    if learned is not None and learned // DAY >= now // DAY:
+        return False
+    with store.judging(pipeline, now, NOTHING) as work:
+        engine = Engine(pipeline)
+        engine.restore(work.state, work.incidents, work.judged_at or None, work.week)
+        stage = engine.volume.stage
+        found = engine.learn(
+            work.ledger, lambda first, last: store.counts_as_of(pipeline, stage, first, last, now), now
+        )
+        work.keep(now, work.state | engine.volume.dump(), engine.volume.dump_week())
+    return found
 
 
 def _said(hop: str, changes: Changes) -> Said:

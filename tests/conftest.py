@@ -1,11 +1,26 @@
-"""What every test may ask for: databases of both kinds, each fresh."""
+"""What every test may ask for: databases of both kinds, each fresh; a Kafka broker."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.postgres import Postgres, running_postgres
+from tests.servers.install import NO_KAFKA
+
+if TYPE_CHECKING:
+    from tests.servers.kafka import Broker
+    from tests.servers.objects import ObjectStore
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it loudly where the Kafka connector was not tried against Kafka."""
+    if NO_KAFKA.exists():
+        terminalreporter.section("NO APACHE KAFKA: AN EMULATOR STOOD IN FOR IT", red=True, bold=True)
+        terminalreporter.line(NO_KAFKA.read_text())
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +55,21 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """SQLAlchemy's URL of a fresh, empty database: the test runs once on each kind."""
     name = "sqlite_database" if request.param == "sqlite" else "postgres_database"
     return str(request.getfixturevalue(name))
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """The one Kafka broker of the session; where it could not be installed, an emulator, and the summary says so."""
+    from tests.servers.kafka import running_broker  # only where it is needed: it loads the library of Kafka
+
+    with running_broker() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """The one object store of the session."""
+    from tests.servers.objects import running_store  # only where it is needed: it loads the libraries of S3
+
+    with running_store() as running:
+        yield running

@@ -156,6 +156,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("reporter", sa.Text(), nullable=False),
         sa.Column("replay", sa.Text(), nullable=True),
+        sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("key_hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("pipeline", "number", name="pk_series"),
         sa.UniqueConstraint("pipeline", "key_hash", name="uq_series_pipeline_key_hash"),
@@ -221,6 +222,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_token"),
         comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
     )
+    op.create_table(
+        "model",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "name", name="pk_model"),
+        comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
+    )
     op.execute("INSERT INTO ledger (id, position) VALUES (1, 0)")
     if op.get_bind().dialect.name == "postgresql":
         for table in ("tile", "reading", "said"):
@@ -273,6 +284,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("model")
     op.drop_table("horizon")
     op.drop_index("ix_retirement_pipeline", table_name="retirement")
     op.drop_table("retirement")

@@ -50,9 +50,12 @@ def command(
     if first >= last:
         raise ConfigError(f"--from {format_time(first)} is not before --to {format_time(last)}")
     with opened(config) as app:
-        connectors = app.connectors(names)
-        if not connectors:
+        found = app.connectors(names)
+        if not found:
             raise ConfigError(f"{config} has no connector; `reconciler import` takes counts from files")
+        connectors = [connector for connector in found if connector.stage is not None]
+        if not connectors:
+            raise ConfigError(f"{', '.join(one.name for one in found)}: takes samples, and nobody can sample the past")
         done = [_count(app, connector, first, last, at, quiet=as_json) for connector in connectors]
         for name in sorted({connector.pipeline for connector in connectors}):
             broken = [one.connector for one in done if one.failure and app.pipeline_of(one.connector) == name]

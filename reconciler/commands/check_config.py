@@ -6,31 +6,58 @@ from typing import Any
 
 import click
 
-from reconciler.commands.options import config_option, json_option
+from reconciler.app import now
+from reconciler.commands.asking import ask_all, permissions_json, permissions_text
+from reconciler.commands.options import as_time, config_option, json_option
+from reconciler.core.adoption import QUEUE_PROVES, Level, Standing, standings
 from reconciler.core.advice import LOSS_PAGES_FROM
 from reconciler.core.pipelines import HEARD_WITHIN, Pipeline, Queue
 from reconciler.core.times import HOUR, SECOND, Micros, format_duration
 from reconciler.settings import Settings, json_schema, load
-from reconciler.settings.schema import ConnectorOptions
+from reconciler.settings.schema import ConnectorOptions, SamplerOptions
 
 MILLION = 1_000_000
 
 
-@click.command(epilog="Example: reconciler check-config --config reconciler.yaml")
+@click.command(
+    epilog="""\b
+Examples:
+  reconciler check-config --config reconciler.yaml
+  reconciler check-config --connect
+  reconciler check-config --permissions
+
+Exit codes: 0 sound; 2 something is wrong with the configuration; and with --connect 3 a connector refused a part, 4 one
+is out of reach.
+"""
+)
 @click.argument("file", required=False)
 @config_option
 @json_option
 @click.option("--schema", is_flag=True, help="Print the JSON schema of the configuration instead, for editors.")
-def command(file: str | None, config: str, *, as_json: bool, schema: bool) -> None:
+@click.option("--connect", is_flag=True, help="Ask every connector too, and say what it answers; nothing is stored.")
+@click.option("--now", "at", metavar="TIME", callback=as_time, help="Ask as of then.  [default: the machine's clock]")
+@click.option("--permissions", is_flag=True, help="Print the rights that each connector needs instead, all to read.")
+def command(
+    file: str | None, config: str, at: Micros | None, *, as_json: bool, schema: bool, connect: bool, permissions: bool
+) -> int | None:
     """Say all that is wrong with the configuration, or what follows from it, defaults included.
 
-    FILE stands for --config. It ends with 2 if anything is wrong. Nothing is connected to.
+    FILE stands for --config. It ends with 2 if anything is wrong. Nothing is connected to, unless --connect is given.
     """
     if schema:
         click.echo(json.dumps(json_schema(), indent=2))
-        return
+        return None
     settings = load(file or config)
-    click.echo(json.dumps(as_record(settings), indent=2) if as_json else "\n".join(as_text(settings)))
+    if permissions:
+        click.echo(permissions_json(settings) if as_json else "\n".join(permissions_text(settings)))
+        return None
+    answers = ask_all(settings, now() if at is None else at) if connect else []
+    if as_json:
+        told = {"answers": [answer.record() for answer in answers]} if connect else {}
+        click.echo(json.dumps(as_record(settings) | told, indent=2))
+    else:
+        click.echo("\n".join([*as_text(settings), *(line for answer in answers for line in answer.text())]))
+    return max((answer.exit_code for answer in answers), default=0)
 
 
 def as_record(settings: Settings) -> dict[str, Any]:
@@ -38,7 +65,10 @@ def as_record(settings: Settings) -> dict[str, Any]:
     return {
         "file": str(settings.path),
         "tick_seconds": settings.tick // SECOND,
-        "pipelines": [_pipeline_record(pipeline) for pipeline in settings.pipelines.values()],
+        "pipelines": [
+            _pipeline_record(pipeline) | {"adoption": [_standing_record(one) for one in _standings(settings, pipeline)]}
+            for pipeline in settings.pipelines.values()
+        ],
         "connectors": [
             {"name": found.name, "kind": found.kind}
             | found.options.model_dump(mode="json", include={"pipeline", "stage"})
@@ -78,6 +108,44 @@ def _queue_record(pipeline: Pipeline, queue: Queue) -> dict[str, Any]:
     }
 
 
+def _standings(settings: Settings, pipeline: Pipeline) -> list[Standing]:
+    fed: dict[str, list[Level]] = {}
+    for found in settings.connectors.values():
+        options = found.options
+        if isinstance(options, ConnectorOptions) and options.pipeline == pipeline.name:
+            fed.setdefault(options.stage, []).append(options.level())
+    return standings(pipeline, fed, broker=pipeline.stamped_by_broker)
+
+
+def _standing_record(standing: Standing) -> dict[str, Any]:
+    rung = standing.rung
+    return {
+        "from": standing.hop.from_stage,
+        "to": standing.hop.to_stage,
+        "level": int(rung.level),
+        "name": rung.name,
+        "held_by": list(standing.held_by),
+        "queue_is_sampled": standing.queue,
+        "proves": rung.proves,
+        "cannot": rung.cannot,
+        "next": rung.next or None,
+    }
+
+
+def _standing_text(standing: Standing) -> Iterator[str]:
+    """What the counts of a hop prove, and what they cannot; see docs/adoption.md."""
+    rung, hop = standing.rung, standing.hop
+    yield f"  level        {int(rung.level)} of {len(Level)} ({rung.name}) from {hop.from_stage} to {hop.to_stage}"
+    yield f"    proves     {rung.proves}"
+    if standing.queue:
+        yield f"    proves     {QUEUE_PROVES}"
+    yield f"    cannot     {rung.cannot}"
+    if not standing.queue:
+        yield "    cannot     prove where late events are: no connector looks at a queue between these stages"
+    if rung.next:
+        yield f"    higher     {rung.next} (now: {' and '.join(standing.held_by)})"
+
+
 def _seconds(span: Micros | None) -> int | None:
     return None if span is None else span // SECOND
 
@@ -89,15 +157,22 @@ def as_text(settings: Settings) -> Iterator[str]:
     for pipeline in settings.pipelines.values():
         yield ""
         yield from _pipeline_text(pipeline)
+        for standing in _standings(settings, pipeline):
+            yield from _standing_text(standing)
         for found in settings.connectors.values():
             options = found.options
-            if isinstance(options, ConnectorOptions) and options.pipeline == pipeline.name:
-                every, window = format_duration(options.every), format_duration(options.window)
-                what = f"{found.name} ({found.kind}) counts at {options.stage}"
-                yield f"  connector    {what} every {every}, {window} back"
+            if isinstance(options, SamplerOptions) and options.pipeline == pipeline.name:
+                yield f"  connector    {found.name} ({found.kind}) {_connector_text(options)}"
     for pattern, known in settings.sources.items():
         replay = f"; sent again by: {known.replay}" if known.replay else ""
         yield f"\nsources {pattern}: {known.owner or 'no owner'}{replay}"
+
+
+def _connector_text(options: SamplerOptions) -> str:
+    every = format_duration(options.every)
+    if isinstance(options, ConnectorOptions):
+        return f"counts at {options.stage} every {every}, {format_duration(options.window)} back"
+    return f"samples {', '.join(options.samples()) or 'what is there'} every {every}"
 
 
 def _pipeline_text(pipeline: Pipeline) -> Iterator[str]:

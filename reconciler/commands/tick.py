@@ -14,12 +14,12 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Verdict
 from reconciler.errors import OutOfReach, Refused
-from reconciler.service import judge
+from reconciler.service import judge, learn
 
 Line = Mapping[str, Any]
 """A verdict or an incident as the contract writes it."""
 SHOWN = 5
-"""Refusals of a connector that are named."""
+"""Refusals, and notes, of a connector that are named."""
 _STATUS = {"open": "OPENED", "updated": "UPDATED", "resolved": "RESOLVED"}
 
 
@@ -53,6 +53,7 @@ def run(app: App, at: Micros, *, as_json: bool) -> int:
     for name, pipeline in app.pipelines().items():
         former = app.store.judged_at(pipeline)
         lines = judge(app.store, pipeline, at, every=True)
+        learn(app.store, pipeline, at)
         own = [done for done in collected if app.pipeline_of(done.connector) == name]
         if as_json:
             say_records(lines)
@@ -82,6 +83,9 @@ def _text(
     yield f"{pipeline.name} as of {format_time(at)}{observed}"
     for done in collected:
         yield f"  {done.connector}: {counted(done)}"
+        yield from (f"    {note}" for note in done.notes[:SHOWN])
+        if len(done.notes) > SHOWN:
+            yield f"    and {len(done.notes) - SHOWN:,} more notes"
     if former is not None and former >= at:
         yield f"  already judged as of {format_time(former)}"
         return
@@ -96,8 +100,12 @@ def _text(
 
 def counted(done: Collected) -> str:
     """What became of asking a connector, in words."""
-    span = f"{format_time(done.start)} to {format_time(done.until)}"
-    said = f"counted {span}, {done.kept:,} new, {done.unchanged:,} unchanged" if done.until > done.start else ""
+    news = f"{done.kept:,} new, {done.unchanged:,} unchanged"
+    said = ""
+    if done.until > done.start:
+        said = f"counted {format_time(done.start)} to {format_time(done.until)}, {news}"
+    elif done.kept or done.unchanged:
+        said = f"samples of {format_time(done.until)}, {news}"
     said += f", {done.withdrawn:,} gone" if done.withdrawn else ""
     said += f", {len(done.refused):,} refused" if done.refused else ""
     failed = "could not be read" if done.failure else ""

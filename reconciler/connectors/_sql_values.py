@@ -85,6 +85,15 @@ def whole_number(value: object) -> int:
     return int(number)
 
 
+def digest_of(value: object) -> int:
+    """A digest as a database gives it: a whole number or its digits, below 2^64."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value % 1 or not 0 <= value < 2**64:
+        raise ValueError(f"is {value!r}, not a whole number below 2^64")
+    return int(value)
+
+
 def name_of(value: object) -> str:
     """The name of a source; numbers and UUIDs that identify customers are names too."""
     if isinstance(value, str):

@@ -1,35 +1,32 @@
-"""Counts by a query, from any database that SQLAlchemy has a dialect for. The database does the counting."""
+"""Counts out of tables, from any database that SQLAlchemy has a dialect for. The database does the counting."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, Field, ValidationInfo
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from pydantic import AfterValidator, Field, model_validator
 
+from reconciler.connectors._sql_database import Database, database_url
+from reconciler.connectors._sql_dialects import DIALECTS
+from reconciler.connectors._sql_table import By, Counting, TableSettings, Which, unit_of
+from reconciler.connectors._sql_tally import Tally, field
 from reconciler.connectors._sql_values import Bind, instant_reader, name_of, to_database, whole_number
-from reconciler.core.observations import OUTCOMES, Count, Observation, Progress, Refusal
+from reconciler.core.adoption import Level
+from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import Micros, floor_to, format_time
-from reconciler.ports import ConnectorFailed
-from reconciler.settings.build import resolve_sqlite
-from reconciler.settings.schema import AnyDuration, ConnectorOptions
+from reconciler.core.times import MINUTE, Micros
+from reconciler.ports import ConnectorFailed, Hole
+from reconciler.settings.schema import AnyDuration, ConnectorOptions, Duration, PipelineSettings, Positive
 
 FETCH = 10_000
 """Rows asked of the driver at a time, where it can stream."""
-REFUSALS = 1_000
-"""Rows that are named one by one before the rest is only counted."""
-REACH_SECONDS = 10
-"""How long a connection may take, where the driver can be told."""
 
-_NEEDED = {"source", "count"}
-_WHEN = {"bucket", "time"}
-_KNOWN = _NEEDED | _WHEN | {"outcome"}
+_FROM = re.compile(r"\b(?:FROM|JOIN)\s+([\w\".]+)", re.IGNORECASE)
+_WITH = re.compile(r"(\w+)\s+AS\s*(?:NOT\s+|MATERIALIZED\s*)*\(", re.IGNORECASE)
+_DIGEST = re.compile(r"\bAS\s+\"?digest\b", re.IGNORECASE)
 _BOUND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
 
@@ -56,23 +53,28 @@ def _zone(name: str) -> str:
     return name
 
 
-def _url(url: str, info: ValidationInfo) -> str:
-    try:
-        sa.make_url(url)
-    except ArgumentError:
-        raise ValueError("is no database URL such as postgresql://user@host/database") from None
-    base = (info.context or {}).get("base")
-    return url if base is None else resolve_sqlite(url, base)
-
-
 class Options(ConnectorOptions):
-    """A query that counts events by source and bucket of acceptance."""
+    """A table, or a query, that counts events by source and bucket of acceptance."""
 
-    url: Annotated[str, AfterValidator(_url), Field(repr=False)]
+    url: Annotated[str, AfterValidator(database_url), Field(repr=False)]
     """SQLAlchemy URL of the database: `postgresql://user@host/database`; `sqlite:///file` is relative to this file."""
-    query: Annotated[str, AfterValidator(_counting_query)]
+    query: Annotated[str, AfterValidator(_counting_query)] | None = None
     """Gives the columns `source`, `count`, and `bucket` (its start) or `time` (put into its bucket and summed here);
-    `outcome` if it is not the usual one of the stage. It is to look at accept times in [:start, :end) only."""
+    `outcome` if it is not the usual one of the stage; `digest` of the ids, if it can. It is to look at accept times in
+    [:start, :end) only."""
+    table: TableSettings | None = None
+    """In place of a query: a table and its columns. The query is made of them."""
+    by: By = "time"
+    """`time`: counts by source and accept time. `offset`: which offsets of a queue have arrived in the table."""
+    count: Which = "arrived"
+    """With `by: offset`: `arrived`, or `written`: the holes between those that arrived are counted too."""
+    disorder: AnyDuration = 5 * MINUTE
+    """With `by: offset`: how far the times of records may be from the order of their offsets; 0s where the broker
+    stamps them."""
+    exact: bool = True
+    """With `by: offset`: one offset is one event. False for topics with transactions or compaction: no proof then."""
+    partitions: Positive | None = None
+    """With `count: written`: how many partitions there are. While one is not seen at all, nothing is called whole."""
     through: Annotated[str, AfterValidator(_single_query)] | None = None
     """A query for one value: until when the table is loaded. Without it the table is live: until the query runs."""
     settle: AnyDuration = 0
@@ -82,6 +84,40 @@ class Options(ConnectorOptions):
     2021-07-20T18:45:00), `epoch` (seconds) or `epoch_ms`. Numbers that the query returns as times are read likewise."""
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """The time zone of times that the database returns without one."""
+    timeout: Duration = MINUTE
+    """How long one query may take. It is broken off then, in the database where that can be told."""
+
+    @model_validator(mode="after")
+    def _one_way_to_count(self) -> Self:
+        if (self.query is None) == (self.table is None):
+            raise ValueError("needs either query or table")
+        if self.table is None:
+            if self.by == "offset":
+                raise ValueError("by: offset needs table, with topic, partition and offset")
+            return self
+        if self.timezone != "UTC":
+            raise ValueError("table counts in UTC only; convert in its time column, or write a query")
+        needed = ("topic", "partition", "offset") if self.by == "offset" else ("source",)
+        if missing := [name for name in needed if getattr(self.table, name) is None]:
+            raise ValueError(f"by: {self.by} needs table.{missing[0]}")
+        if self.count == "written" and self.by != "offset":
+            raise ValueError("count: written needs by: offset")
+        return self
+
+    def level(self) -> Level:
+        """Offsets, ids where they are given, or the accept time."""
+        if self.by == "offset":
+            return Level.OFFSETS
+        ids = self.table.id if self.table else _DIGEST.search(self.query or "")
+        return Level.IDS if ids else Level.ACCEPT_TIME
+
+    def contradictions(self, pipeline: PipelineSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """What was written is where events are accepted, as far as offsets can tell."""
+        if self.count == "written" and self.stage != pipeline.stages[0]:
+            yield (
+                ("stage",),
+                f"is {self.stage}, but what was written is counted at the first stage, {pipeline.stages[0]}",
+            )
 
 
 def build(name: str, options: Options, pipelines: Mapping[str, Pipeline]) -> "SqlConnector":
@@ -117,59 +153,114 @@ class SqlConnector:
         """How far back each reading counts again, µs."""
         return self.options.window
 
+    @property
+    def withdraws(self) -> bool:
+        """A table does not forget: what it no longer gives has gone. But what was written once, was."""
+        return self.options.count == "arrived"
+
+    def permissions(self) -> list[str]:
+        """What PostgreSQL, or the standard, would be told."""
+        url = self.database.parsed
+        if self.database.backend in {"sqlite", "duckdb"}:
+            return [f"-- the file {url.database} must be readable, and its folder too"]
+        reader = url.username or "reconciler"
+        table = f"FROM {self.options.table.name}" if self.options.table else ""
+        queries = f"{self.options.query or table} {self.options.through or ''}"
+        named = {name.lower() for name in _WITH.findall(queries)}
+        tables = dict.fromkeys(table for table in _FROM.findall(queries) if table.lower() not in named)
+        schemas = dict.fromkeys(table.rpartition(".")[0] or "public" for table in tables)
+        return [
+            f"GRANT CONNECT ON DATABASE {url.database} TO {reader};",
+            *(f"GRANT USAGE ON SCHEMA {schema} TO {reader};" for schema in schemas),
+            *(f"GRANT SELECT ON {table} TO {reader};" for table in tables),
+        ]
+
     def collect(self, start: Micros, end: Micros, now: Micros) -> Iterator[Observation | Refusal]:
-        """Everything that the query counts in [start, end), then how far that is whole; see `ports.Connector`."""
-        tally = Tally(self, start, end)
-        with self._connection() as connection:
+        """Everything that is counted in [start, end), then how far that is whole; see `ports.Connector`."""
+        tally = Tally(self.target, self.stage, (start, end), self._read_counts, self.failure)
+        with self.database.connection() as connection:
             # Asked first: what is loaded while the query runs is then not claimed.
             loaded = self._loaded(connection, now)
             streaming = connection.execution_options(stream_results=True, max_row_buffer=FETCH)
             with streaming.execute(*self._statement(connection.dialect.name, start, end)) as result:
-                tally.take(result)
+                if self.options.count == "written":
+                    seen = self._take_written(tally, result)
+                    loaded = None if loaded is None or seen is None else min(loaded, seen)
+                else:
+                    tally.take(result)
         yield from tally.refused
-        for (source, bucket, outcome), count in tally.cells.items():
-            yield Count(now, self.pipeline, self.stage, source, bucket, count, outcome, self.name)
+        for (source, bucket, outcome), cell in tally.cells.items():
+            yield Count(
+                now, self.pipeline, self.stage, source, bucket, cell.count, outcome, self.name, cell.digest, cell.error
+            )
         if loaded is not None and not tally.refused:
             yield Progress(now, self.pipeline, self.stage, min(loaded, end), self.name)
 
+    def holes(self, start: Micros, end: Micros) -> list[Hole]:
+        """Ranges of offsets that have not arrived; see `ports.Holed`. Nothing, where it does not count those."""
+        if self.options.by == "time" or self.options.count == "written":
+            return []
+        with self.database.connection() as connection:
+            counting = self._counting(connection.dialect.name)
+            rows = connection.execute(sa.text(counting.holes()), self._bound(connection.dialect.name, start, end))
+            read = self._read_counts
+            return [Hole(str(who), int(before) + 1, int(missing), read(at)) for who, at, before, missing in rows]
+
+    @property
+    def database(self) -> Database:
+        """Where the table is."""
+        asker = f"connector {self.name} ({self.pipeline}, {self.stage})"
+        return Database(self.options.url, asker, self.options.timezone, self.options.timeout)
+
     def failure(self, reason: str, remedy: str) -> ConnectorFailed:
         """What went wrong, where, and what to do; without any secret of the URL."""
-        url = sa.make_url(self.options.url)
-        where = f"{url.drivername}://{url.host or ''}{f':{url.port}' if url.port else ''}/{url.database or ''}"
-        for secret in (url.password, *map(str, url.query.values())):
-            reason = reason.replace(str(secret), "***") if secret else reason
-        return ConnectorFailed(
-            f"connector {self.name} ({self.pipeline}, {self.stage}): {reason}\n  at {where}\n  {remedy}"
-        )
-
-    @contextmanager
-    def _connection(self) -> Iterator[sa.Connection]:
-        """A connection for reading; its transaction sees one state of the database where the engine can."""
-        url = sa.make_url(self.options.url)
-        if url.get_backend_name() == "sqlite" and url.database and not _exists(url.database):
-            # SQLite would make an empty one, and its tables would be missing for no reason that can be seen.
-            raise self.failure("there is no such file", "Check the URL; a relative one lies beside the configuration.")
-        try:
-            engine = sa.create_engine(_with_driver(self.options.url), poolclass=sa.NullPool)
-            with engine.connect() as connection:
-                if connection.dialect.name == "postgresql":
-                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-                    # Where a column has no zone, PostgreSQL compares it with :start in the zone of the session.
-                    zone = sa.text("SELECT set_config('TimeZone', :zone, true)")
-                    connection.execute(zone, {"zone": self.options.timezone})
-                yield connection
-        except NoSuchModuleError as error:
-            raise self.failure(str(error), "Install the package that brings this SQLAlchemy dialect.") from None
-        except ImportError as error:
-            raise self.failure(str(error), f"Install the database driver: pip install {error.name}") from None
-        except SQLAlchemyError as error:
-            raise self.failure(_first_line(error), _remedy(error)) from None
+        return self.database.failure(reason, remedy)
 
     def _statement(self, dialect: str, start: Micros, end: Micros) -> tuple[sa.TextClause, dict[str, Any]]:
+        options = self.options
+        if options.count == "written":
+            return sa.text(self._counting(dialect).by_offset("written")), self._bound(dialect, start, end)
+        return sa.text(options.query or self._question(dialect)), self._ends(dialect, start, end)
+
+    def _ends(self, dialect: str, start: Micros, end: Micros) -> dict[str, Any]:
         options, zone = self.options, ZoneInfo(self.options.timezone)
         ends = {"start": start, "end": end}
-        bound = {key: to_database(instant, options.bind, zone, dialect) for key, instant in ends.items()}
-        return sa.text(options.query), bound
+        return {key: to_database(instant, options.bind, zone, dialect) for key, instant in ends.items()}
+
+    def _bound(self, dialect: str, start: Micros, end: Micros) -> dict[str, Any]:
+        """Ends of what is counted, within ends of what is read: neighbours by offset may lie a little further."""
+        reach, unit = self.options.disorder, unit_of(self.options.bind)
+        return self._ends(dialect, start - reach, end + reach) | {"first": start // unit, "last": end // unit}
+
+    def _counting(self, dialect: str) -> Counting:
+        known = DIALECTS.get(dialect)
+        if known is None or self.options.table is None:
+            remedy = f"Write a query in place of table; tables are known of {', '.join(DIALECTS)}."
+            raise self.failure(f"nobody has taught this program how {dialect} counts", remedy)
+        return Counting(self.options.table, known, self.options.bind, self.target.width)
+
+    def _question(self, dialect: str) -> str:
+        """The query that is made of the table's columns, for one kind of database."""
+        counting = self._counting(dialect)
+        return counting.by_time() if self.options.by == "time" else counting.by_offset("arrived")
+
+    def _take_written(self, tally: Tally, result: sa.CursorResult[Any]) -> Micros | None:
+        """Take arrived offsets and the holes between them; returns until when they tell of every partition."""
+        latest: dict[str, Micros] = {}
+        rows: Iterator[tuple[Any, ...]] = map(tuple, result)
+        for number, (who, when, *numbers, last) in enumerate(rows, 1):
+            try:
+                source, bucket = field("source", name_of, who), tally.bucket(when, raw=False)
+                arrived, missing = (field("count", whole_number, value) for value in numbers)
+                seen = field("latest", self._read_counts, last)
+            except Refusal as refusal:
+                tally.refuse(number, refusal)
+                continue
+            tally.put(source, bucket, arrived + missing, 0 if self.options.exact else missing)
+            latest[source] = max(seen, latest.get(source, seen))
+        if len(latest) < (self.options.partitions or 1):
+            return None
+        return min(latest.values()) - self.options.disorder
 
     def _loaded(self, connection: sa.Connection, now: Micros) -> Micros | None:
         """Until when the table is whole; `None` where it says that nothing is loaded yet."""
@@ -191,107 +282,9 @@ class SqlConnector:
         """Reads the times that this database returns."""
         return instant_reader(self.options.bind, ZoneInfo(self.options.timezone))
 
-
-class Tally:
-    """The rows of one answer, added up by cell."""
-
-    def __init__(self, connector: SqlConnector, start: Micros, end: Micros) -> None:
-        self.connector, self.start, self.end = connector, start, end
-        self.cells: dict[tuple[str, Micros, str], int] = {}
-        self.refused: list[Refusal] = []
-        self.unnamed = 0
-        first = connector.stage == connector.target.stages[0]
-        self._usual = "accepted" if first else "processed"
-        self._read = connector.reader
-
-    def take(self, result: sa.CursorResult[Any]) -> None:
-        """Add up all rows; those that make no sense are refused one by one."""
-        columns = self._columns(list(result.keys()))
-        when, sums = columns.get("time", columns.get("bucket", 0)), "time" in columns
-        for number, row in enumerate(result, 1):
-            try:
-                source = _field("source", name_of, row[columns["source"]])
-                count = _field("count", whole_number, row[columns["count"]])
-                bucket = self._bucket(row[when], raw=sums)
-                outcome = _field("outcome", _outcome, row[columns["outcome"]]) if "outcome" in columns else self._usual
-            except Refusal as refusal:
-                self._refuse(number, refusal)
-                continue
-            self._add((source, bucket, outcome), count, sums=sums)
-        if self.unnamed:
-            self.refused.append(Refusal("(rows)", f"and {self.unnamed} more rows of the query were refused"))
-
-    def _refuse(self, number: int, refusal: Refusal) -> None:
-        if len(self.refused) < REFUSALS:
-            self.refused.append(Refusal(refusal.field, f"of row {number} of the query {refusal.reason}"))
-        else:
-            self.unnamed += 1
-
-    def _columns(self, names: Sequence[str]) -> dict[str, int]:
-        columns = {name.lower(): place for place, name in enumerate(names)}
-        missing, unknown = _NEEDED - columns.keys(), columns.keys() - _KNOWN
-        if missing or unknown or len(_WHEN & columns.keys()) != 1 or len(columns) != len(names):
-            remedy = "Let it give source, count, and either bucket or time; outcome too where it is not the usual one."
-            raise self.connector.failure(f"the query gives the columns {', '.join(names)}", remedy)
-        return columns
-
-    def _bucket(self, value: object, *, raw: bool) -> Micros:
-        instant = _field("time" if raw else "bucket", self._read, value)
-        bucket = floor_to(instant, self.connector.target.width)
-        if bucket != instant and not raw:
-            raise Refusal(
-                "bucket", f"is {format_time(instant)}, not the start of a bucket; a column named time need not be one"
-            )
-        if not self.start <= bucket < self.end:
-            asked = f"{format_time(self.start)} to {format_time(self.end)}"
-            reason = (
-                f"is {format_time(instant)}, outside of {asked}: compare accept times with :start and :end; see `bind`"
-            )
-            raise Refusal("time" if raw else "bucket", reason)
-        return bucket
-
-    def _add(self, cell: tuple[str, Micros, str], count: int, *, sums: bool) -> None:
-        before = self.cells.get(cell)
-        if before is not None and not sums:
-            what = f"the query gives {cell[0]!r}, {format_time(cell[1])}, {cell[2]} twice"
-            raise self.connector.failure(what, "Group by source and bucket (and outcome) only.")
-        self.cells[cell] = count + (before or 0)
-
-
-def _field(field: str, read: Callable[[object], Any], value: object) -> Any:
-    try:
-        return read(value)
-    except (ValueError, OverflowError) as error:
-        raise Refusal(field, str(error)) from None
-
-
-def _outcome(value: object) -> str:
-    if value not in OUTCOMES:
-        raise ValueError(f"is {value!r}, not one of {', '.join(OUTCOMES)}")
-    return str(value)
-
-
-def _exists(database: str) -> bool:
-    return database == ":memory:" or database.startswith("file:") or Path(database).exists()
-
-
-def _with_driver(url: str) -> sa.URL:
-    """The URL with the driver that this program brings for PostgreSQL, which is not to wait for ever."""
-    found = sa.make_url(url)
-    if found.drivername == "postgresql":
-        found = found.set(drivername="postgresql+psycopg")
-    if found.drivername == "postgresql+psycopg":
-        return found.update_query_dict({"connect_timeout": str(REACH_SECONDS)} | dict(found.query))
-    return found
-
-
-def _first_line(error: SQLAlchemyError) -> str:
-    """What the driver said, without the statement and its parameters."""
-    origin = getattr(error, "orig", None) or error
-    return next((line.strip() for line in str(origin).splitlines() if line.strip()), type(origin).__name__)
-
-
-def _remedy(error: SQLAlchemyError) -> str:
-    if isinstance(error, sa.exc.ProgrammingError) or "no such" in str(error):
-        return "The database answers, but not to this query: check its tables, columns and permissions."
-    return "Check that the database runs and answers, and the user, password and query of this connector."
+    @property
+    def _read_counts(self) -> Callable[[object], Micros]:
+        """Reads the times of the counts: those of a query as the user binds them, those of a table as numbers."""
+        if self.options.query is not None:
+            return self.reader
+        return instant_reader("epoch_ms" if self.options.bind == "epoch_ms" else "epoch", ZoneInfo("UTC"))

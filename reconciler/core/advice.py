@@ -25,15 +25,16 @@ def severity(incident: Incident) -> str:
 def summary(incident: Incident) -> str:
     """One line: what, how many, whose, since when."""
     where = f"{incident.pipeline} ({incident.hop})"
-    if incident.kind in {"queue_policy", "capacity"}:
-        noun = "queue" if incident.kind == "queue_policy" else "resource"
+    if incident.kind in {"queue_policy", "capacity"} or incident.mechanism in {"unsampled", "unread_capacity"}:
+        noun = "resource" if incident.kind == "capacity" or incident.mechanism == "unread_capacity" else "queue"
         return f"{incident.pipeline}: {noun} {incident.hop} {incident.detail}"
     since = f"since {format_time(incident.since)}"
     who = _who(incident)
     if incident.kind == "loss":
         how = "lost" if incident.evidence & DIRECT else "lost, as far as can be inferred"
         return f"{where}: {incident.lost:,} events {how} {since}, {who}: {_LOSS[incident.mechanism]}"
-    return f"{where}: {_KINDS[incident.kind]} {since}, {who}"
+    detail = f": {incident.detail}" if incident.detail else ""
+    return f"{where}: {_KINDS[incident.kind]} {since}, {who}{detail}"
 
 
 def advice(incident: Incident, pipeline: Pipeline, now: Micros) -> str:
@@ -44,7 +45,12 @@ def advice(incident: Incident, pipeline: Pipeline, now: Micros) -> str:
         return _LOSS_ADVICE[incident.mechanism]
     if incident.kind == "queue_policy" and incident.mechanism == "retention":
         return f"Raise the retention of {incident.hop} to its policy (check the free disk first): a stop loses data."
-    return _ADVICE[incident.kind]
+    if incident.kind == "capacity" and incident.loss_at:
+        when = format_time(incident.loss_at)
+        return f"At the present pace it ends at {when}. {_ADVICE['capacity']}" if incident.loss_at > now else _USED_UP
+    if incident.kind == "capacity" and incident.mechanism == "sources":
+        return "Let sources be those who send, not those they send of (no user, no event); or raise max_sources."
+    return _ADVICE.get(incident.mechanism) or _ADVICE[incident.kind]
 
 
 def _who(incident: Incident) -> str:
@@ -99,8 +105,13 @@ _ADVICE = {
     "delay": "Find out why processing is behind; all of these events may still arrive.",
     "surplus": "Look for duplicates: a replay, a retry without deduplication, a counter that counts twice.",
     "missing_counts": "Bring back the silent reporter, or say that it has ended; until then this is unknown, not good.",
+    "unsampled": "Ask its connector by hand (`reconciler check-config --connect`) and mend what it says.",
+    "unread_capacity": "Ask its connector by hand (`reconciler check-config --connect`) and mend what it says.",
     "rejects": "Look at why events are dropped: a schema change, a filter, a new client version.",
     "queue_policy": "Bring the queue back to its policy.",
-    "capacity": "Make room before it ends: a larger type, a larger disk, a clean-up.",
+    "capacity": "Make room before it ends: a larger type, a larger disk, a clean-up, a vacuum.",
     "low_volume": "Ask the senders; nothing inside the pipeline is missing.",
 }
+_USED_UP = (
+    "What needs it fails now. Make room (a larger type or disk, a clean-up, a vacuum), then look for what is missing."
+)

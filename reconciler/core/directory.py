@@ -10,6 +10,8 @@ from reconciler.core.observations import LEGAL_ENDS, Count
 from reconciler.core.tiles import CHUNK, Ints
 from reconciler.core.times import NEVER, Micros
 
+OVERFLOW = "(overflow)"
+"""The source under which those are judged together that come when a pipeline has all the sources that it may have."""
 OK = 0
 """Class of a series whose events go on: `accepted` or `processed`."""
 REPLAYED = 8
@@ -31,6 +33,8 @@ class SeriesKey(NamedTuple):
     outcome: str
     reporter: str
     replay: str | None
+    origin: str = ""
+    """Name of the source that is counted under `OVERFLOW`; empty for all others."""
 
 
 @dataclass(slots=True)
@@ -70,20 +74,30 @@ class Directory:
             self.classes.append(outcome_class(key.outcome, replayed=key.replay is not None))
         return number
 
-    def number(self, counts: Sequence[Count]) -> tuple[Ints, Ints]:
-        """By count: ordinal of its source and number of its series, given now where they are new."""
+    def number(self, counts: Sequence[Count], limit: int) -> tuple[Ints, Ints]:
+        """By count: ordinal of its source and number of its series, given now where they are new.
+
+        With so many sources as the `limit`, new ones are `OVERFLOW`, each with its own series, so that sums stay right.
+        """
         sources: list[int] = []
         numbers: list[int] = []
         known_sources, known_series = self._source_ids, self._series_ids
         for seen in counts:
             source = known_sources.get(seen.source)
+            origin = ""
             if source is None:
-                source = self.source(seen.source)
-            key = (seen.stage, source, seen.outcome, seen.reporter, seen.replay)
+                full = len(self.sources) >= limit
+                source, origin = (self.source(OVERFLOW), seen.source) if full else (self.source(seen.source), "")
+            key = (seen.stage, source, seen.outcome, seen.reporter, seen.replay, origin)
             number = known_series.get(key)  # type: ignore[call-overload]  # a plain tuple finds its named equal, faster
             numbers.append(self.series_id(SeriesKey(*key)) if number is None else number)
             sources.append(source)
         return np.array(sources, np.int64), np.array(numbers, np.int64)
+
+    @property
+    def beyond(self) -> int:
+        """How many sources are counted together under `OVERFLOW`."""
+        return len({key.origin for key in self.series if key.origin}) if OVERFLOW in self._source_ids else 0
 
     def saw(self, source: Ints, bucket: Ints) -> None:
         """Note that these sources have counts in these buckets, as parallel arrays."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from reconciler.core import advice
-from reconciler.core.conditions import capacities, queue_policies
+from reconciler.core import advice, volume_incidents
+from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
 from reconciler.core.judge import Changes, HopJudge, part_of
 from reconciler.core.lanes import Lane, lanes_of
@@ -16,9 +17,13 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
 from reconciler.core.sheets import PART
+from reconciler.core.silence import silent_reporters, silent_samplers
+from reconciler.core.stages import stage_now
 from reconciler.core.tiles import SPAN, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
+from reconciler.core.volume_history import Tiles
+from reconciler.core.volume_watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class Engine:
         ]  # fmt: skip
         self.shares = [LegalShares() for _ in pipeline.hops]
         self.register = Register(pipeline.name, pipeline.width)
+        self.volume = Watch(pipeline)
         self.judged_at: Micros | None = None
 
     def tick(self, ledger: Ledger, now: Micros) -> Findings:
@@ -65,8 +71,13 @@ class Engine:
             self._foretell(name, ledger)
             self.register.unplaced(name, sum(judged.unplaced.values()), now)
             self._rejects(position, name, judged.changes, ledger, now)
+        self._volume(ledger, now)
         self.register.hold(queue_policies(self.pipeline, self.queues.values()), now)
-        self.register.hold(capacities(ledger.capacities.values()), now)
+        self.register.hold(crowd(self.pipeline, ledger.directory), now)
+        self.register.hold(capacities(ledger.capacities.values(), self.pipeline, now), now)
+        self.register.hold(silent_samplers(self.pipeline, self.queues, now), now)
+        for hop in self.pipeline.hops:
+            self.register.explain(part_of(hop), "missing_counts", partial(silent_reporters, ledger, hop, now))
         ledger.touched.clear()
         self.judged_at = now
         told = self.register.settle(now)
@@ -91,6 +102,27 @@ class Engine:
         names, width = ledger.directory.sources, self.pipeline.width
         cells = [(names[int(changes.source[i])], int(changes.bucket[i])) for i in at[unusual]]
         self.register.rejects(hop, cells, [names[int(one)] for one in changes.source[at][~unusual]], width, now)
+
+    def _volume(self, ledger: Ledger, now: Micros) -> None:
+        """Hold the accepted volume of buckets that have become whole against what should have come."""
+        if self.volume.model is None:
+            return
+        stage, hop = stage_now(ledger, self.volume.stage, now), self._accepting
+        known = volume_incidents.in_incident(self.register, ledger.directory)
+        found = self.volume.advance(ledger, stage, hop, known, now)
+        volume_incidents.report(self.register, hop, found, ledger.directory, self.pipeline.width, now)
+
+    @property
+    def _accepting(self) -> str:
+        """The first hop that begins where events are accepted."""
+        return next(part_of(judge.hop) for judge in self.judges if judge.hop.from_stage == self.volume.stage)
+
+    def learn(self, ledger: Ledger, tiles: Tiles, now: Micros) -> bool:
+        """Once a day: learn the volume anew from the weeks behind. `False`: there is nothing to learn yet."""
+        if not self.volume.due(ledger, now):
+            return False
+        self.volume.learn(ledger, tiles, stage_now(ledger, self.volume.stage, now), now)
+        return True
 
     def _forget(self, ledger: Ledger) -> None:
         """Drop the detail of buckets long before the oldest open one, and never of one of two that were netted."""
@@ -161,12 +193,14 @@ class Engine:
     def dump(self) -> dict[str, Any]:
         """What must be remembered until the next judgement, as plain values; incidents apart."""
         lanes = [[lane.dump() for lane in judge.lanes] for judge in self.judges]
-        return {"lanes": lanes, "shares": [shares.dump() for shares in self.shares]}
+        return {"lanes": lanes, "shares": [shares.dump() for shares in self.shares]} | self.volume.dump()
 
     def restore(
-        self, state: Mapping[str, Any], incidents: Sequence[Mapping[str, Any]], judged_at: Micros | None
+        self, state: Mapping[str, Any], incidents: Sequence[Mapping[str, Any]], judged_at: Micros | None,
+        week: bytes = b"",
     ) -> None:  # fmt: skip
-        """Take up what an earlier judgement remembered."""
+        """Take up what an earlier judgement remembered, and the usual week that was learned last."""
+        self.volume.restore(state, week)
         for judge, lanes in zip(self.judges, state.get("lanes", []), strict=False):
             for lane, stored in zip(judge.lanes, lanes, strict=False):
                 lane.restore(stored)

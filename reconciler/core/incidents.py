@@ -5,7 +5,7 @@ incident keeps, by source, how many of its cells are bad and how many events the
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -224,13 +224,25 @@ class Register:
             )
             incident.until, incident.last_bad = now, now
 
+    def explain(self, subject: str, kind: str, detail: Callable[[], str]) -> None:
+        """Say more of the incident of this kind, if there is one; without detail, what was said stands."""
+        incident = self._find(subject, kind, kind)
+        if incident is not None and (incident.bad or incident.status != "resolved"):
+            incident.detail = detail() or incident.detail
+
     def rejects(
         self, hop: str, cells: Sequence[tuple[str, Micros]], usual: Iterable[str], width: Micros, now: Micros
     ) -> None:  # fmt: skip
         """Take cells (source, bucket) whose share of legal ends is unusual, and sources that are usual again."""
-        incident = self._find(hop, "rejects", "rejects")
+        self.shares(hop, "rejects", cells, usual, width, now)
+
+    def shares(
+        self, hop: str, kind: str, cells: Sequence[tuple[str, Micros]], usual: Iterable[str], width: Micros, now: Micros
+    ) -> None:  # fmt: skip
+        """Take cells (source, bucket) that a model finds unusual, and sources that are usual again."""
+        incident = self._find(hop, kind, kind)
         if cells and (incident is None or (incident.status == "resolved" and now - incident.last_bad > SAME_WITHIN)):
-            incident = self._begin(hop, "rejects", "rejects", cells[0][1], now)
+            incident = self._begin(hop, kind, kind, cells[0][1], now)
         if incident is None:
             return
         for source, bucket in cells:

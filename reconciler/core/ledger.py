@@ -4,7 +4,7 @@ The backtest keeps one `Ledger` for its whole run; the service loads the tiles t
 judges, and writes back what is new. Either way observations enter by `apply`, and the judgement sees the same arrays.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
@@ -90,7 +90,7 @@ class Ledger:
                     kept = self.capacities.setdefault(seen.resource, [])
                     kept.append(seen)
                     del kept[:-CAPACITY_READINGS]
-        for key, batch in group(self.directory, self.pipeline.width, counts).items():
+        for key, batch in group(self.directory, self.pipeline, counts).items():
             tile = self.counts.get(key)
             if tile is None:
                 tile = self.counts[key] = CountTile()
@@ -99,6 +99,13 @@ class Ledger:
                 self.touched.add(key)
         for seen in counts:
             self.counted_at[seen.stage] = max(self.counted_at.get(seen.stage, 0), seen.at)
+
+    def count_tiles(self, stage: str, first: Micros, last: Micros) -> Iterator[tuple[TileKey, CountTile]]:
+        """The count tiles of a stage that hold the buckets first to last (inclusive), by span and chunk."""
+        width = self.pipeline.width * SPAN
+        own = [key for key in self.counts if key.part == stage and first // width <= key.span <= last // width]
+        for key in sorted(own, key=lambda one: (one.span, one.chunk)):
+            yield key, self.counts[key]
 
     def _progress(self, seen: Progress) -> None:
         key = (seen.stage, seen.reporter)
@@ -114,14 +121,14 @@ CAPACITY_READINGS = 60
 """How many readings of a capacity are kept in the working set, to see how fast it fills."""
 
 
-def group(directory: Directory, width: Micros, counts: Sequence[Count]) -> dict[TileKey, Readings]:
+def group(directory: Directory, pipeline: Pipeline, counts: Sequence[Count]) -> dict[TileKey, Readings]:
     """Sort counts into the tiles that they belong to; new sources and series get their numbers here."""
     if not counts:
         return {}
-    source, series = directory.number(counts)
+    source, series = directory.number(counts, pipeline.max_sources)
     bucket = np.array([seen.bucket for seen in counts], np.int64)
     directory.saw(source, bucket)
-    ordinal = bucket // width
+    ordinal = bucket // pipeline.width
     whole = _readings(counts, series, ordinal % SPAN)
     stages = list(dict.fromkeys([seen.stage for seen in counts]))
     stage = np.array([stages.index(seen.stage) for seen in counts], np.int64)

@@ -9,6 +9,7 @@ from reconciler.core.judge import Changes
 from reconciler.core.tiles import PARTS
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
+from reconciler.core.volume_watch import UNTRAINED, Watch
 
 _WORDS = [verdict.word for verdict in Verdict]
 
@@ -19,15 +20,18 @@ def _reasons(evidence: int) -> tuple[str, ...]:
 
 
 def verdict_lines(
-    pipeline: str, hop: str, changes: Changes, directory: Directory, now: Micros
+    pipeline: str, hop: str, changes: Changes, directory: Directory, now: Micros, volume: Watch | None = None
 ) -> Iterator[dict[str, Any]]:
-    """One line a changed cell, by source name and bucket."""
+    """One line a changed cell, by source name and bucket; `volume` knows what should have been accepted."""
     from_stage, to_stage = hop.split(">")
     names = [directory.sources[source] for source in changes.source.tolist()]
     order = sorted(range(len(names)), key=lambda at: (names[at], changes.bucket[at]))
     at = format_time(now)
     amounts = changes.parts.T.tolist()
     for position in order:
+        word, expected, band = UNTRAINED
+        if volume is not None:
+            word, expected, band = volume.of_cell(int(changes.source[position]), int(changes.bucket[position]))
         loss_at = int(changes.loss_at[position])
         yield {
             "type": "verdict",
@@ -42,7 +46,7 @@ def verdict_lines(
             "proven": bool(changes.proven[position]),
             "loss_at": format_time(loss_at) if loss_at else None,
             "evidence": list(_reasons(int(changes.evidence[position]))),
-            "volume": "untrained",
-            "expected": None,
-            "band": None,
+            "volume": word,
+            "expected": expected,
+            "band": band,
         }

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros
+from reconciler.core.volume_plan import VolumePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Queue:
     policy: Policy = Policy()
     sources: tuple[str, ...] = ("*",)
     """Patterns of the sources that it carries, where several queues share a hop."""
+    sampler: str = ""
+    """Name of the connector that looks at it; empty: whoever pushes or imports samples."""
+    sampled_every: Micros = 0
+    """Time between two looks of that connector."""
 
     def carries(self, source: str) -> bool:
         """Whether events of this source pass through the queue."""
@@ -55,6 +60,18 @@ class Reporters:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Capacities that a connector reads regularly."""
+
+    prefix: str
+    """How the names of their resources begin."""
+    reader: str
+    """Name of the connector."""
+    every: Micros
+    """Time between two readings."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """One way that events take, and how it is judged."""
 
@@ -73,6 +90,14 @@ class Pipeline:
     reporters: dict[str, Reporters] = field(default_factory=dict)
     clock_allowance: Micros = 5 * MINUTE
     """How far ahead of its own ``at`` a bucket may lie before the observation is refused."""
+    max_sources: int = 10_000
+    """How many sources it may have; those beyond are judged together."""
+    stamped_by_broker: bool = False
+    """The accept time is that of the broker: nothing is known of what was lost before the queue."""
+    limits: tuple[Watch, ...] = ()
+    """Who reads the capacities that it depends on, where that is configured."""
+    volume: VolumePlan = field(default_factory=VolumePlan)
+    """How the accepted volume is judged."""
 
     def __post_init__(self) -> None:
         if not self.hops:
@@ -98,6 +123,10 @@ class Pipeline:
             return self.reaction
         known = queue.policy.retention or retention
         return min(12 * HOUR, known // 4) if known else 0
+
+    def usual_outcome(self, stage: str) -> str:
+        """What became of the events counted at a stage, where nothing else is said."""
+        return "accepted" if stage == self.stages[0] else "processed"
 
     def queue(self, name: str) -> Queue:
         """The queue of this name; one that nobody configured belongs to the first hop and promises nothing."""

@@ -10,7 +10,7 @@ from reconciler.core.stages import stage_now
 from reconciler.core.times import SECOND, Micros, floor_to, format_time
 from reconciler.ports import Run, ServiceStore, Tenure
 from reconciler.settings import Settings
-from reconciler.settings.schema import ConnectorOptions
+from reconciler.settings.schema import ConnectorOptions, SamplerOptions
 
 Record = dict[str, Any]
 
@@ -80,11 +80,12 @@ def _stage(ledger: Ledger, name: str, now: Micros) -> Record:
 def _connectors(settings: Settings, pipeline: Pipeline, runs: Sequence[Run]) -> Iterator[Record]:
     asked = {run.subject: run for run in runs if run.duty == "collect"}
     for name, found in settings.connectors.items():
-        if isinstance(found.options, ConnectorOptions) and found.options.pipeline == pipeline.name:
+        if isinstance(found.options, SamplerOptions) and found.options.pipeline == pipeline.name:
             run = asked.get(name)
             said = {"at": None, "succeeded_at": None, "failure": None} if run is None else _run(run)
             kept = {key: said[key] for key in ("at", "succeeded_at", "failure")}
-            yield {"connector": name, "stage": found.options.stage} | kept
+            stage = found.options.stage if isinstance(found.options, ConnectorOptions) else None
+            yield {"connector": name, "stage": stage} | kept
 
 
 def _run(run: Run) -> Record:

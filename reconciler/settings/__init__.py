@@ -13,9 +13,9 @@ from reconciler.settings.build import pipeline_of, resolve_sqlite
 from reconciler.settings.document import Document, Problem, parse_document
 from reconciler.settings.published import json_schema
 from reconciler.settings.schema import (
-    ConnectorOptions,
     PushSettings,
     RetentionSettings,
+    SamplerOptions,
     ScheduleSettings,
     Section,
     ServiceSettings,
@@ -114,7 +114,7 @@ def _settings(document: Document, path: Path) -> Settings:
     problems = [*document.problems, *(problem for problem in problems if problem.place not in unread)]
     if problems or file is None:
         raise document.error(problems)
-    feeding = {name: options for name, (_, options) in found.items() if isinstance(options, ConnectorOptions)}
+    feeding = {name: options for name, (_, options) in found.items() if isinstance(options, SamplerOptions)}
     return Settings(
         path=path,
         ledger=resolve_sqlite(file.ledger, base),

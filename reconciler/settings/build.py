@@ -1,18 +1,28 @@
 """Sections that hold together -> the values that the rest of the program works with."""
 
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 
-from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance
+from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance, Watch
 from reconciler.core.times import Micros
+from reconciler.core.volume_plan import Planned, VolumePlan
 from reconciler.settings.checks import hops_of
-from reconciler.settings.schema import ConnectorOptions, PipelineSettings, ReporterSettings
+from reconciler.settings.schema import (
+    ConnectorOptions,
+    PipelineSettings,
+    ReporterSettings,
+    SamplerOptions,
+    VolumeSettings,
+)
 
 _SQLITE_FILE = "sqlite:///"
 
 
-def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, ConnectorOptions]) -> Pipeline:
+def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, SamplerOptions]) -> Pipeline:
     """The pipeline as the judgement needs it; `connectors` by name, those of other pipelines too."""
+    own = {key: options for key, options in connectors.items() if options.pipeline == name}
+    samplers = {queue: (key, options.every) for key, options in own.items() for queue in options.samples()}
     return Pipeline(
         name=name,
         stages=found.stages,
@@ -24,6 +34,8 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Con
                 hop=Hop(body.from_stage, body.to_stage),
                 policy=Policy(body.policy.retention, body.policy.replicas),
                 sources=body.sources,
+                sampler=samplers.get(queue, ("", 0))[0],
+                sampled_every=samplers.get(queue, ("", 0))[1],
             )
             for queue, body in found.queues.items()
         },
@@ -31,8 +43,28 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Con
         tolerance=Tolerance(found.tolerance.events, found.tolerance.ratio),
         alert=found.mode == "alert",
         reaction=found.reaction,
-        reporters=_reporters(found, {key: options for key, options in connectors.items() if options.pipeline == name}),
+        reporters=_reporters(
+            found, {key: options for key, options in own.items() if isinstance(options, ConnectorOptions)}
+        ),
         clock_allowance=found.clock_allowance,
+        max_sources=found.max_sources,
+        stamped_by_broker=found.stamped_by == "broker",
+        limits=tuple(
+            Watch(options.resources(), key, options.every)
+            for key, options in connectors.items()
+            if options.resources() and name in options.dependents()
+        ),
+        volume=_volume(found.volume),
+    )
+
+
+def _volume(found: VolumeSettings) -> VolumePlan:
+    return VolumePlan(
+        budget=found.budget,
+        zone=found.timezone or UTC,
+        zones=tuple(found.timezones.items()),
+        holidays=frozenset(found.holidays),
+        planned=tuple(Planned(work.since, work.until, work.sources) for work in found.planned),
     )
 
 

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from reconciler.core.adoption import Level
 from reconciler.core.times import DAY, Micros, format_duration
 from reconciler.settings.document import Place, Problem
-from reconciler.settings.schema import ConnectorOptions, FileSettings, HopSettings, PipelineSettings
+from reconciler.settings.schema import ConnectorOptions, FileSettings, HopSettings, PipelineSettings, SamplerOptions
 
 Pair = tuple[str, str]
 
@@ -21,6 +22,9 @@ def pipeline_problems(name: str, pipeline: PipelineSettings) -> Iterator[Problem
         yield Problem((*place, "bucket"), reason)
     yield from _repeated((*place, "stages"), pipeline.stages, "stage")
     yield from _hop_problems((*place, "hops"), pipeline)
+    for number, work in enumerate(pipeline.volume.planned):
+        if work.until <= work.since:
+            yield Problem((*place, "volume", "planned", number, "to"), "is not later than its from")
     yield from _queue_problems((*place, "queues"), pipeline)
     for stage, reporters in pipeline.reporters.items():
         where = (*place, "reporters", stage)
@@ -29,11 +33,11 @@ def pipeline_problems(name: str, pipeline: PipelineSettings) -> Iterator[Problem
 
 
 def connector_problems(
-    name: str, options: ConnectorOptions, pipelines: Mapping[str, PipelineSettings], named: Collection[str]
+    name: str, options: SamplerOptions, pipelines: Mapping[str, PipelineSettings], named: Collection[str]
 ) -> Iterator[Problem]:
     """Whatever in one connector does not fit the pipelines; `named` are all that the file names, sound or not."""
     place: Place = ("connectors", name)
-    if options.every > options.window:
+    if isinstance(options, ConnectorOptions) and options.every > options.window:
         every, window = format_duration(options.every), format_duration(options.window)
         yield Problem((*place, "every"), f"{every} is longer than the window of {window} that each reading covers")
     pipeline = pipelines.get(options.pipeline)
@@ -41,6 +45,8 @@ def connector_problems(
         if options.pipeline not in named:
             reason = f"{options.pipeline!r} is no pipeline of this file; there are: {_names(named)}"
             yield Problem((*place, "pipeline"), reason)
+        return
+    if not isinstance(options, ConnectorOptions):
         return
     yield from _unknown_stage((*place, "stage"), options.stage, pipeline)
     if options.window < pipeline.bucket:
@@ -81,6 +87,34 @@ def schedule_problems(file: FileSettings) -> Iterator[Problem]:
     if blind_after is not None and blind_after <= schedule.tick:
         reason = f"{format_duration(blind_after)} is no longer than a tick: it would be unready between two looks"
         yield Problem(("service", "blind_after"), reason)
+
+
+def contradictions(name: str, options: SamplerOptions, pipelines: Mapping[str, PipelineSettings]) -> Iterator[Problem]:
+    """Whatever the kind of a connector itself finds not to fit its pipeline."""
+    pipeline = pipelines.get(options.pipeline)
+    if pipeline is not None:
+        for place, reason in options.contradictions(pipeline):
+            yield Problem(("connectors", name, *place), reason)
+
+
+def level_problems(
+    pipelines: Mapping[str, PipelineSettings], connectors: Mapping[str, ConnectorOptions]
+) -> Iterator[Problem]:
+    """Hops of which one end names senders and the other partitions: none of their sources would ever meet."""
+    for name, pipeline in pipelines.items():
+        for start, end in hops_of(pipeline):
+            for stage, other in ((start, end), (end, start)):
+                by_offset = [key for key, one in _at(connectors, name, stage) if one.level() == Level.OFFSETS]
+                by_source = [key for key, one in _at(connectors, name, other) if one.level() != Level.OFFSETS]
+                if by_offset and by_source:
+                    reason = (
+                        f"counts partitions at {stage}, but {by_source[0]} counts senders at {other}: count both alike"
+                    )
+                    yield Problem(("connectors", by_offset[0]), reason)
+
+
+def _at(connectors: Mapping[str, ConnectorOptions], pipeline: str, stage: str) -> list[tuple[str, ConnectorOptions]]:
+    return [(key, one) for key, one in connectors.items() if (one.pipeline, one.stage) == (pipeline, stage)]
 
 
 def ledger_problems(url: object) -> Iterator[Problem]:

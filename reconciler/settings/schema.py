@@ -4,12 +4,16 @@ The text under each setting is its description in the published JSON schema.
 """
 
 import re
+from collections.abc import Collection, Iterator
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros, parse_duration
+from reconciler.core.adoption import Level
+from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros, from_datetime, parse_duration, parse_time
 
 LONGEST: Micros = 3_660 * DAY
 """No setting is longer than ten years."""
@@ -164,6 +168,53 @@ class ReporterSettings(Section):
     """How long a reporter may be silent. Default: three buckets or three of its usual intervals, the longer."""
 
 
+def _zone(value: object) -> ZoneInfo:
+    try:
+        return ZoneInfo(value)  # type: ignore[arg-type]  # it refuses anything but text itself
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+        raise ValueError(f"is {value!r}, not a time zone such as Europe/Berlin") from error
+
+
+def _instant(value: object) -> Micros:
+    if isinstance(value, datetime):  # YAML has read it already
+        if value.tzinfo is None:
+            raise ValueError(f"is {value.isoformat()}, without a zone; a Z at the end says UTC")
+        return from_datetime(value)
+    if isinstance(value, str):
+        return parse_time(value)
+    raise ValueError(f"is {value!r}, not a time such as 2024-05-17T22:00:00Z")
+
+
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})]
+Instant = Annotated[Micros, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class PlannedSettings(Section):
+    """Work that was announced: the volume of its time is neither judged nor learned."""
+
+    since: Instant = Field(alias="from")
+    """When it begins."""
+    until: Instant = Field(alias="to")
+    """When it is over."""
+    sources: Annotated[tuple[Name, ...], Field(min_length=1)] = ("*",)
+    """Patterns of the sources that it touches."""
+
+
+class VolumeSettings(Section):
+    """How the accepted volume is held against what should have come."""
+
+    budget: Annotated[float, Field(gt=0, le=10_000)] = 1.0
+    """False alarms a month that all sources of the pipeline together may cause."""
+    timezone: Zone | None = None
+    """The clock that the senders live by: days, weeks and clock changes follow it. Default: UTC."""
+    timezones: dict[Name, Zone] = {}
+    """By pattern of the source's name, where a source has another; the first that fits holds."""
+    holidays: tuple[date, ...] = ()
+    """Local dates that resemble a Sunday. They are not learned from."""
+    planned: tuple[PlannedSettings, ...] = ()
+    """Announced work."""
+
+
 class PipelineSettings(Section):
     """One way that events take."""
 
@@ -187,6 +238,13 @@ class PipelineSettings(Section):
     """By stage: who counts there."""
     clock_allowance: AnyDuration = 5 * MINUTE
     """How far ahead of the time of its reading a bucket may lie before it is refused."""
+    max_sources: Positive = 10_000
+    """How many sources it may have. Those beyond are counted one by one and judged together, as (overflow)."""
+    stamped_by: Literal["ingress", "broker"] = "ingress"
+    """Who stamps the accept time: `ingress` itself, or the `broker` when the event is written to the queue. With the
+    broker's, nothing is known of what was lost before the queue."""
+    volume: VolumeSettings = VolumeSettings()
+    """How the accepted volume is held against what should have come."""
 
 
 class SourceSettings(Section):
@@ -253,19 +311,46 @@ class RecountSettings(Section):
     """Time between two recounts."""
 
 
-class ConnectorOptions(Section):
+class SamplerOptions(Section):
+    """What every connector is told. The options of a kind that takes samples, and counts no events, extend it."""
+
+    pipeline: Name
+    """The pipeline that it reads for."""
+    every: Duration = MINUTE
+    """Time between two readings."""
+
+    def contradictions(self, pipeline: PipelineSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Where in these options something does not fit the pipeline, and why; for a kind to say."""
+        yield from ()
+
+    def samples(self) -> Collection[str]:
+        """Names of the queues that it samples; for a kind to say."""
+        return ()
+
+    def resources(self) -> str:
+        """How the names of the capacities that it reads begin; empty: it reads none. For a kind to say."""
+        return ""
+
+    def dependents(self) -> Collection[str]:
+        """Names of all pipelines that its readings concern; for a kind to say."""
+        return (self.pipeline,)
+
+
+class ConnectorOptions(SamplerOptions):
     """What every connector that counts events at a stage is told. The options of a kind extend it."""
 
     pipeline: Name
     """The pipeline that it counts for."""
     stage: StageName
     """The stage at which its events are counted."""
-    every: Duration = MINUTE
-    """Time between two readings."""
     window: Duration = DAY
     """How far back each reading counts again. It must be longer than an event may take to arrive: later is not seen."""
     recount: RecountSettings | None = None
     """Count also what has left the window, less often."""
+
+    def level(self) -> Level:
+        """How much it knows of each event; for a kind to say."""
+        return Level.ACCEPT_TIME
 
 
 class PushSettings(Section):

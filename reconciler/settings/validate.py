@@ -10,14 +10,23 @@ from pydantic import BaseModel, ValidationError
 from reconciler import registry
 from reconciler.settings.checks import (
     connector_problems,
+    contradictions,
     ledger_problems,
+    level_problems,
     pipeline_problems,
     recount_problems,
     schedule_problems,
 )
 from reconciler.settings.document import Place, Problem
 from reconciler.settings.messages import problems_of
-from reconciler.settings.schema import ConnectorOptions, FileSettings, PipelineSettings, RetentionSettings, Section
+from reconciler.settings.schema import (
+    ConnectorOptions,
+    FileSettings,
+    PipelineSettings,
+    RetentionSettings,
+    SamplerOptions,
+    Section,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 Raw = dict[str, Any]
@@ -72,11 +81,16 @@ def check_connectors(
         options = _readable(model, rest, {"base": base})
         if options is not None:
             found[name] = Kinded(body["kind"], options)
-        if issubclass(model, ConnectorOptions):
-            shared = {key: rest[key] for key in ConnectorOptions.model_fields if key in rest}
-            if common := _readable(ConnectorOptions, shared, None):
-                problems += connector_problems(name, common, pipelines, named)
+            if isinstance(options, SamplerOptions):
+                problems += contradictions(name, options, pipelines)
+        shared_by = ConnectorOptions if issubclass(model, ConnectorOptions) else SamplerOptions
+        shared = {key: rest[key] for key in shared_by.model_fields if key in rest}
+        if issubclass(model, SamplerOptions) and (common := _readable(shared_by, shared, None)):
+            problems += connector_problems(name, common, pipelines, named)
+            if isinstance(common, ConnectorOptions):
                 problems += recount_problems(name, common, detail)
+    counting = {name: one.options for name, one in found.items() if isinstance(one.options, ConnectorOptions)}
+    problems += level_problems(pipelines, counting)
     return found
 
 

@@ -93,7 +93,7 @@ def _read_more(connection: Connection, pipeline: str, directory: Directory) -> N
     for name, first_bucket, retired_at in connection.execute(later):
         ordinal = directory.source(name)
         directory.first_bucket[ordinal], directory.retired_at[ordinal] = first_bucket, retired_at
-    more = select(series.stage, series.source, series.outcome, series.reporter, series.replay)
+    more = select(series.stage, series.source, series.outcome, series.reporter, series.replay, series.origin)
     more = more.where(series.pipeline == pipeline, series.number >= len(directory.series)).order_by(series.number)
     for row in connection.execute(more):
         directory.series_id(SeriesKey(*row))

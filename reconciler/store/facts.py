@@ -4,9 +4,10 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Row, Table, bindparam, select
 
 from reconciler.core.ledger import ADVANCES, CAPACITY_READINGS, Reporter
 from reconciler.core.observations import Capacity, Progress, QueueSample
@@ -124,24 +125,37 @@ def capacities(connection: Connection, pipeline: str, now: Micros) -> dict[str, 
     """By resource that the pipeline depends on: its latest readings, oldest first."""
     found: dict[str, list[Capacity]] = {}
     for resource in resources(connection):
-        table = tables.capacity.c
-        query = select(tables.capacity).where(table.resource_hash == resource, table.at <= now)
-        rows = connection.execute(query.order_by(table.at.desc()).limit(CAPACITY_READINGS)).all()
+        rows = connection.execute(_LATEST, {"resource": resource, "now": now}).all()
         readings = [_capacity(row) for row in reversed(rows)]
         if readings and (not readings[-1].pipelines or pipeline in readings[-1].pipelines):
             found[readings[-1].resource] = readings
     return dict(sorted(found.items()))
 
 
+_READING = tables.capacity.c
+_LATEST = (
+    select(_READING.at, _READING.resource, _READING.used, _READING.limit, _READING.pipelines)
+    .where(_READING.resource_hash == bindparam("resource"), _READING.at <= bindparam("now"))
+    .order_by(_READING.at.desc())
+    .limit(CAPACITY_READINGS)
+)
+_FIRST = select(_READING.resource_hash).order_by(_READING.resource_hash).limit(1)
+_NEXT = _FIRST.where(_READING.resource_hash > bindparam("found"))
+"""Made once: with a thousand resources, making them anew would cost more than asking."""
+
+
 def resources(connection: Connection) -> Iterator[bytes]:
     """The hashes of all resources, each found by a jump in the index: there are few, with many readings each."""
-    column = tables.capacity.c.resource_hash
-    query = select(column).order_by(column).limit(1)
-    found = connection.execute(query).scalar()
+    found = connection.execute(_FIRST).scalar()
     while found is not None:
         yield found
-        found = connection.execute(query.where(column > found)).scalar()
+        found = connection.execute(_NEXT, {"found": found}).scalar()
 
 
 def _capacity(row: Row[Any]) -> Capacity:
-    return Capacity(row.at, row.resource, row.used, row.limit, tuple(json.loads(row.pipelines)))
+    return Capacity(row.at, row.resource, row.used, row.limit, _names(row.pipelines))
+
+
+@lru_cache(maxsize=1024)
+def _names(stored: str) -> tuple[str, ...]:
+    return tuple(json.loads(stored))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select
 
+from reconciler.core import volume_dump
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Ints, TileKey, VerdictTile
 from reconciler.core.times import DAY, Micros, parse_time
@@ -179,6 +180,30 @@ def save_state(connection: Connection, pipeline: str, now: Micros, state: Mappin
         payload = _text(value).encode() if is_json else value
         rows.append({"pipeline": pipeline, "name": name, "at": now, "json": is_json, "payload": payload})
     upsert(connection, table, rows)
+
+
+def load_week(connection: Connection, pipeline: str) -> bytes:
+    """The usual week that was learned last; empty while nothing was."""
+    table = tables.model.c
+    found = connection.execute(select(table.payload).where(table.pipeline == pipeline, table.name == WEEK)).scalar()
+    return bytes(found or b"")
+
+
+def save_week(connection: Connection, pipeline: str, now: Micros, week: bytes) -> None:
+    """Replace the usual week."""
+    row = {"pipeline": pipeline, "name": WEEK, "version": volume_dump.VERSION, "at": now, "payload": week}
+    upsert(connection, tables.model, [row])
+
+
+def learned_at(connection: Connection, pipeline: str) -> Micros | None:
+    """When the usual week was last written, be it empty."""
+    table = tables.model.c
+    found = connection.execute(select(table.at).where(table.pipeline == pipeline, table.name == WEEK)).scalar()
+    return None if found is None else int(found)
+
+
+WEEK = "volume.week"
+"""Name of the model of the usual week."""
 
 
 def _text(value: Any) -> str:

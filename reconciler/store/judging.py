@@ -80,6 +80,7 @@ class SqlJudging:
         self._facts()
         self.incidents = findings.open_incidents(connection, pipeline.name, now)
         self.state = findings.load_state(connection, pipeline.name)
+        self.week = findings.load_week(connection, pipeline.name) if "volume" in self.state else b""
 
     def save(
         self,
@@ -114,6 +115,11 @@ class SqlJudging:
         tile = self.ledger.verdicts[key]
         active, rims = int(np.count_nonzero(tile.active)), borders(tile, self._pipeline.reach)
         return {"key": key, "active": active, "borders": rims, "payload": tiles.pack_tile(tile)}
+
+    def keep(self, now: Micros, state: Mapping[str, Any], week: bytes) -> None:
+        """See `reconciler.ports.Judging.keep`."""
+        findings.save_state(self._connection, self._pipeline.name, now, state)
+        findings.save_week(self._connection, self._pipeline.name, now, week)
 
     def _judged(self) -> tuple[Micros, int]:
         """The tick and the position that all hops are judged up to; a hop that is new begins the pipeline anew."""

@@ -126,6 +126,11 @@ class SqlStore:
         with self.database.reading() as connection:
             return findings.incident_changes(connection, incident)
 
+    def learned_at(self, pipeline: Pipeline) -> Micros | None:
+        """See `reconciler.ports.Store.learned_at`."""
+        with self.database.reading() as connection:
+            return findings.learned_at(connection, pipeline.name)
+
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """See `reconciler.ports.Store.judged_at`."""
         table = tables.judged.c

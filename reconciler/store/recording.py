@@ -53,7 +53,7 @@ class Recording:
             return 0
         before = self._directories.load(self._connection, pipeline)
         after = copied(before)
-        batches = group(after, pipeline.width, counts)
+        batches = group(after, pipeline, counts)
         retirements.come_back(self._connection, pipeline.name, after, counts)
         self._directories.save(self._connection, pipeline, before, after)
         parts, spans = {key.part for key in batches}, {key.span for key in batches}

@@ -75,6 +75,7 @@ series = Table(
     _column("outcome", Text),
     _column("reporter", Text),
     _column("replay", Text, null=True),
+    _column("origin", Text),
     _column("key_hash", LargeBinary),
     UniqueConstraint("pipeline", "key_hash"),
 )
@@ -310,4 +311,15 @@ token = Table(
     _column("used_at", BigInteger, null=True),
     _column("revoked_at", BigInteger, null=True),
     comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
+)
+
+model = Table(
+    "model",
+    metadata,
+    _column("pipeline", Text, key=True),
+    _column("name", Text, key=True),
+    _column("version", Integer),
+    _column("at", BigInteger),
+    _column("payload", LargeBinary),
+    comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
 )

@@ -18,6 +18,8 @@ REASON = 500
 """Letters of a reason; a value of a megabyte is not sent back in full."""
 AHEAD: Micros = 5 * MINUTE
 """How far ahead of the service's clock the `at` of a capacity may lie; other kinds ask their pipeline."""
+BLANK = 10
+"""Lines for each observation that a request may hold: blank ones cost time too."""
 _SOME = 500
 """Elements of an array that are looked at together."""
 _SPACE = b" \t\r\n"
@@ -100,6 +102,8 @@ class Intake:
 
     def _block(self, block: Block) -> None:
         first, texts, faults = block
+        if first + len(texts) > BLANK * self._most:
+            raise TooMuch(f"a request may hold {self._most:,} observations, and not so many blank lines")
         for place, (text, count) in enumerate(zip(texts, self._swift(texts), strict=True)):
             sound = count is not None and count.at <= self._now and self._forgotten(count) is None
             if count is not None and sound and place not in faults:

@@ -196,7 +196,8 @@ class Breaking:
     def __init__(self, inner: SqlConnector, after: int) -> None:
         self.inner, self.left = inner, after
         self.name, self.pipeline, self.stage = inner.name, inner.pipeline, inner.stage
-        self.every, self.window = inner.every, inner.window
+        self.every, self.window, self.withdraws = inner.every, inner.window, inner.withdraws
+        self.permissions = inner.permissions
 
     def collect(self, start: Micros, end: Micros, now: Micros) -> Any:
         self.left -= 1

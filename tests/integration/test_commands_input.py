@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sqlite3
 from typing import Any
 
 import pytest
@@ -188,3 +189,46 @@ def test_all_that_is_wrong_is_printed_and_the_exit_code_says_so(shell: Shell) ->
 def test_the_schema_is_printed(shell: Shell) -> None:
     assert shell("check-config", "--schema") == 0
     assert json.loads(shell.out)["required"] == ["pipelines"]
+
+
+TWO_TABLES = """
+pipelines: {{batch: {{stages: [ingress, processed]}}}}
+connectors:
+  accepted-table:
+    kind: sql
+    pipeline: batch
+    stage: ingress
+    url: sqlite:///{database}
+    query: SELECT source, bucket, count FROM accepted WHERE bucket >= :start AND bucket < :end
+"""
+
+
+def test_every_connector_can_be_asked_before_anything_is_stored(shell: Shell) -> None:
+    (shell.folder / "events.db").touch()
+    config = shell.file("asked.yaml", TWO_TABLES.format(database="events.db"))
+    assert shell("check-config", config) == 0
+    assert "answers" not in shell.out, "nothing is connected to unless it is asked for"
+    assert shell("check-config", config, "--connect") == 4
+    assert "accepted-table cannot be read: " in shell.out
+    assert "no such table" in shell.out
+    with sqlite3.connect(shell.folder / "events.db") as events:
+        events.execute("CREATE TABLE accepted AS SELECT 'a' AS source, '2021-07-20 18:44:00' AS bucket, 7 AS count")
+    events.close()
+    assert shell("check-config", config, "--connect", "--now", "2021-07-20T18:45:30Z") == 0
+    assert "7 events in the bucket 2021-07-20T18:44:00Z" in shell.out
+    assert shell("check-config", config, "--connect", "--now", "2021-07-20T18:45:30Z", "--json") == 0
+    (answer,) = json.loads(shell.out)["answers"]
+    assert (answer["connector"], answer["events"], answer["failure"]) == ("accepted-table", 7, None)
+    with sqlite3.connect(shell.folder / "events.db") as events:
+        events.execute("UPDATE accepted SET count = -1")
+    events.close()
+    assert shell("check-config", config, "--connect", "--now", "2021-07-20T18:45:30Z") == 3
+    assert "refused: count: of row 1 of the query is -1" in shell.out
+
+
+def test_the_rights_of_all_connectors_are_printed_without_connecting(shell: Shell) -> None:
+    config = shell.file("asked.yaml", TWO_TABLES.format(database="nowhere.db"))
+    assert shell("check-config", config, "--permissions") == 0
+    assert shell.out.startswith("# accepted-table\n")
+    assert shell("check-config", config, "--permissions", "--json") == 0
+    assert list(json.loads(shell.out)) == ["accepted-table"]

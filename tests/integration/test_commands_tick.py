@@ -14,6 +14,7 @@ from reconciler.store import migrate
 from tests.integration.ledgers import everything
 from tests.integration.shell import LOSS_END, Shell
 from tests.integration.tables import COUNT_BUCKETS, Tables
+from tests.servers.kafka import Broker
 
 DIES = """
 import os, signal, sys
@@ -159,3 +160,29 @@ def test_a_ledger_out_of_reach_is_said(shell: Shell, command: str, monkeypatch: 
     assert shell(command) == 4
     assert "cannot be reached" in shell.err
     assert "hush" not in shell.err
+
+
+def test_a_connector_that_takes_samples_is_told_of_and_has_no_past(
+    broker: Broker, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = broker.topic(2, retention_ms=-1)
+    monkeypatch.setenv("KAFKA", broker.bootstrap)
+    shell.file(
+        "reconciler.yaml",
+        "pipelines:",
+        "  batch:",
+        "    stages: [ingress, processed]",
+        "    queues: {batch-events: {from: ingress, to: processed}}",
+        "connectors:",
+        "  queues:",
+        "    kind: kafka",
+        "    pipeline: batch",
+        "    bootstrap: ${KAFKA}",
+        f"    queues: {{batch-events: {{topic: {topic}}}}}",
+    )
+    assert shell("tick", "--now", "2021-07-20T18:46:00Z") == 0
+    assert "queues: samples of 2021-07-20T18:46:00Z, 2 new, 0 unchanged" in shell.out
+    assert shell("backfill", "--from", "2021-07-20") == 2
+    assert "queues: takes samples, and nobody can sample the past" in shell.err
+    assert shell("check-config") == 0
+    assert "connector    queues (kafka) samples batch-events every 1 min" in shell.out

@@ -7,7 +7,7 @@ import pytest
 from reconciler.core.conditions import capacities, queue_policies
 from reconciler.core.incidents import Condition
 from reconciler.core.observations import Capacity, QueueSample
-from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue
+from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Watch
 from reconciler.core.queues import QueueLedger
 from reconciler.core.times import DAY, HOUR, MINUTE, parse_time
 
@@ -84,28 +84,63 @@ def test_what_a_sample_does_not_tell_breaks_no_policy() -> None:
 LIMIT = 2**31 - 1
 
 
+NOBODY = Pipeline("batch", ("ingress", "processed"))
+
+
+def readings(*used: int, every: int = HOUR, limit: int = LIMIT, name: str = "id_seq") -> list[Capacity]:
+    return [Capacity(START + at * every, f"postgres:main/{name}", n, limit) for at, n in enumerate(used)]
+
+
 def sequence(*used: int, every: int = HOUR, limit: int = LIMIT) -> list[Condition]:
-    return capacities([[Capacity(START + at * every, "postgres:main/id_seq", n, limit) for at, n in enumerate(used)]])
+    return capacities([readings(*used, every=every, limit=limit)], NOBODY, START + len(used) * every)
 
 
 @pytest.mark.parametrize(
     ("share", "severity"),
     [(0.5, None), (0.79, None), (0.8, "ticket"), (0.94, "ticket"), (0.95, "page"), (1.0, "page"), (1.5, "page")],
 )
-def test_the_fuller_the_more_urgent(share: float, severity: str | None) -> None:
+def test_without_a_pace_the_share_alone_decides(share: float, severity: str | None) -> None:
     assert [found.severity for found in sequence(round(share * 1000), limit=1000)] == ([severity] if severity else [])
+
+
+def daily(start: int, pace: int) -> list[Condition]:
+    """Three readings a day apart, of a sequence of two thousand million."""
+    return sequence(*(start + pace * day for day in range(3)), every=DAY, limit=2_000_000_000)
+
+
+PACES = {
+    "nearly empty, but it ends the day after tomorrow": (1_000_000, 800_000_000, "page"),
+    "half used, and ends in three weeks": (1_000_000_000, 45_000_000, "ticket"),
+    "half used, and ends in a year and a half": (1_000_000_000, 1_800_000, None),
+    "four fifths used, and ends in ten months": (1_600_000_000, 1_300_000, "ticket"),
+    "nine tenths used, and lasts five years more": (1_800_000_000, 100_000, None),
+    "nearly used up, and lasts five years more": (1_990_000_000, 5_000, "ticket"),
+    "nearly used up, and ends in three weeks": (1_950_000_000, 2_000_000, "page"),
+    "transaction ids between two vacuums": (10_000_000, 90_000_000, None),
+}
+
+
+@pytest.mark.parametrize(("start", "pace", "severity"), PACES.values(), ids=PACES.keys())
+def test_the_time_that_is_left_decides_and_not_the_share(start: int, pace: int, severity: str | None) -> None:
+    assert [found.severity for found in daily(start, pace)] == ([severity] if severity else [])
 
 
 def test_what_ends_within_a_day_at_its_present_pace_pages_however_empty_it_is() -> None:
     (found,) = sequence(0, 100, 200, limit=1000)
     assert (found.severity, found.loss_at) == ("page", START + 10 * HOUR)
-    assert "ends in about 8 h" in found.detail
+    assert found.detail == "is 20% used, of 1,000, and ends in about 8 h at its present pace of 2,400 a day"
 
 
-def test_a_sequence_about_to_end_says_how_far_it_is_used() -> None:
+def test_a_sequence_about_to_end_is_not_called_wholly_used() -> None:
     (found,) = sequence(LIMIT - 1000)
-    assert found.detail == "is 100.0% used (2,147,482,647 of 2,147,483,647)"
+    assert found.detail == "is 99.9% used, of 2,147,483,647"
     assert found.loss_at == 0, "one reading shows no pace"
+
+
+def test_the_words_stay_the_same_while_little_changes_so_that_nobody_is_told_twice() -> None:
+    first, second = daily(1_480_000_000, 50_000_000), daily(1_480_050_000, 50_000_040)
+    assert first[0].detail == second[0].detail
+    assert first[0].loss_at != second[0].loss_at
 
 
 def test_what_shrinks_does_not_end() -> None:
@@ -113,10 +148,45 @@ def test_what_shrinks_does_not_end() -> None:
     assert found.loss_at == 0
 
 
-def test_what_is_used_up_has_ended_already() -> None:
-    (found,) = sequence(900, 1000, limit=1000)
-    assert found.loss_at == START + HOUR
+def test_the_pace_is_that_since_it_was_last_freed() -> None:
+    (found,) = sequence(700, 800, 100, 150, 200, limit=1000)
+    assert found.loss_at == START + 20 * HOUR
+
+
+def test_what_lasts_for_ages_has_no_date_beyond_the_calendar() -> None:
+    (found,) = sequence(2**63 * 97 // 100, 2**63 * 97 // 100 + 1, every=DAY, limit=2**63 - 1)
+    assert (found.severity, found.loss_at) == ("ticket", START + DAY + 36_500 * DAY)
+
+
+def test_what_is_used_up_says_so_and_has_ended_already() -> None:
+    for readings in ((900, 1000), (1000, 1000), (1000,)):
+        (found,) = sequence(*readings, limit=1000)
+        assert (found.severity, found.detail) == ("page", "is used up (1,000 of 1,000)")
+        assert found.loss_at == START + (len(readings) - 1) * HOUR
 
 
 def test_nothing_used_of_much_is_no_condition() -> None:
     assert sequence(0, 0, 0) == []
+
+
+WATCHED = Pipeline(
+    "batch", ("ingress", "processed"), limits=(Watch("postgres:main/", "limits", HOUR), Watch("postgres:b/", "b", HOUR))
+)
+
+
+def test_capacities_that_nobody_reads_any_more_are_not_known_and_said_so_by_name() -> None:
+    full = readings(1000, limit=1000)
+    (one, other) = capacities([full], WATCHED, START + 2 * HOUR)
+    assert (one.subject, one.kind, one.severity) == ("postgres:b", "missing_counts", "ticket")
+    assert one.detail.startswith("has not been read by b lately"), "it was never read"
+    assert other.kind == "capacity"
+    later = capacities([full], WATCHED, START + 3 * HOUR)
+    assert [(found.subject, found.kind) for found in later] == [
+        ("postgres:main", "missing_counts"),
+        ("postgres:b", "missing_counts"),
+    ]
+
+
+def test_what_its_connector_reads_no_more_while_it_reads_others_is_gone() -> None:
+    dropped, alive = readings(1000, limit=1000), readings(*range(10), name="other")
+    assert [found.subject for found in capacities([dropped, alive], WATCHED, START + 9 * HOUR)] == ["postgres:b"]

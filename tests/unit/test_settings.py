@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler import registry
 from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND
 from reconciler.errors import ConfigError
@@ -14,6 +15,7 @@ from reconciler.settings import Settings, json_schema, load, parse
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = [ROOT / "config" / "reconciler.yaml", *sorted((ROOT / "config" / "examples").glob("*.yaml"))]
 
+KINDS = ", ".join(registry.kinds("connectors"))
 MINIMAL = "pipelines: {batch: {stages: [ingress, processed]}}\n"
 CONTRACT = """
 pipelines:
@@ -121,7 +123,7 @@ colour: blue
         "line 9: pipelines.batch.objective: is 1.01, not above 0 and at most 1 (100%)",
         "line 10: pipelines.batch.mode: is not observe or alert",
         "line 11: pipelines.empty.stages: is missing",
-        "line 13: connectors.table.kind: is 'abacus', which is not known; there are: sql",
+        f"line 13: connectors.table.kind: is 'abacus', which is not known; there are: {KINDS}",
         "line 14: sources.a.replay: is not own, partner or customer",
         "line 15: colour: is no setting that is known here",
     ]
@@ -211,7 +213,7 @@ def test_a_fault_in_a_pipeline_does_not_hide_its_contradictions() -> None:
 
 
 WRONG_CONNECTORS = {
-    "no kind": ("{}", "kind: is missing; there are: sql"),
+    "no kind": ("{}", f"kind: is missing; there are: {KINDS}"),
     "an unknown pipeline": (
         f"{{{SQL}, pipeline: x, stage: a}}",
         "pipeline: 'x' is no pipeline of this file; there are: batch",

@@ -112,7 +112,16 @@ def test_elements_of_an_array_are_refused_by_their_place(local: Service) -> None
     assert answer(response) == (422, 1, [(1, "(line)"), (2, "count"), (3, "(line)"), (4, "(line)"), (5, "(line)")])
 
 
-@pytest.mark.parametrize("body", [b"[{}", b'[{"a": 1},]', b"[" * 100_000, b"[1] 2", gzip.compress(b"[1, 2]")[:-9]])
+NO_ARRAYS = {
+    "without an end": b"[{}",
+    "with a comma too many": b'[{"a": 1},]',
+    "nested without an end": b"[" * 100_000,
+    "with something behind it": b"[1] 2",
+    "packed and cut off": gzip.compress(b"[1, 2]")[:-9],
+}
+
+
+@pytest.mark.parametrize("body", NO_ARRAYS.values(), ids=NO_ARRAYS.keys())
 def test_an_array_that_is_none_keeps_nothing(local: Service, body: bytes) -> None:
     response = local.client.post("/v1/observations", content=body)
     assert response.status_code == 400
@@ -166,6 +175,13 @@ def test_more_than_a_request_may_hold_is_answered_413_and_nothing_is_kept(embedd
         refused = running.client.post("/v1/observations", content=b"{}\n" * 11)
         assert refused.status_code == 413
     assert len(embedded.directory(running.pipelines["batch"]).sources) == 10
+
+
+def test_blank_lines_without_end_are_turned_away(embedded: SqlStore) -> None:
+    with service(embedded, "push: {megabytes: 1, observations: 10}") as running:
+        assert running.client.post("/v1/observations", content=b"\n" * 90).status_code == 200
+        response = running.client.post("/v1/observations", content=b"\n" * 900_000)
+    assert (response.status_code, "blank lines" in response.json()["error"]) == (413, True)
 
 
 def test_a_large_body_is_turned_away_with_an_answer(embedded: SqlStore) -> None:

@@ -1,0 +1,115 @@
+"""`reconciler missing`: the files and the offsets behind the counts, by name."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from reconciler.app import App, now, opened
+from reconciler.commands.options import as_time, config_option, json_option
+from reconciler.commands.terminal import say, say_records
+from reconciler.core.files import FileSeen, changed, missing, seen_in
+from reconciler.core.pipelines import Pipeline
+from reconciler.core.times import DAY, Micros, format_time
+from reconciler.ports import Connector, Holed
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is missing."""
+
+    pipeline: str
+    name: str
+    """The file, or the first offset of a range."""
+    source: str
+    at: Micros
+    """Start of the bucket, or accept time of the record before the range."""
+    reason: str
+    text: str
+    events: int
+
+    def record(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "pipeline": self.pipeline,
+            "name": self.name,
+            "source": self.source,
+            "at": format_time(self.at),
+            "reason": self.reason,
+            "events": self.events,
+            "text": self.text,
+        }
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  reconciler missing
+  reconciler missing --pipeline vacuum --json
+  reconciler missing --from 2021-07-20T18:00:00Z --to 2021-07-21T00:00:00Z
+
+Exit codes: 0 done, whatever it finds; 2 usage or configuration; 4 a database or the ledger was out of reach.
+""",
+)
+@click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
+@click.option("--from", "start", metavar="TIME", callback=as_time, help="From then on.  [default: a day ago]")
+@click.option("--to", "end", metavar="TIME", callback=as_time, help="Before then.  [default: the machine's clock]")
+@config_option
+@json_option
+def command(pipeline: str | None, start: Micros | None, end: Micros | None, config: str, *, as_json: bool) -> None:
+    """Name the files that shrank, vanished or were never loaded, and the offsets that have not arrived.
+
+    Files are those that the connectors of kind `files` saw at their last reading, stage by stage; nothing is read anew.
+    Offsets are asked of the tables that are counted `by: offset`: ranges that are missing though later ones arrived.
+    """
+    last = now() if end is None else end
+    first = last - DAY if start is None else start
+    with opened(config) as app:
+        found = [one for flow in app.pipelines(pipeline).values() for one in findings(app, flow, first, last)]
+    if as_json:
+        say_records([one.record() for one in found])
+    else:
+        say(as_text(found))
+
+
+def findings(app: App, pipeline: Pipeline, start: Micros, end: Micros) -> Iterator[Finding]:
+    """All that is missing of a pipeline in [start, end)."""
+    connectors = [one for one in app.connectors() if one.pipeline == pipeline.name]
+    yield from _files(app, pipeline, connectors, start, end)
+    for connector in connectors:
+        for hole in connector.holes(start, end) if isinstance(connector, Holed) else ():
+            last = hole.first + hole.missing - 1
+            text = f"has not arrived at {connector.stage}, though later offsets have"
+            yield Finding(
+                pipeline.name, f"offsets {hole.first} to {last}", hole.source, hole.after, "hole", text, hole.missing
+            )
+
+
+def _files(
+    app: App, pipeline: Pipeline, connectors: Iterable[Connector], start: Micros, end: Micros
+) -> Iterator[Finding]:
+    stages: dict[str, tuple[list[FileSeen], Micros]] = {}
+    for connector in connectors:
+        cursor = app.store.cursor(connector.name)
+        if cursor is not None and connector.stage is not None and "memory" in cursor.payload:
+            seen, through = stages.get(connector.stage, ([], cursor.payload["until"]))
+            stages[connector.stage] = seen + seen_in(cursor.payload["memory"]), min(through, cursor.payload["until"])
+    found = [one for stage, (seen, _) in stages.items() for one in changed(stage, seen)]
+    for hop in pipeline.hops:
+        if hop.from_stage in stages and hop.to_stage in stages:
+            after, through = stages[hop.to_stage]
+            found += missing(stages[hop.from_stage][0], after, (hop.from_stage, hop.to_stage), through)
+    for one in sorted(found, key=lambda one: (one.bucket, one.key)):
+        if start <= one.bucket < end:
+            yield Finding(pipeline.name, one.key, one.source, one.bucket, one.reason, one.text, one.events)
+
+
+def as_text(found: Iterable[Finding]) -> Iterator[str]:
+    """For people, pipeline by pipeline."""
+    some = False
+    for one in found:
+        some = True
+        yield f"{one.pipeline} {format_time(one.at)} {one.source}: {one.name} {one.text}"
+    if not some:
+        yield "no file and no offset is missing, as far as the connectors can tell"

@@ -1,0 +1,107 @@
+"""Brings the servers that tests run against: Apache Kafka by Maven, Prometheus by apt. `make test` calls it once.
+
+Everything goes into `.venv/servers`. Java and Maven are taken from the machine; as root on Debian they are installed
+where they are missing. Where Kafka cannot be had, a note is left, and the tests of the connector run against an
+emulator and say so. Prometheus has no such stand-in.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SERVERS = HERE.parents[1] / ".venv" / "servers"
+KAFKA, NO_KAFKA = SERVERS / "kafka", SERVERS / "kafka-is-missing.txt"
+PROMETHEUS = SERVERS / "prometheus"
+JAVA_NEEDED = 17
+PATIENCE = 900
+"""Seconds that one download may take."""
+
+
+class Missing(Exception):  # noqa: N818  it says what is missing
+    """A program that is not there and cannot be brought."""
+
+
+def run(*command: str | Path, folder: Path | None = None) -> str:
+    """Run to the end; raises `Missing` with what it printed."""
+    try:
+        done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Missing(str(error)) from None
+    if done.returncode:
+        raise Missing(f"{' '.join(map(str, command))}: {(done.stderr or done.stdout).strip()[-2000:]}")
+    return done.stdout + done.stderr
+
+
+def apt(*arguments: str, folder: Path | None = None) -> None:
+    """Run apt-get; the lists of packages may be old or not there yet."""
+    quiet = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300")
+    try:
+        run(*quiet, *arguments, folder=folder)
+    except Missing:
+        run(*quiet, "update")
+        run(*quiet, *arguments, folder=folder)
+
+
+def need(program: str, packages: Sequence[str]) -> None:
+    """See that a program is there."""
+    if shutil.which(program):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise Missing(f"{program} is not installed (on Debian: apt-get install {' '.join(packages)})")
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    apt("install", "-y", "--no-install-recommends", *packages)
+
+
+def install_kafka() -> None:
+    """Fetch the broker and what it depends on."""
+    need("java", ["default-jre-headless"])
+    version = run("java", "-version").partition('"')[2].partition(".")[0]
+    if int(version or 0) < JAVA_NEEDED:
+        raise Missing(f"Java {JAVA_NEEDED} or later is needed, here is {version or 'none'}")
+    need("mvn", ["maven"])
+    goal = "dependency:copy-dependencies"
+    scope, folder = "-DincludeScope=runtime", f"-DoutputDirectory={KAFKA}"
+    run("mvn", "-q", "-B", "-f", HERE / "pom.xml", goal, scope, folder)
+
+
+def install_prometheus() -> None:
+    """Take the programs of the machine, or unpack Debian's package; nothing is started or set up by it."""
+    programs = ("prometheus", "promtool")
+    PROMETHEUS.mkdir(parents=True, exist_ok=True)
+    found = [shutil.which(program) for program in programs]
+    with tempfile.TemporaryDirectory() as name:
+        if not all(found):
+            folder = Path(name)
+            folder.chmod(0o755)
+            apt("download", "prometheus", folder=folder)
+            (package,) = folder.glob("*.deb")
+            run("dpkg-deb", "-x", package, folder / "unpacked")
+            found = [str(folder / "unpacked" / "usr" / "bin" / program) for program in programs]
+        for program, path in zip(programs, found, strict=True):
+            shutil.copy(str(path), PROMETHEUS / program)
+
+
+def main() -> int:
+    """Bring both; the exit code is 1 where something is missing for which nothing can stand in."""
+    SERVERS.mkdir(parents=True, exist_ok=True)
+    NO_KAFKA.unlink(missing_ok=True)
+    try:
+        install_kafka()
+    except Missing as error:
+        NO_KAFKA.write_text(str(error))
+        print(f"warning: no Apache Kafka for the tests, an emulator stands in: {error}", file=sys.stderr)  # noqa: T201  a script
+    try:
+        install_prometheus()
+    except Missing as error:
+        print(f"error: no Prometheus for the tests: {error}", file=sys.stderr)  # noqa: T201  a script
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
