@@ -9,7 +9,8 @@ from reconciler.collect import connectors_of
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import SECOND, Micros, floor_to, from_datetime
 from reconciler.errors import ConfigError
-from reconciler.ports import Connector, ServiceStore
+from reconciler.ports import Connector
+from reconciler.serving import ServiceStore
 from reconciler.settings import Settings, load
 from reconciler.settings.schema import SamplerOptions
 from reconciler.store import open_store

@@ -6,8 +6,8 @@ from threading import Event
 
 from reconciler.core.times import MINUTE, SECOND, Micros, format_duration, format_time
 from reconciler.errors import ReconcilerError
-from reconciler.ports import ServiceStore
 from reconciler.running.turns import Worker
+from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
 
 

@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable
 
 from reconciler.core.times import Micros
-from reconciler.ports import Lease, ServiceStore
+from reconciler.ports import Lease
 from reconciler.running.meters import Meters
+from reconciler.serving import ServiceStore
 
 log = logging.getLogger(__name__)
 

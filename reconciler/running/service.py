@@ -10,13 +10,14 @@ from functools import partial
 
 from reconciler.core.times import Micros
 from reconciler.errors import OutOfReach, ReconcilerError
-from reconciler.ports import Connector, ServiceStore
+from reconciler.ports import Connector
 from reconciler.running.duties import duties_of
 from reconciler.running.health import Health
 from reconciler.running.keeper import Keeper
 from reconciler.running.meters import Meters
 from reconciler.running.timetable import Timetable
 from reconciler.running.turns import Worker
+from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.stages import stage_now
 from reconciler.core.times import SECOND, Micros, floor_to, format_time
-from reconciler.ports import Run, ServiceStore, Tenure
+from reconciler.ports import Run, Tenure
+from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
 from reconciler.settings.schema import ConnectorOptions, SamplerOptions
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from reconciler.core.times import SECOND, Micros
 from reconciler.errors import ReconcilerError
-from reconciler.ports import LeaseLost, Run, ServiceStore
+from reconciler.ports import LeaseLost, Run
 from reconciler.running.keeper import Keeper
 from reconciler.running.meters import Meters
+from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
 
 log = logging.getLogger(__name__)

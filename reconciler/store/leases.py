@@ -43,7 +43,7 @@ class Leases:
         self._guard = threading.Lock()
 
     def take(self, holder: str, length: Micros) -> Lease | None:
-        """See `reconciler.ports.ServiceStore.take_lease`."""
+        """See `reconciler.serving.ServiceStore.take_lease`."""
         if self._database.sqlite:
             self._lock_file(holder)
         else:
@@ -62,11 +62,11 @@ class Leases:
         return lease
 
     def renew(self, lease: Lease, length: Micros) -> bool:
-        """See `reconciler.ports.ServiceStore.renew_lease`; waits for no other writer of PostgreSQL."""
+        """See `reconciler.serving.ServiceStore.renew_lease`; waits for no other writer of PostgreSQL."""
         return self._set(lease, length)
 
     def release(self, lease: Lease) -> None:
-        """See `reconciler.ports.ServiceStore.release_lease`."""
+        """See `reconciler.serving.ServiceStore.release_lease`."""
         self._set(lease, 0)
         with self._guard:
             if self._file is not None:
@@ -74,7 +74,7 @@ class Leases:
                 self._file = None
 
     def tenure(self) -> Tenure | None:
-        """See `reconciler.ports.ServiceStore.tenure`."""
+        """See `reconciler.serving.ServiceStore.tenure`."""
         with self._database.reading() as connection:
             return _tenure(connection)
 

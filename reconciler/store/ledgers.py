@@ -29,7 +29,7 @@ TILES_AT_ONCE = 64
 
 
 class SqlStore:
-    """See `reconciler.ports.ServiceStore`. One for each process; threads may share it."""
+    """See `reconciler.serving.ServiceStore`. One for each process; threads may share it."""
 
     def __init__(self, database: Database, lease: Lease | None = None) -> None:
         self.database = database
@@ -139,64 +139,64 @@ class SqlStore:
         return min(found, default=None)
 
     def take_lease(self, holder: str, length: Micros) -> Lease | None:
-        """See `reconciler.ports.ServiceStore.take_lease`."""
+        """See `reconciler.serving.ServiceStore.take_lease`."""
         return self._leases.take(holder, length)
 
     def renew_lease(self, lease: Lease, length: Micros) -> bool:
-        """See `reconciler.ports.ServiceStore.renew_lease`."""
+        """See `reconciler.serving.ServiceStore.renew_lease`."""
         return self._leases.renew(lease, length)
 
     def release_lease(self, lease: Lease) -> None:
-        """See `reconciler.ports.ServiceStore.release_lease`."""
+        """See `reconciler.serving.ServiceStore.release_lease`."""
         self._leases.release(lease)
 
     def tenure(self) -> Tenure | None:
-        """See `reconciler.ports.ServiceStore.tenure`."""
+        """See `reconciler.serving.ServiceStore.tenure`."""
         return self._leases.tenure()
 
     def leased(self, lease: Lease) -> "SqlStore":
-        """See `reconciler.ports.ServiceStore.leased`."""
+        """See `reconciler.serving.ServiceStore.leased`."""
         other = SqlStore(self.database, lease)
         other._directories, other._leases = self._directories, self._leases
         return other
 
     def note_runs(self, runs: Sequence[Run]) -> None:
-        """See `reconciler.ports.ServiceStore.note_runs`."""
+        """See `reconciler.serving.ServiceStore.note_runs`."""
         with self._writing() as connection:
             services.note_runs(connection, runs)
 
     def runs(self) -> list[Run]:
-        """See `reconciler.ports.ServiceStore.runs`."""
+        """See `reconciler.serving.ServiceStore.runs`."""
         with self.database.reading() as connection:
             return services.runs(connection)
 
     def reporters(self, pipeline: Pipeline, now: Micros) -> Ledger:
-        """See `reconciler.ports.ServiceStore.reporters`."""
+        """See `reconciler.serving.ServiceStore.reporters`."""
         with self.database.reading() as connection:
             return services.reporters(connection, pipeline, self._directories.load(connection, pipeline), now)
 
     def standing(self) -> list[dict[str, Any]]:
-        """See `reconciler.ports.ServiceStore.standing`."""
+        """See `reconciler.serving.ServiceStore.standing`."""
         with self.database.reading() as connection:
             return findings.standing(connection)
 
     def horizon(self, pipeline: Pipeline) -> Horizon:
-        """See `reconciler.ports.ServiceStore.horizon`."""
+        """See `reconciler.serving.ServiceStore.horizon`."""
         with self.database.reading() as connection:
             return marks.horizon_of(connection, pipeline.name)
 
     def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
-        """See `reconciler.ports.ServiceStore.prune`."""
+        """See `reconciler.serving.ServiceStore.prune`."""
         with self._writing() as connection:
             return pruning.prune(connection, self._directories, pipeline, horizon, most)
 
     def retire(self, pipeline: Pipeline, retirement: Retirement) -> None:
-        """See `reconciler.ports.ServiceStore.retire`."""
+        """See `reconciler.serving.ServiceStore.retire`."""
         with self._writing() as connection:
             retirements.retire(connection, self._directories, pipeline, retirement)
 
     def retirements(self, pipeline: str) -> list[Retirement]:
-        """See `reconciler.ports.ServiceStore.retirements`."""
+        """See `reconciler.serving.ServiceStore.retirements`."""
         with self.database.reading() as connection:
             return retirements.told(connection, pipeline)
 

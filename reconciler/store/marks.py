@@ -17,7 +17,7 @@ def advance(connection: Connection, position: int) -> None:
 
 
 def horizon_of(connection: Connection, pipeline: str) -> Horizon:
-    """See `reconciler.ports.ServiceStore.horizon`."""
+    """See `reconciler.serving.ServiceStore.horizon`."""
     table = tables.horizon.c
     row = connection.execute(select(table.detail, table.verdicts).where(table.pipeline == pipeline)).first()
     return Horizon() if row is None else Horizon(row.detail, row.verdicts)

@@ -23,7 +23,7 @@ Step = Callable[[Connection, Pipeline, Horizon, int], int]
 
 
 def prune(connection: Connection, directories: Directories, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
-    """See `reconciler.ports.ServiceStore.prune`."""
+    """See `reconciler.serving.ServiceStore.prune`."""
     former, tile = horizon_of(connection, pipeline.name), pipeline.width * SPAN
     detail = max(former.detail, floor_to(horizon.detail, tile))
     verdicts = min(max(former.verdicts, floor_to(horizon.verdicts, tile)), detail)

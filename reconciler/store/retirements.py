@@ -21,7 +21,7 @@ AUTHOR = "reconciler"
 
 
 def retire(connection: Connection, directories: Directories, pipeline: Pipeline, retirement: Retirement) -> None:
-    """See `reconciler.ports.ServiceStore.retire`."""
+    """See `reconciler.serving.ServiceStore.retire`."""
     if retirement.kind == "source":
         _source(connection, directories, pipeline, retirement)
     else:

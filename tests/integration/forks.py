@@ -12,21 +12,20 @@ from reconciler.cli import group, load, run
 
 
 def main() -> None:
-    """Fork at each line; the processes outlive a kill of one another, and end with their parent's input."""
+    """Fork at each line, once the process before has ended: until then it holds the address and the ledger's lock."""
     log, *command = sys.argv[1:]
     load(group.entries[command[0]])
-    children: list[int] = []
+    child = 0
     for _ in sys.stdin:
-        for child in [one for one in children if os.waitpid(one, os.WNOHANG)[0]]:
-            children.remove(child)
+        if child:
+            os.waitpid(child, 0)
         child = os.fork()
         if child == 0:
             os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
             os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), sys.stderr.fileno())
             os._exit(run(group, command))
-        children.append(child)
         print(child, flush=True)  # noqa: T201  it is what the parent reads
-    for child in children:
+    if child:
         os.waitpid(child, 0)
 
 

@@ -69,7 +69,7 @@ class Load:
             self._push(self._lines(self.rounds % BUCKETS, self.rounds // BUCKETS))
             self.rounds += 1
         through = format_time(self.first + BUCKETS * MINUTE)
-        at = format_time(self.first + (BUCKETS + self.rounds) * MINUTE)
+        at = format_time(self.first + (BUCKETS + 2) * MINUTE + self.rounds // BUCKETS * SECOND // 10)
         place = {"pipeline": "batch", "stage": "ingress", "reporter": "pusher"}
         self._push([{"type": "progress", "at": at, **place, "through": through}])
 

@@ -171,6 +171,8 @@ def test_a_connector_that_hangs_is_missing_and_holds_up_neither_the_judging_nor_
     failures = [line["failure"] for line in process.logged("a connector could not be read")]
     assert "connector hanging (batch, processed): has not answered within 1 s" in failures[0]
     assert "has not answered" in failures[-1]
+    missing = until(lambda: [line for line in ledger.standing() if line["kind"] == "missing_counts"])
+    assert [line["pipeline"] for line in missing] == ["batch"]
     runs = {(run.duty, run.subject): run for run in ledger.runs()}
     assert runs["collect", "quick"].failure is None
     assert runs["collect", "hanging"].succeeded_at is None
