@@ -127,8 +127,8 @@ def recording(url: str, sources: int, minutes: int) -> str:
     )
 
 
-def laying_down(url: str, sources: int, hours: int) -> str:
-    """Write the current values of some hours: counts of both stages, and verdicts with one gap in a thousand cells."""
+def laying_down(url: str, sources: int, hours: int, judged: bool = True) -> str:
+    """Write the current values of some hours with one gap in a thousand cells: counts, and verdicts where `judged`."""
     store = opened(url)
     end = (FIRST + hours * SPAN) * MINUTE
     whole: list[Observation] = [Progress(end + 30 * SECOND, "batch", stage, end) for stage in PIPELINE.stages]
@@ -152,7 +152,7 @@ def laying_down(url: str, sources: int, hours: int) -> str:
             written += sum(len(row["payload"]) for row in rows)
             cells += 2 * fed.size
             said = {"key": key, "active": 0, "payload": tiles.pack_tile(_verdict_tile(fed, done))}
-            tiles.save(connection, "batch", tiles.VERDICT, [said])
+            tiles.save(connection, "batch", tiles.VERDICT, [said] if judged else [])
     spent = time.perf_counter() - start
     return f"{cells:,} count cells in {spent:.1f} s, {written / cells:.2f} bytes a count cell at rest"
 

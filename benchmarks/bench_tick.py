@@ -32,7 +32,7 @@ def main() -> None:
             print(f"{kind}, {sources:,} sources, {asked.hours} h of history")
             with database(kind) as fresh:
                 url = fresh()
-                apart(laying_down, url, sources, asked.hours)
+                apart(laying_down, url, sources, asked.hours, False)
                 apart(judging_the_day, url, sources, asked.hours)
                 apart(ticking, url, sources, asked.hours, 1)
                 apart(ticking, url, sources, asked.hours, 10)

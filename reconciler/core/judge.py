@@ -366,7 +366,8 @@ def _learn_at_first_sight(
         ages.append(through - ends)
         fed.append(np.where(new, sheet.parts[PART["accepted"]], 0).sum(axis=0))
         done.append(np.where(new, finished(sheet.parts), 0).sum(axis=0))
-    if ages:
+    # A portion of a backlog that holds old buckets only shows no delay: all of it has had its time.
+    if ages and int(np.concatenate(ages).min()) < SPAN * width:
         delays, events = first_look(np.concatenate(ages), np.concatenate(fed), np.concatenate(done))
         lane.read.learn(now, delays[events > 0], events[events > 0])
         lane.wall.learn(now, (delays + (now - through))[events > 0], events[events > 0])

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from reconciler.backtest import backtest
+from reconciler.core.engine import Engine
+from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Capacity, Count, Observation, Progress, QueueSample
 from reconciler.core.pipelines import Hop, Pipeline, Queue
-from reconciler.core.tiles import PARTS
+from reconciler.core.tiles import PARTS, SPAN
 from reconciler.core.times import MINUTE, SECOND, Micros, format_time, parse_time
 
 NOON = parse_time("2021-07-20T12:00:00Z")
@@ -238,3 +240,12 @@ def test_one_stray_old_bucket_makes_neither_years_of_cells_nor_a_day_of_knowledg
     assert {line["bucket"][:13] for line in own} == {"2016-07-21T12", "2021-07-20T12"}
     assert [line["verdict"] for line in own if line["accepted"]][-1] == "delayed"
     assert not any(line["lost"] for line in own)
+
+
+def test_a_portion_of_old_buckets_alone_teaches_no_lag() -> None:
+    ledger, engine = Ledger(STREAM), Engine(STREAM)
+    ledger.apply(steady(200, "stream"))
+    ledger.spans = range(NOON // (SPAN * MINUTE), NOON // (SPAN * MINUTE) + 1)
+    ledger.touched = {key for key in ledger.touched if key.span in ledger.spans}
+    engine.tick(ledger, at(201))
+    assert engine.judges[0].lanes[-1].read.seen == 0
