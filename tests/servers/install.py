@@ -1,4 +1,4 @@
-"""Brings the servers that tests run against: Apache Kafka by Maven, Prometheus by apt. `make test` calls it once.
+"""Brings what tests run against: Apache Kafka by Maven, Prometheus and compilers by apt. `make test` calls it once.
 
 Everything goes into `.venv/servers`. Java and Maven are taken from the machine; as root on Debian they are installed
 where they are missing. Where Kafka cannot be had, a note is left, and the tests of the connector run against an
@@ -86,8 +86,14 @@ def install_prometheus() -> None:
             shutil.copy(str(path), PROMETHEUS / program)
 
 
+def install_compilers() -> None:
+    """What the senders in Go and Java are built with."""
+    need("javac", ["default-jdk-headless"])
+    need("go", ["golang-go"])
+
+
 def main() -> int:
-    """Bring both; the exit code is 1 where something is missing for which nothing can stand in."""
+    """Bring all; the exit code is 1 where something is missing for which nothing can stand in."""
     SERVERS.mkdir(parents=True, exist_ok=True)
     NO_KAFKA.unlink(missing_ok=True)
     try:
@@ -95,6 +101,10 @@ def main() -> int:
     except Missing as error:
         NO_KAFKA.write_text(str(error))
         print(f"warning: no Apache Kafka for the tests, an emulator stands in: {error}", file=sys.stderr)  # noqa: T201  a script
+    try:
+        install_compilers()
+    except Missing as error:
+        print(f"warning: no compiler for a sender, its test is left out (in CI it fails): {error}", file=sys.stderr)  # noqa: T201  a script
     try:
         install_prometheus()
     except Missing as error:
