@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, ValidationInfo, model_validator
 
 from reconciler.abilities import Note
+from reconciler.connectors import _shapes
 from reconciler.connectors._files_memory import Memory, Rows
 from reconciler.connectors._files_paths import PathPattern, Place
 from reconciler.connectors._files_rows import Counter, Format, format_of
@@ -102,34 +103,16 @@ def build(name: str, options: Options, pipelines: Mapping[str, Pipeline]) -> "Fi
     return FilesConnector(name, options, pipelines[options.pipeline])
 
 
-class FilesConnector:
+class FilesConnector(_shapes.Counting):
     """Lists files and counts their rows."""
+
+    options: Options
 
     def __init__(self, name: str, options: Options, target: Pipeline) -> None:
         self.name, self.options, self.target = name, options, target
         self.first = options.stage == target.stages[0]
         self._memory = Memory()
         self._listing = PathPattern(options.path, "" if options.manifest else options.source)
-
-    @property
-    def pipeline(self) -> str:
-        """Name of the pipeline."""
-        return self.target.name
-
-    @property
-    def stage(self) -> str:
-        """Name of the stage."""
-        return self.options.stage
-
-    @property
-    def every(self) -> Micros:
-        """Time between two readings, µs."""
-        return self.options.every
-
-    @property
-    def window(self) -> Micros:
-        """How far back each reading counts again, µs."""
-        return self.options.window
 
     @property
     def withdraws(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from reconciler.connectors import _shapes
 from reconciler.connectors._kafka_client import Cluster, Found, Part, Topic, Trouble, Unreachable
 from reconciler.core.observations import FOREVER, Observation, QueueSample, Refusal
 from reconciler.core.pipelines import Pipeline
@@ -87,32 +88,12 @@ def build(name: str, options: Options, pipelines: Mapping[str, Pipeline]) -> "Ka
 
 
 @dataclass(frozen=True, slots=True)
-class KafkaConnector:
+class KafkaConnector(_shapes.Sampling):
     """Looks at the topics of one cluster."""
 
     name: str
     pipeline: str
     options: Options
-
-    @property
-    def stage(self) -> None:
-        """It counts no events."""
-        return
-
-    @property
-    def every(self) -> Micros:
-        """Time between two readings, µs."""
-        return self.options.every
-
-    @property
-    def window(self) -> Micros:
-        """What a topic held in the past nobody can see."""
-        return 0
-
-    @property
-    def withdraws(self) -> bool:
-        """It counts nothing that could go."""
-        return False
 
     def permissions(self) -> list[str]:
         """The ACLs of a principal `reconciler`."""

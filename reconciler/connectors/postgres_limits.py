@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 import sqlalchemy as sa
 from pydantic import AfterValidator, Field, model_validator
 
+from reconciler.connectors import _shapes
 from reconciler.connectors._sql_database import Database, database_url
 from reconciler.core.observations import LIMIT, Capacity, Refusal
 from reconciler.core.pipelines import Pipeline
@@ -108,32 +109,12 @@ def build(name: str, options: Options, pipelines: Mapping[str, Pipeline]) -> "Po
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresLimits:
+class PostgresLimits(_shapes.Sampling):
     """Looks at one database."""
 
     name: str
     pipeline: str
     options: Options
-
-    @property
-    def stage(self) -> None:
-        """It counts no events."""
-        return
-
-    @property
-    def every(self) -> Micros:
-        """Time between two readings, µs."""
-        return self.options.every
-
-    @property
-    def window(self) -> Micros:
-        """How far a sequence was used in the past nobody can see."""
-        return 0
-
-    @property
-    def withdraws(self) -> bool:
-        """It counts nothing that could go."""
-        return False
 
     @property
     def database(self) -> Database:

@@ -19,6 +19,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 from pydantic import AfterValidator, Field
 
+from reconciler.connectors import _shapes
 from reconciler.connectors._counters import Series, by_bucket, series_of, total_of
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
@@ -97,32 +98,12 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
-class PrometheusConnector:
+class PrometheusConnector(_shapes.Counting):
     """Reads one counter for one stage."""
 
     name: str
     options: Options
     target: Pipeline
-
-    @property
-    def pipeline(self) -> str:
-        """Name of the pipeline."""
-        return self.target.name
-
-    @property
-    def stage(self) -> str:
-        """Name of the stage."""
-        return self.options.stage
-
-    @property
-    def every(self) -> Micros:
-        """Time between two readings, µs."""
-        return self.options.every
-
-    @property
-    def window(self) -> Micros:
-        """How far back each reading counts again, µs."""
-        return self.options.window
 
     @property
     def withdraws(self) -> bool:

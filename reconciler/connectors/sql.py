@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.abilities import Hole
+from reconciler.connectors import _shapes
 from reconciler.connectors._sql_database import Database, database_url
 from reconciler.connectors._sql_dialects import DIALECTS
 from reconciler.connectors._sql_table import By, Counting, TableSettings, Which, unit_of
@@ -127,32 +128,12 @@ def build(name: str, options: Options, pipelines: Mapping[str, Pipeline]) -> "Sq
 
 
 @dataclass(frozen=True, slots=True)
-class SqlConnector:
+class SqlConnector(_shapes.Counting):
     """Asks one query for the counts of one stage."""
 
     name: str
     options: Options
     target: Pipeline
-
-    @property
-    def pipeline(self) -> str:
-        """Name of the pipeline."""
-        return self.target.name
-
-    @property
-    def stage(self) -> str:
-        """Name of the stage."""
-        return self.options.stage
-
-    @property
-    def every(self) -> Micros:
-        """Time between two readings, µs."""
-        return self.options.every
-
-    @property
-    def window(self) -> Micros:
-        """How far back each reading counts again, µs."""
-        return self.options.window
 
     @property
     def withdraws(self) -> bool:
