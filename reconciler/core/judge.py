@@ -346,7 +346,7 @@ def _learn(
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
         said = sheet.old.code[: len(sheet.lanes)]
         seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
-        fresh = np.where(seen & rows[:, None] & (sheet.processed.replayed == 0), done, 0).clip(0).sum(axis=0)
+        fresh = np.where(seen & rows[:, None] & (sheet.processed.replayed == 0) & (done > 0), done, 0).sum(axis=0)
         at = np.flatnonzero(fresh)
         passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]
         since = np.maximum(ends[at], np.where(passed < NEVER, passed, through))
