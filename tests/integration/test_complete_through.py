@@ -28,7 +28,7 @@ def by_hand(store: SqlStore, pipeline: Pipeline) -> list[Micros]:
     """The same from all cells that were ever judged."""
     judged_at = store.judged_at(pipeline)
     tallies = [scan(store, pipeline, hop, (0, 0), judged_at, None) for hop in pipeline.hops]
-    return complete_through(tallies).tolist()
+    return [int(at) for at in complete_through(tallies)]
 
 
 def by_sql(store: SqlStore) -> dict[str, tuple[str | None, bool]]:
