@@ -5,6 +5,7 @@ misplaced``. Queues know buckets, not sources, so what a queue proves of a bucke
 proportion to what each of them still misses, in whole events, and never more than the queue proves.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,6 +48,8 @@ class Cells:
     remembered: Ints
     """What was proven lost at the last judgement."""
     remembered_evidence: Ints
+    claimed: Bools
+    """At the last judgement, the gap was found older than lag explains."""
 
 
 @dataclass(slots=True)
@@ -105,15 +108,19 @@ class Parts:
     evidence: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
-def split(cells: Cells, facts: BucketFacts, cap: Ints) -> Parts:
+Overdue = Callable[[Ints], Bools]
+"""Says of which cells so much is missing that, in sum, lag does not explain it."""
+
+
+def split(cells: Cells, facts: BucketFacts, cap: Ints, overdue: Overdue | None = None) -> Parts:
     """Split every gap into its parts. `cap`: the most that lag may still hold back in each cell."""
-    return _Splitter(cells, facts, cap).run()
+    return _Splitter(cells, facts, cap, overdue).run()
 
 
 class _Splitter:
     """One pass over the claims, in order; `need` is what no claim has taken yet."""
 
-    def __init__(self, cells: Cells, facts: BucketFacts, cap: Ints) -> None:
+    def __init__(self, cells: Cells, facts: BucketFacts, cap: Ints, overdue: Overdue | None) -> None:
         self.cells = cells
         self.facts = facts
         gap = cells.accepted - cells.processed - cells.accounted
@@ -129,6 +136,8 @@ class _Splitter:
         self.open = ~cells.unreported
         self.misplaced = np.zeros(len(gap), np.int64)
         before = gap + cells.replayed
+        self.weigh = overdue
+        self.late = facts.mature[cells.bucket]
         self.recovered = np.minimum(cells.replayed, np.maximum(before, 0))
 
     def run(self) -> Parts:
@@ -137,10 +146,12 @@ class _Splitter:
         retained += self._convert(retained)
         stale = self._claim(self.facts.stale, everyone)
         passed_over = faded = inferred = np.zeros(len(self.need), np.int64)
-        if self.need.any():
+        unwritten = self.facts.not_enqueued.any() and self.in_flight.any()
+        if unwritten or self.need.any():
             self._direct()
             self._net()
             self._prove(self.facts.overrun, self.open, self._deleted)
+            self._late()
             passed_over = self._passed_over()
             faded = self._claim(self.facts.faded, self.open)
             inferred = self._inferred()
@@ -193,10 +204,25 @@ class _Splitter:
         gone = np.where(self.open, np.minimum(self.need, cells.shrunk - shown), 0)
         self.need = self.need - gone
         self._book(gone, Evidence.SHRUNK)
-        self._prove(facts.not_enqueued, self.open, Evidence.NOT_ENQUEUED)
+        self._unwritten(self._prove(facts.not_enqueued, self.open, Evidence.NOT_ENQUEUED))
         hidden = np.where(cells.unequal & self.open, np.minimum(self.need, 1), 0)
         self.need = self.need - hidden
         self._book(hidden, Evidence.DIGEST)
+
+    def _unwritten(self, told: Ints) -> None:
+        """What was never written is not on its way: what no other cell of the bucket can lack is lost at once."""
+        bucket, unwritten = self.cells.bucket, self.facts.not_enqueued
+        if not unwritten.any():
+            return
+        gaps = self.need + self.in_flight
+        left = unwritten - _sum(bucket, told, len(unwritten))
+        others = _sum(bucket, gaps, len(unwritten))[bucket] - gaps
+        sure = np.clip(left[bucket] - others, 0, self.in_flight)
+        sure = np.where(self.open & self.facts.settled[bucket], sure, 0)
+        self.in_flight = self.in_flight - sure
+        self._book(sure, Evidence.NOT_ENQUEUED)
+        if not self.facts.exact:
+            self.bounded = self.bounded + sure
 
     @property
     def _deleted(self) -> Ints:
@@ -248,6 +274,12 @@ class _Splitter:
         self.evidence[here] |= int(Evidence.MISPLACED)
         self.evidence[there] |= int(Evidence.MISPLACED)
 
+    def _late(self) -> None:
+        """Cells of which lag explains nothing more: beyond any delay ever seen, or in a sum that is too large."""
+        if self.weigh is not None:
+            missing = np.where(self.open & self.facts.settled[self.cells.bucket], self.need + self.in_flight, 0)
+            self.late = self.late | self.cells.claimed | self.weigh(missing)
+
     def _passed_over(self) -> Ints:
         """Behind the consumer and not processed: still in the queue, or deleted by now."""
         facts, cells = self.facts, self.cells
@@ -255,7 +287,7 @@ class _Splitter:
             return np.zeros(len(self.need), np.int64)
         sure = self.open & facts.settled[cells.bucket]
         skipped = self._skipped(sure)
-        sure &= facts.mature[cells.bucket] | skipped
+        sure &= self.late | skipped
         passed = self._claim(facts.kept, sure)
         deleted = self._prove(facts.gone, sure, Evidence.PASSED_EXPIRED)
         both = passed + deleted > 0
@@ -285,7 +317,7 @@ class _Splitter:
     def _inferred(self) -> Ints:
         """What is left of mature, settled gaps is lost by inference."""
         facts, cells = self.facts, self.cells
-        sure = self.open & facts.settled[cells.bucket] & facts.mature[cells.bucket]
+        sure = self.open & facts.settled[cells.bucket] & self.late
         lost = np.where(sure, self.need, 0)
         self.need = self.need - lost
         why = np.where(facts.overtaken, int(Evidence.OVERTAKEN), 0) | int(Evidence.LAG_EXCEEDED)

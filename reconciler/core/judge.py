@@ -9,6 +9,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +25,7 @@ from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
 from reconciler.core.sheets import PART, Sheet, add_up, final, finished, gather, keep_final, plain, scatter
 from reconciler.core.stages import Missing, Stage, stage_now
+from reconciler.core.sums import overdue, own_share
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
 from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.totals import totals
@@ -100,6 +102,8 @@ class HopJudge:
             doubtful = [sheet for sheet in sheets if (sheet.doubtful & (sheet.lanes == position)[:, None]).any()]
             if doubtful:
                 unplaced[position] = self._judge_lane(position, lane, ledger, queues, doubtful, stages, now)
+            else:
+                lane.doubted = {}
         return HopJudgement(self._compare(sheets, ledger.pipeline.width), self._write(ledger, sheets, now), unplaced)
 
     def _used_lanes(self) -> list[tuple[int, Lane]]:
@@ -212,12 +216,14 @@ class HopJudge:
         seen = look(lane, ledger.pipeline, queues, stages, (first, last), now)
         cells = gather(sheets, masks, first)
         width = ledger.pipeline.width
-        mean = cells.accepted * seen.facts.share[cells.bucket]
+        mean = cells.accepted * own_share(lane, seen, cells)
         late = now - (cells.bucket + first + 1) * width
         wall = upper_bound(cells.accepted * lane.wall.share(late), cells.accepted)
         stalled = (seen.age < 0)[cells.bucket] & ~seen.facts.covered[cells.bucket]
         cap = np.where(stalled, wall, upper_bound(mean, cells.accepted))
-        parts = split(cells, seen.facts, cap)
+        doubted, lane.doubted = lane.doubted, {}
+        weigh = partial(overdue, lane, ledger.pipeline, stages, seen, cells, now, doubted)
+        parts = split(cells, seen.facts, cap, weigh)
         gap = np.maximum(cells.accepted - cells.processed - cells.accounted, 0)
         ordinary = gap <= (wall if lane.wall.seen else np.where(late <= FIRST_PATIENCE * width, gap, 0))
         off = np.maximum(gap, parts.surplus)

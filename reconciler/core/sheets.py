@@ -117,7 +117,7 @@ def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
 
 def gather(sheets: list[Sheet], masks: list[Bools], first: int) -> Cells:
     """The doubtful cells of a lane from all its tiles, side by side."""
-    columns: list[list[NDArray[Any]]] = [[] for _ in range(13)]
+    columns: list[list[NDArray[Any]]] = [[] for _ in range(14)]
     for sheet, mask in zip(sheets, masks, strict=True):
         row, column = np.nonzero(mask)
         fed, done, old = sheet.accepted, sheet.processed, sheet.old
@@ -137,6 +137,7 @@ def gather(sheets: list[Sheet], masks: list[Bools], first: int) -> Cells:
             sheet.unreported[mask],
             old.parts[PART["lost_proven"]][: len(sheet.lanes)][mask],
             old.evidence[: len(sheet.lanes)][mask].astype(np.int64) & int(DIRECT),
+            (old.evidence[: len(sheet.lanes)][mask].astype(np.int64) & int(Evidence.LAG_EXCEEDED)) > 0,
         )
         for kept, value in zip(columns, values, strict=True):
             kept.append(value)

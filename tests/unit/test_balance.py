@@ -54,6 +54,7 @@ def cells(dice: Dice, size: int) -> Cells:
         unreported=dice.flags(size) & dice.flags(size),
         remembered=remembered,
         remembered_evidence=np.where(remembered > 0, int(Evidence.SHRUNK), 0),
+        claimed=dice.flags(size),
     )
 
 
@@ -174,6 +175,7 @@ def one_cell(accepted: int, processed: int = 0, **fields: int) -> Cells:
         unequal=np.array([bool(fields.get("unequal"))]),
         differs=np.array([bool(fields.get("unequal"))]),
         unreported=no,
+        claimed=no,
         remembered_evidence=np.array([int(fields.get("why", Evidence.QUEUE_EXPIRED)) if amounts["remembered"] else 0]),
         **arrays,
     )
