@@ -281,9 +281,55 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pipeline", name="pk_horizon"),
         comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
     )
+    op.create_table(
+        "outbox",
+        sa.Column("incident", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("notice", sa.Text(), nullable=False),
+        sa.Column("wanted", sa.BigInteger(), nullable=False),
+        sa.Column("sent", sa.BigInteger(), nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=False),
+        sa.Column("told", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("failing_since", sa.BigInteger(), nullable=False),
+        sa.Column("next_try_at", sa.BigInteger(), nullable=False),
+        sa.Column("claimed_until", sa.BigInteger(), nullable=False),
+        sa.Column("doubt_since", sa.BigInteger(), nullable=False),
+        sa.Column("digested", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("incident", "channel", name="pk_outbox"),
+        comment="What each channel is to be told of each incident: the newest notice, and the version it took",
+    )
+    op.create_index("ix_outbox_channel", "outbox", ["channel", "status"])
+    op.create_table(
+        "sending",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("incident", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("posted_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_sending"),
+        comment="What channels took of incidents, and what was given up, append-only",
+    )
+    op.create_index("ix_sending_incident", "sending", ["incident"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_sending_incident", table_name="sending")
+    op.drop_table("sending")
+    op.drop_index("ix_outbox_channel", table_name="outbox")
+    op.drop_table("outbox")
     op.drop_table("model")
     op.drop_table("horizon")
     op.drop_index("ix_retirement_pipeline", table_name="retirement")
