@@ -367,3 +367,14 @@ sending = Table(
     comment="What channels took of incidents, and what was given up, append-only",
 )
 Index("ix_sending_incident", sending.c.incident)
+
+reach = Table(
+    "reach",
+    metadata,
+    _column("pipeline", Text, key=True),
+    _column("hop", Text, key=True),
+    _column("chunk", BigInteger, key=True),
+    _column("born", Text),
+    _column("through", Text),
+    comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
+)
