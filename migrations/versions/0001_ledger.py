@@ -1,5 +1,7 @@
 """The ledger."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -283,26 +285,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "outbox",
-        sa.Column("incident", sa.Text(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("severity", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("notice", sa.Text(), nullable=False),
-        sa.Column("wanted", sa.BigInteger(), nullable=False),
-        sa.Column("sent", sa.BigInteger(), nullable=False),
-        sa.Column("sent_at", sa.BigInteger(), nullable=False),
-        sa.Column("told", sa.Text(), nullable=False),
-        sa.Column("reference", sa.Text(), nullable=False),
-        sa.Column("attempts", sa.BigInteger(), nullable=False),
-        sa.Column("failing_since", sa.BigInteger(), nullable=False),
-        sa.Column("next_try_at", sa.BigInteger(), nullable=False),
-        sa.Column("claimed_until", sa.BigInteger(), nullable=False),
-        sa.Column("doubt_since", sa.BigInteger(), nullable=False),
-        sa.Column("digested", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        *_columns(sa.Text(), "incident channel pipeline severity status notice"),
+        *_columns(sa.BigInteger(), "wanted sent sent_at"),
+        *_columns(sa.Text(), "told reference"),
+        *_columns(sa.BigInteger(), "attempts failing_since next_try_at claimed_until doubt_since"),
+        *_columns(sa.Text(), "digested state error"),
+        *_columns(sa.BigInteger(), "updated_at"),
         sa.PrimaryKeyConstraint("incident", "channel", name="pk_outbox"),
         comment="What each channel is to be told of each incident: the newest notice, and the version it took",
     )
@@ -310,15 +298,10 @@ def upgrade() -> None:
     op.create_table(
         "sending",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("incident", sa.Text(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("severity", sa.Text(), nullable=False),
-        sa.Column("what", sa.Text(), nullable=False),
-        sa.Column("posted_at", sa.BigInteger(), nullable=False),
+        *_columns(sa.Text(), "incident channel pipeline"),
+        *_columns(sa.BigInteger(), "at version"),
+        *_columns(sa.Text(), "status severity what"),
+        *_columns(sa.BigInteger(), "posted_at"),
         sa.PrimaryKeyConstraint("id", name="pk_sending"),
         comment="What channels took of incidents, and what was given up, append-only",
     )
@@ -371,6 +354,11 @@ def _views(dialect: str) -> tuple[str, str]:
         ) AS judged_at
         FROM pipeline p"""  # noqa: S608  all that is put in are constants
     return sources, whole
+
+
+def _columns(kind: sa.types.TypeEngine[Any], names: str) -> list[sa.Column[Any]]:
+    """Columns of one kind, none of them empty."""
+    return [sa.Column(name, kind, nullable=False) for name in names.split()]
 
 
 def downgrade() -> None:
