@@ -78,8 +78,8 @@ def _without_gulf(seen: list[Observation], until: Micros | None) -> None:
         if after.at - before.at > GULF:
             raise ConfigError(
                 f"the observation at {format_time(after.at)} comes {format_duration(after.at - before.at)} after the "
-                f"one before it, at {format_time(before.at)}; every tick between them would be judged. If its clock was "
-                f"wrong, mend or remove it, or end before it with --until {format_time(before.at)}"
+                f"one before it, at {format_time(before.at)}; every tick between them would be judged. If its clock "
+                f"was wrong, mend or remove it, or end before it with --until {format_time(before.at)}"
             )
 
 
