@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,11 @@ def _fill(value: Any, arrays: dict[str, NDArray[Any]], path: str) -> None:
 def _pack(named: list[tuple[str, NDArray[Any]]], head: dict[str, Any]) -> bytes:
     parts = [[name, array.dtype.str, list(array.shape)] for name, array in named]
     text = json.dumps(head | {"version": VERSION, "arrays": parts}, separators=(",", ":"))
-    return b"".join([text.encode(), b"\n", *(np.ascontiguousarray(array).tobytes() for _, array in named)])
+    payload = BytesIO()  # one copy, for the state of ten thousand sources is 200 MB
+    payload.write(text.encode() + b"\n")
+    for _, array in named:
+        payload.write(np.ascontiguousarray(array).data)
+    return payload.getvalue()
 
 
 def _unpack(payload: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
