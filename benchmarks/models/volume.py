@@ -93,9 +93,8 @@ def measure(folder: Path, least: Micros, *, quick: bool, seed: int) -> None:
         f"{sum(len(f.series) for f in families)} series, {days:.0f} source-days after {HISTORY_DAYS} days of history,"
     )
     print(f"buckets of {', '.join(sorted({format_duration(family.width) for family in families}))}; seed {seed},")
-    print(
-        f"{number} starts; recall at one false alert a source-month (each source by its own), of losses of {ENOUGH_LOST} events or more."
-    )
+    print(f"{number} starts; recall at one false alert a source-month, each source at a threshold of its own,")
+    print(f"of losses of {ENOUGH_LOST} events or more.")
     print(f"A budget below one in {days:.0f} source-days has not been measured.\n")
     table = {name: figures(runs) for name, runs in done.items()}
     _print_table(table)

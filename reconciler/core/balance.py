@@ -87,6 +87,8 @@ class BucketFacts:
     exact: bool = True
     usual_in_flight: int = 0
     """Most events that were read and not yet processed in peace, over all buckets."""
+    well_watched: bool = False
+    """How far accepted and written counts run apart in peace is known from many buckets, not only from these."""
     reach: int = 1
     """Over how many buckets an event may be misplaced."""
 
@@ -146,7 +148,7 @@ class _Splitter:
         retained += self._convert(retained)
         stale = self._claim(self.facts.stale, everyone)
         passed_over = faded = inferred = np.zeros(len(self.need), np.int64)
-        unwritten = self.facts.not_enqueued.any() and self.in_flight.any()
+        unwritten = self.facts.well_watched and self.facts.not_enqueued.any() and self.in_flight.any()
         if unwritten or self.need.any():
             self._direct()
             self._net()
@@ -212,7 +214,7 @@ class _Splitter:
     def _unwritten(self, told: Ints) -> None:
         """What was never written is not on its way: what no other cell of the bucket can lack is lost at once."""
         bucket, unwritten = self.cells.bucket, self.facts.not_enqueued
-        if not unwritten.any():
+        if not self.facts.well_watched or not unwritten.any():
             return
         gaps = self.need + self.in_flight
         left = unwritten - _sum(bucket, told, len(unwritten))

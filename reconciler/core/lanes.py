@@ -245,6 +245,7 @@ def look(
         balanced=fresh,
         exact=all(ledger.exact for ledger in ledgers),
         usual_in_flight=lane.usual_in_flight,
+        well_watched=lane.watched >= WELL_WATCHED,
         reach=pipeline.reach,
     )
     threatened, deleted = seen.threatened.copy(), seen.deleted_at.copy()
