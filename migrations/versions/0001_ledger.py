@@ -291,6 +291,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pipeline", "hop", "chunk", name="pk_reach"),
         comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
     )
+    op.create_table(
+        "replay",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("due", sa.BigInteger(), nullable=True),
+        sa.Column("missing", sa.Text(), nullable=False),
+        sa.Column("counted_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_replay"),
+        comment="Who sends what again. missing: JSON, by part, as counted while its deadline is near",
+    )
+    op.create_table(
+        "replay_act",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("replay", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_replay_act"),
+        comment="What people did with replays, append-only",
+    )
+    op.create_index("ix_replay_act_replay", "replay_act", ["replay"])
     for view in _views(op.get_bind().dialect.name):
         op.execute(view)
 
@@ -334,6 +360,9 @@ def _views(dialect: str) -> tuple[str, str]:
 def downgrade() -> None:
     op.execute("DROP VIEW pipeline_complete_through")
     op.execute("DROP VIEW complete_through")
+    op.drop_index("ix_replay_act_replay", table_name="replay_act")
+    op.drop_table("replay_act")
+    op.drop_table("replay")
     op.drop_table("reach")
     op.drop_table("model")
     op.drop_table("horizon")

@@ -334,3 +334,31 @@ reach = Table(
     _column("through", Text),
     comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
 )
+
+replay = Table(
+    "replay",
+    metadata,
+    _column("id", Text, key=True),
+    _column("pipeline", Text),
+    _column("status", Text),
+    _column("created_at", BigInteger),
+    _column("due", BigInteger, null=True),
+    _column("missing", Text),
+    _column("counted_at", BigInteger),
+    _column("state", Text),
+    comment="Who sends what again. missing: JSON, by part, as counted while its deadline is near",
+)
+
+replay_act = Table(
+    "replay_act",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    _column("replay", Text),
+    _column("at", BigInteger),
+    _column("act", Text),
+    _column("author", Text),
+    _column("reason", Text),
+    _column("payload", Text),
+    comment="What people did with replays, append-only",
+)
+Index("ix_replay_act_replay", replay_act.c.replay)
