@@ -13,7 +13,6 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Observation, QueueSample, Refusal
 from reconciler.core.outbox import Post
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.replays import Replay
 from reconciler.core.tiles import Bools, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.errors import OutOfReach
@@ -179,10 +178,6 @@ class Store(Protocol):
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """`now` of the last judgement of the pipeline."""
 
-    @property
-    def replays(self) -> "Replays":
-        """Who sends what again."""
-
     def samples(self, pipeline: Pipeline, first: Micros, last: Micros) -> list[QueueSample]:
         """The samples of the pipeline's queues that were taken from `first` to `last` (inclusive), in order."""
 
@@ -331,35 +326,6 @@ class Retirement:
     """From when it holds; `None`: it is back."""
     author: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayAct:
-    """What somebody did with a replay; never changed."""
-
-    replay: str
-    at: Micros
-    act: Literal["plan", "start", "verify", "close"]
-    author: str
-    reason: str
-    payload: dict[str, Any]
-    """What came of it; JSON."""
-
-
-class Replays(Protocol):
-    """Who sends what again, and what people did about it."""
-
-    def all(self, pipeline: str | None = None) -> list[Replay]:
-        """Every replay that was ever planned (of this pipeline), the oldest first."""
-
-    def find(self, replay: str) -> Replay | None:
-        """The replay of this id."""
-
-    def save(self, replay: Replay, act: ReplayAct) -> None:
-        """Keep it as it is now, and add the act that made it so, in one transaction."""
-
-    def acts(self, replay: str) -> list[ReplayAct]:
-        """All that was done with one, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,6 +290,11 @@ def upgrade() -> None:
         comment="What channels took of incidents, and what was given up, append-only",
     )
     op.create_index("ix_sending_incident", "sending", ["incident"])
+    _make_replays()
+
+
+def _make_replays() -> None:
+    """How far all is complete, and who sends what again."""
     op.create_table(
         "reach",
         sa.Column("pipeline", sa.Text(), nullable=False),
@@ -328,6 +333,15 @@ def upgrade() -> None:
     op.create_index("ix_replay_act_replay", "replay_act", ["replay"])
     for view in _views(op.get_bind().dialect.name):
         op.execute(view)
+
+
+def _drop_replays() -> None:
+    op.execute("DROP VIEW pipeline_complete_through")
+    op.execute("DROP VIEW complete_through")
+    op.drop_index("ix_replay_act_replay", table_name="replay_act")
+    op.drop_table("replay_act")
+    op.drop_table("replay")
+    op.drop_table("reach")
 
 
 NEVER = 2**62
@@ -376,12 +390,7 @@ def downgrade() -> None:
     op.drop_table("sending")
     op.drop_index("ix_outbox_channel", table_name="outbox")
     op.drop_table("outbox")
-    op.execute("DROP VIEW pipeline_complete_through")
-    op.execute("DROP VIEW complete_through")
-    op.drop_index("ix_replay_act_replay", table_name="replay_act")
-    op.drop_table("replay_act")
-    op.drop_table("replay")
-    op.drop_table("reach")
+    _drop_replays()
     op.drop_table("model")
     op.drop_table("horizon")
     op.drop_index("ix_retirement_pipeline", table_name="retirement")

@@ -14,7 +14,7 @@ from reconciler.commands.terminal import say, say_records
 from reconciler.core.replays import Part, Replay, changed
 from reconciler.core.times import Micros, format_time, parse_time
 from reconciler.errors import ConfigError
-from reconciler.ports import ReplayAct
+from reconciler.replaying import ReplayAct
 from reconciler.reports.replay_text import list_text, part_record, plan_text, proof_text, record
 from reconciler.reports.replays import planned, prove
 

@@ -13,7 +13,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.replays import Due, Part, Replay, dump, is_near, restore
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, TileKey, VerdictTile
 from reconciler.core.times import MINUTE, Micros
-from reconciler.ports import ReplayAct
+from reconciler.replaying import ReplayAct
 from reconciler.store import tables, tiles
 from reconciler.store.database import Database, upsert
 
