@@ -14,7 +14,7 @@ from reconciler.core.replays import Due, Part, Replay, dump, is_near, restore
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, TileKey, VerdictTile
 from reconciler.core.times import MINUTE, Micros
 from reconciler.replaying import ReplayAct
-from reconciler.store import tables, tiles
+from reconciler.store import replay_tables, tables, tiles
 from reconciler.store.database import Database, upsert
 
 COUNTED_EVERY: Micros = 15 * MINUTE
@@ -30,7 +30,7 @@ class SqlReplays:
 
     def all(self, pipeline: str | None = None) -> list[Replay]:
         """See `reconciler.ports.Replays.all`."""
-        table = tables.replay.c
+        table = replay_tables.replay.c
         query = select(table.state).order_by(table.created_at, table.id)
         with self._database.reading() as connection:
             rows = connection.execute(query if pipeline is None else query.where(table.pipeline == pipeline)).scalars()
@@ -39,7 +39,9 @@ class SqlReplays:
     def find(self, replay: str) -> Replay | None:
         """See `reconciler.ports.Replays.find`."""
         with self._database.reading() as connection:
-            state = connection.execute(select(tables.replay.c.state).where(tables.replay.c.id == replay)).scalar()
+            state = connection.execute(
+                select(replay_tables.replay.c.state).where(replay_tables.replay.c.id == replay)
+            ).scalar()
         return None if state is None else restore(json.loads(state))
 
     def save(self, replay: Replay, act: ReplayAct) -> None:
@@ -55,13 +57,13 @@ class SqlReplays:
             "state": json.dumps(dump(replay), ensure_ascii=False, separators=(",", ":")),
         }
         with self._database.writing() as connection:
-            upsert(connection, tables.replay, [row])
+            upsert(connection, replay_tables.replay, [row])
             done = {"replay": replay.id, "at": act.at, "act": act.act, "author": act.author, "reason": act.reason}
-            connection.execute(insert(tables.replay_act), [done | {"payload": json.dumps(act.payload)}])
+            connection.execute(insert(replay_tables.replay_act), [done | {"payload": json.dumps(act.payload)}])
 
     def acts(self, replay: str) -> list[ReplayAct]:
         """See `reconciler.ports.Replays.acts`."""
-        table = tables.replay_act.c
+        table = replay_tables.replay_act.c
         query = select(table.replay, table.at, table.act, table.author, table.reason, table.payload)
         with self._database.reading() as connection:
             rows = connection.execute(query.where(table.replay == replay).order_by(table.id)).all()
@@ -74,7 +76,7 @@ class Deadlines:
     def __init__(self, connection: Connection, pipeline: Pipeline, ledger: Ledger, now: Micros) -> None:
         self._connection, self._pipeline, self._ledger, self._now = connection, pipeline, ledger, now
         self._fresh: dict[str, dict[str, int]] = {}
-        table = tables.replay.c
+        table = replay_tables.replay.c
         query = select(table.due, table.missing, table.counted_at, table.state)
         rows = connection.execute(query.where(table.pipeline == pipeline.name, table.status != "closed"))
         self._near = [row for row in rows if is_near(row.due, now)]
@@ -90,7 +92,9 @@ class Deadlines:
         """Keep what was counted, until it is time to count again."""
         for replay, missing in self._fresh.items():
             values = {"missing": json.dumps(missing, ensure_ascii=False), "counted_at": self._now}
-            self._connection.execute(update(tables.replay).where(tables.replay.c.id == replay).values(**values))
+            self._connection.execute(
+                update(replay_tables.replay).where(replay_tables.replay.c.id == replay).values(**values)
+            )
 
     def _dues(self, replay: Replay, missing: dict[str, int], counted_at: Micros) -> list[Due]:
         parts = [part for part in replay.parts if part.state != "closed" and is_near(part.until, self._now)]
