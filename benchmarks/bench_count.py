@@ -3,7 +3,7 @@
     python -m benchmarks.bench_count
     python -m benchmarks.bench_count --events 5000000 --memory 256MB
 
-Events are one Parquet file with a source, an accept time and an id. The same sums (rows, distinct ids, digest, by source
+Events are one Parquet file with a source, an accept time and an id. The same sums (distinct ids and digest by source
 and minute) are asked of `reconciler count`, of plain SQL in SQLite over the same rows as a table, and of a loop in
 Python. Each runs in a process of its own, so that its memory can be told.
 """
