@@ -9,15 +9,17 @@ from sqlalchemy import Connection, func, select
 
 from reconciler.core.borders import TilePlace, borders, with_neighbours
 from reconciler.core.ledger import Ledger
+from reconciler.core.outbox import Post
 from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Portion, Said
-from reconciler.store import facts, findings, journal, reach, tables, tiles
+from reconciler.store import facts, findings, journal, outbox, reach, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
 from reconciler.store.marks import advance, horizon_of, position_of
+from reconciler.store.replays import Deadlines
 
 
 def part_of(hop: Hop) -> str:
@@ -90,6 +92,7 @@ class SqlJudging:
         incidents: Sequence[dict[str, Any]],
         changes: Sequence[dict[str, Any]],
         state: Mapping[str, Any],
+        posts: Sequence[Post] = (),
     ) -> None:
         """See `reconciler.ports.Judging.save`."""
         connection, name, changed = self._connection, self._pipeline.name, sorted(dirty)
@@ -103,9 +106,11 @@ class SqlJudging:
                 findings.append_said(connection, name, position, now, block)
         if position > self._position:
             advance(connection, position)
+        self._deadlines.save()
         findings.save_incidents(connection, name, now, incidents)
         findings.save_changes(connection, name, now, changes)
         findings.save_state(connection, name, now, state)
+        outbox.put(connection, posts, now)
         if self._portion.is_last:
             # A portion that is all there is was loaded in this very transaction: nothing can have come since.
             judged = position if self._portion.first == -WHOLE else self._portion.position
@@ -192,6 +197,8 @@ class SqlJudging:
         connection, name, ledger = self._connection, self._pipeline.name, self.ledger
         ledger.reporters = facts.reporters(connection, name, self._now)
         ledger.samples = facts.samples(connection, name, self._oldest() - self._pipeline.looks_back, self._now)
+        self._deadlines = Deadlines(connection, self._pipeline, ledger, self._now)
+        ledger.dues = self._deadlines.dues
         ledger.capacities = facts.capacities(connection, name, self._now)
         for stage in self._pipeline.stages:
             at = journal.latest_at(connection, Place(name, stage, self._pipeline.width), self._now)
