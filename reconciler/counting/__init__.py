@@ -1,4 +1,4 @@
-"""Raw events counted where they live: files in, observations out, by DuckDB on one machine or by Spark on many.
+"""Raw events counted where they live: files in, observations out, by DuckDB on one machine.
 
-Both are asked in the same words (`question`), so that their counts, distinct ids and digests are equal.
+What is asked (`question`) is kept apart from who is asked, so that an engine of many machines can be asked the same.
 """

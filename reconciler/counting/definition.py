@@ -1,4 +1,4 @@
-"""What is counted, whichever engine counts it."""
+"""What is counted."""
 
 import re
 from dataclasses import dataclass, replace

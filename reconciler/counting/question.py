@@ -1,7 +1,7 @@
-"""The questions, in SQL that DuckDB and Spark read alike: what a row means, what is wrong with it, and the sums.
+"""The questions, in SQL: what a row means, what is wrong with it, and the sums.
 
-Only where the two have different words for the same thing does `Words` say which. No backslash stands in any text: the
-two read it differently. What a user wrote is put in as it is: it is their own SQL.
+Where engines have different words for the same thing, `Words` says which. No backslash stands in any text: not all read
+it alike. What a user wrote is put in as it is: it is their own SQL.
 """
 
 from dataclasses import dataclass
@@ -48,11 +48,10 @@ class Words:
 
 
 DUCKDB = Words(DIALECTS["duckdb"], "regexp_matches({x}, '{regex}')", "TRY_CAST({x} AS TIMESTAMPTZ)")
-SPARK = Words(DIALECTS["databricks"], "{x} RLIKE '{regex}'", "TRY_CAST({x} AS TIMESTAMP)")
 
 
 def kind_of(type_name: str) -> Kind:
-    """What a type of either engine holds."""
+    """What a type of the engine holds."""
     name = type_name.lower()
     if name.startswith(("timestamp", "date")):
         return "instant"

@@ -35,7 +35,7 @@ from tests.web.serving import NOW, Clock, service, serving
 
 SETTINGS = "pipelines: {batch: {stages: [ingress, processed]}}\n"
 BUCKET = NOW // MINUTE * MINUTE - MINUTE
-KILLS = int(os.environ.get("RECONCILER_KILLS", "4"))
+KILLS = int(os.environ.get("RECONCILER_KILLS", "2"))
 
 
 def count(source: str, number: int, reporter: str, at: int = NOW, **more: Any) -> dict[str, Any]:
