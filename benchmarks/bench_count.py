@@ -63,8 +63,8 @@ def _write(file: Path, events: int, sources: int) -> Sums:
     """Events of one day; one id in a thousand comes twice."""
     query = (
         f"SELECT 'source-' || (hash(i) % {sources}) AS source,"
-        f" TIMESTAMPTZ '2021-07-20T00:00:00Z' + INTERVAL 1 SECOND * (i // 1000 * 1000 * 86400 // {events}) AS at,"
-        f" 'event-' || CASE WHEN i % 1000 = 1 THEN i - 1 ELSE i END AS id FROM range({events}) AS r(i)"
+        f" TIMESTAMPTZ '2021-07-20T00:00:00Z' + to_seconds(i // 1000 * 1000 * 86400 // {events}) AS accepted_at,"
+        f" 'e-' || CASE WHEN i % 1000 = 1 THEN i - 1 ELSE i END AS id FROM range({events}) AS r(i)"
     )
     duckdb.connect().execute(f"COPY ({query}) TO '{file}'")
     return 0, 0, 0
@@ -72,7 +72,7 @@ def _write(file: Path, events: int, sources: int) -> Sums:
 
 def _count(file: str, memory: str, identity: str | None) -> Sums:
     pipeline = Pipeline("batch", ("ingress", "processed"))
-    asked = Definition("source", "at", None, identity, "s", pipeline, "ingress", AT, None, None)
+    asked = Definition("source", "accepted_at", None, identity, "s", pipeline, "ingress", AT, None, None)
     engine = DuckEngine(asked, delimiter=None, memory=memory, threads=2)
     for source in find([file], None, None, None):
         engine.take(source, lambda name, line: None)
@@ -84,7 +84,7 @@ def _count(file: str, memory: str, identity: str | None) -> Sums:
 
 
 def _rows(file: Path) -> duckdb.DuckDBPyConnection:
-    query = f"SELECT source, CAST(floor(epoch(at)) AS BIGINT), id FROM read_parquet('{file}')"
+    query = f"SELECT source, CAST(floor(epoch(accepted_at)) AS BIGINT), id FROM read_parquet('{file}')"
     return duckdb.connect().execute(query)
 
 
