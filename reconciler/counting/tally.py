@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from reconciler.connectors._sql_values import halves_joined, whole_number
+from reconciler.connectors._sql_values import halves_joined
 from reconciler.counting.definition import Cell, Definition
 from reconciler.counting.places import Source
 from reconciler.counting.question import FAULTS
@@ -56,9 +56,9 @@ def refusal_of(fault: str, row: int, value: object) -> RefusedLine:
     return RefusedLine(row, name, reason.format(value=str(value)[:LENGTH]))
 
 
-def cell_of(row: tuple[object, ...], asked: Definition) -> Cell:
+def cell_of(row: tuple[Any, ...], asked: Definition) -> Cell:
     """A cell out of a row of `question.summed`."""
     source, bucket, outcome, number, counted, unidentified, high, low = row
-    known = asked.id is not None and not whole_number(unidentified)
-    digest = halves_joined(whole_number(high), whole_number(low)) if known else None
-    return Cell(str(source), whole_number(bucket), str(outcome), whole_number(number), digest, whole_number(counted))
+    known = asked.id is not None and not int(unidentified)
+    digest = halves_joined(int(high), int(low)) if known else None
+    return Cell(str(source), int(bucket), str(outcome), int(number), digest, int(counted))
