@@ -41,6 +41,9 @@ COMMANDS: Mapping[str, Entry] = {
     "reporters": Entry("reconciler.commands.reporters:command", "List who counts, or say that one has ended."),
     "missing": Entry("reconciler.commands.missing:command", "Name the files and offsets that are missing."),
     "report": Entry("reconciler.commands.report:command", "Say how complete a day is, source by source."),
+    "forensics": Entry(
+        "reconciler.commands.forensics:command", "Say what happened, what was known when, and who can mend it."
+    ),
     "model": Entry(
         "reconciler.commands.model:command", "Say what volume is usual for a source, and what is not known yet."
     ),

@@ -1,12 +1,13 @@
 """What the service asks of the ledger beyond what the passes do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from reconciler.core.ledger import Ledger
+from reconciler.core.observations import Observation
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros
-from reconciler.ports import Horizon, Lease, Retirement, Run, Store, Tenure
+from reconciler.ports import Horizon, Lease, Retirement, Run, Said, Store, Tenure
 
 
 class ServiceStore(Store, Protocol):
@@ -49,6 +50,19 @@ class ServiceStore(Store, Protocol):
     def retire(self, pipeline: Pipeline, retirement: Retirement) -> None:
         """A source has no cells from then on; nobody waits for a reporter beyond what it reported. `ConfigError` where
         there is no such source or reporter."""
+
+    def observations(
+        self, pipeline: Pipeline, first: Micros, last: Micros, *, counts: bool = True
+    ) -> Iterator[Observation]:
+        """All that concerns the pipeline and has `at` in [first, last], in order of `at`, as far as it is remembered.
+
+        Without `counts` all but the counts, of which there are far more than of the others.
+        """
+
+    def spoken(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Iterator[tuple[Micros, Said]]:
+        """What was said of buckets first to last (inclusive) until `as_of`, block by block in order, and when."""
 
     def retirements(self, pipeline: str) -> list[Retirement]:
         """All that was said, in order."""

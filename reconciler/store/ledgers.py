@@ -14,8 +14,8 @@ from reconciler.core.observations import Observation
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
-from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
-from reconciler.store import findings, journal, leases, marks, pruning, retirements, services, tables, tiles
+from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Said, Tenure
+from reconciler.store import findings, history, journal, leases, marks, pruning, retirements, services, tables, tiles
 from reconciler.store.database import Database, upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -199,6 +199,21 @@ class SqlStore:
         """See `reconciler.serving.ServiceStore.retirements`."""
         with self.database.reading() as connection:
             return retirements.told(connection, pipeline)
+
+    def observations(
+        self, pipeline: Pipeline, first: Micros, last: Micros, *, counts: bool = True
+    ) -> Iterator[Observation]:
+        """See `reconciler.serving.ServiceStore.observations`."""
+        with self.database.reading() as connection:
+            directory = self._directories.load(connection, pipeline)
+            yield from history.observations(connection, pipeline, directory if counts else None, first, last)
+
+    def spoken(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Iterator[tuple[Micros, Said]]:
+        """See `reconciler.serving.ServiceStore.spoken`."""
+        with self.database.reading() as connection:
+            yield from history.spoken(connection, pipeline, hop, first, last, as_of)
 
     def close(self) -> None:
         """See `reconciler.ports.Store.close`."""
