@@ -69,10 +69,11 @@ def _impact(found: Found) -> Iterator[str]:
             waiting = f"; {bounds.upper:,} still wait" if bounds.upper else ""
             yield f"- {name}: nothing of {bounds.accepted:,} accepted events is lost{waiting}."
             continue
+        beside = f", beside {bounds.unknown:,} cells without counts." if bounds.unknown else "."
         yield (
-            f"- {name}: {bounds.inferred:,} of {bounds.accepted:,} accepted events are lost, in {hop.buckets:,} buckets "
-            f"from {format_time(window[0])} to {format_time(window[1])}. At least {bounds.proven:,} (proven), at most "
-            f"{bounds.upper:,}" + (f", beside {bounds.unknown:,} cells without counts." if bounds.unknown else ".")
+            f"- {name}: {bounds.inferred:,} of {bounds.accepted:,} accepted events are lost, in {hop.buckets:,} "
+            f"buckets from {format_time(window[0])} to {format_time(window[1])}. At least {bounds.proven:,} (proven), "
+            f"at most {bounds.upper:,}{beside}"
         )
 
 

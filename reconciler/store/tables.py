@@ -323,3 +323,14 @@ model = Table(
     _column("payload", LargeBinary),
     comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
 )
+
+reach = Table(
+    "reach",
+    metadata,
+    _column("pipeline", Text, key=True),
+    _column("hop", Text, key=True),
+    _column("chunk", BigInteger, key=True),
+    _column("born", Text),
+    _column("through", Text),
+    comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
+)
