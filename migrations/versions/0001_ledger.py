@@ -291,6 +291,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pipeline", "hop", "chunk", name="pk_reach"),
         comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
     )
+    op.create_table(
+        "report",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("zone", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=True),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("settings", sa.Text(), nullable=False),
+        sa.Column("sent_to", sa.Text(), nullable=False),
+        sa.Column("record", sa.LargeBinary(), nullable=False),
+        sa.Column("html", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_report"),
+        comment="Daily reports as they were sent, packed by zlib; version and settings: of the engine that made them",
+    )
+    op.create_index("ix_report_day", "report", ["day", "zone"])
     for view in _views(op.get_bind().dialect.name):
         op.execute(view)
 
@@ -334,6 +350,8 @@ def _views(dialect: str) -> tuple[str, str]:
 def downgrade() -> None:
     op.execute("DROP VIEW pipeline_complete_through")
     op.execute("DROP VIEW complete_through")
+    op.drop_index("ix_report_day", table_name="report")
+    op.drop_table("report")
     op.drop_table("reach")
     op.drop_table("model")
     op.drop_table("horizon")

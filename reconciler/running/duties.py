@@ -8,6 +8,7 @@ from reconciler.collect import recount, recount_due
 from reconciler.ports import Connector, Horizon
 from reconciler.running.look import Look
 from reconciler.running.readers import Readers
+from reconciler.running.reporting import report_daily
 from reconciler.running.turns import Duty, Turn
 from reconciler.service import learn
 from reconciler.settings import Settings
@@ -26,6 +27,8 @@ def duties_of(settings: Settings, connectors: Sequence[Connector]) -> list[Duty]
     tick = settings.tick
     duties = [Duty("look", tick, Look(Readers(connectors, settings.pipelines))), Duty("prune", tick, prune)]
     duties.append(Duty("learn", tick, learn_volume))
+    if settings.reports is not None:
+        duties.append(Duty("report", tick, report_daily))
     for connector in connectors:
         options = settings.connectors[connector.name].options
         if isinstance(options, ConnectorOptions) and options.recount is not None:

@@ -12,7 +12,7 @@ from reconciler.core.times import SECOND, Micros
 from reconciler.errors import ConfigError
 from reconciler.settings.build import pipeline_of, resolve_sqlite, sender_of
 from reconciler.settings.document import Document, Problem, parse_document
-from reconciler.settings.people import WatchdogSettings
+from reconciler.settings.people import ReportSettings, WatchdogSettings
 from reconciler.settings.published import json_schema
 from reconciler.settings.schema import (
     PushSettings,
@@ -62,6 +62,8 @@ class Settings:
     """How much may be pushed over HTTP."""
     senders: tuple[Sender, ...]
     """How sources can send again, in the order of the file."""
+    reports: ReportSettings | None
+    """The daily report; None: the service makes none."""
     watchdog: WatchdogSettings
 
     @property
@@ -132,5 +134,6 @@ def _settings(document: Document, path: Path) -> Settings:
         service=file.service,
         push=file.push,
         senders=tuple(sender_of(sender) for sender in file.senders),
+        reports=file.reports,
         watchdog=file.watchdog,
     )

@@ -334,3 +334,20 @@ reach = Table(
     _column("through", Text),
     comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
 )
+
+report = Table(
+    "report",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    _column("day", Text),
+    _column("zone", Text),
+    _column("made_at", BigInteger),
+    _column("as_of", BigInteger, null=True),
+    _column("version", Text),
+    _column("settings", Text),
+    _column("sent_to", Text),
+    _column("record", LargeBinary),
+    _column("html", LargeBinary),
+    comment="Daily reports as they were sent, packed by zlib; version and settings: of the engine that made them",
+)
+Index("ix_report_day", report.c.day, report.c.zone)

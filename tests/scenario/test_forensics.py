@@ -143,7 +143,9 @@ def test_the_files_say_the_same_as_the_ledger(demo: str, tmp_path: Path, capsys:
     with (folder / "cells.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert sum(int(row["lost"]) for row in rows) == 26_280_000
-    (total,) = duckdb.sql(f"SELECT sum(lost), min(bucket) FROM '{folder}/cells.parquet'").fetchall()
+    with duckdb.connect() as connection:
+        total = connection.execute(f"SELECT sum(lost), min(bucket) FROM '{folder}/cells.parquet'").fetchone()
+    assert total is not None
     assert total[0] == 26_280_000
     assert total[1].timestamp() == START / 1e6
     assert len(list((folder / "letters").iterdir())) == 3
