@@ -35,6 +35,7 @@ from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
 from reconciler.store.judging import SqlJudging, portions
 from reconciler.store.leases import Leases
+from reconciler.store.outbox import SqlOutbox
 from reconciler.store.recording import Recording
 from reconciler.store.tokens import SqlTokens
 
@@ -51,6 +52,7 @@ class SqlStore:
         self._leases = Leases(database)
         self._lease = lease
         self.tokens = SqlTokens(database)
+        self.outbox = SqlOutbox(database, self._writing)
 
     def record(
         self,
