@@ -300,6 +300,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pipeline", "hop", "chunk", name="pk_reach"),
         comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
     )
+    _reports_and_views()
+
+
+def _reports_and_views() -> None:
     op.create_table(
         "report",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
