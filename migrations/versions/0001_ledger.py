@@ -307,15 +307,11 @@ def _reports_and_views() -> None:
     op.create_table(
         "report",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("day", sa.Text(), nullable=False),
-        sa.Column("zone", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "day zone"),
         sa.Column("made_at", sa.BigInteger(), nullable=False),
         sa.Column("as_of", sa.BigInteger(), nullable=True),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("settings", sa.Text(), nullable=False),
-        sa.Column("sent_to", sa.Text(), nullable=False),
-        sa.Column("record", sa.LargeBinary(), nullable=False),
-        sa.Column("html", sa.LargeBinary(), nullable=False),
+        *_columns(sa.Text(), "version settings sent_to"),
+        *_columns(sa.LargeBinary(), "record html"),
         sa.PrimaryKeyConstraint("id", name="pk_report"),
         comment="Daily reports as they were sent, packed by zlib; version and settings: of the engine that made them",
     )
