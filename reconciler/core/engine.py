@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from reconciler import __version__
 from reconciler.core import advice, volume_incidents
 from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
@@ -41,8 +42,12 @@ class Findings:
 class Engine:
     """Judges a pipeline. Same ledger and same `now`, same findings."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, version: str = __version__) -> None:
         self.pipeline = pipeline
+        self.version = version
+        """Of the rules; when it changes, what is settled stands."""
+        self.upgraded = 0
+        """Ordinal of the first bucket that the rules of this version may judge again where nothing has changed."""
         self.queues: dict[str, QueueLedger] = {}
         self.judges = [
             HopJudge(hop, [Lane(hop, names) for names in lanes_of(pipeline, hop)]) for hop in pipeline.hops
@@ -194,7 +199,8 @@ class Engine:
     def dump(self) -> dict[str, Any]:
         """What must be remembered until the next judgement, as plain values; incidents apart."""
         lanes = [[lane.dump() for lane in judge.lanes] for judge in self.judges]
-        return {"lanes": lanes, "shares": [shares.dump() for shares in self.shares]} | self.volume.dump()
+        rules = {"version": self.version, "from": self.upgraded}
+        return {"rules": rules, "lanes": lanes, "shares": [one.dump() for one in self.shares]} | self.volume.dump()
 
     def restore(
         self, state: Mapping[str, Any], incidents: Sequence[Mapping[str, Any]], judged_at: Micros | None,
@@ -211,6 +217,11 @@ class Engine:
             if incident.opened_at or incident.status == "pending":  # the others came to nothing
                 self.register.incidents[incident.id] = incident
         self.judged_at = judged_at
+        rules = state.get("rules", {"version": "", "from": 0})
+        same = rules["version"] == self.version or judged_at is None
+        self.upgraded = rules["from"] if same else (judged_at or 0) // self.pipeline.width
+        for judge in self.judges:
+            judge.stands_before = self.upgraded
 
 
 def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) -> Micros:

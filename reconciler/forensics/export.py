@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from reconciler.errors import ConfigError
 from reconciler.forensics.drafts import letters, postmortem
@@ -12,15 +13,18 @@ from reconciler.forensics.inquiry import Investigation
 from reconciler.forensics.tables import TABLES, Table, record
 from reconciler.reports.tables import to_csv
 
+if TYPE_CHECKING:
+    from reconciler.forensics.whatif import WhatIf
+
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 
 
-def export(looked: Investigation, folder: Path, *, parquet: bool) -> list[Path]:
+def export(looked: Investigation, folder: Path, *, parquet: bool, otherwise: "WhatIf | None" = None) -> list[Path]:
     """Write everything; returns the files. `ConfigError` where that is not possible."""
     duckdb = _duckdb() if parquet else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        made = list(_files(looked, folder, duckdb))
+        made = list(_files(looked, folder, duckdb, otherwise))
     except OSError as error:
         raise ConfigError(f"--output {folder}: cannot be written: {error.strerror or error}") from None
     return made
@@ -35,13 +39,15 @@ def _duckdb() -> ModuleType:
     return duckdb
 
 
-def _files(looked: Investigation, folder: Path, duckdb: ModuleType | None) -> Iterator[Path]:
+def _files(
+    looked: Investigation, folder: Path, duckdb: ModuleType | None, otherwise: "WhatIf | None"
+) -> Iterator[Path]:
     for make in TABLES:
         table = make(looked)
         yield _write(folder / f"{table.name}.csv", to_csv(table.heads, table.written()))
         if duckdb is not None:
             yield _parquet(duckdb, table, folder / f"{table.name}.parquet")
-    yield _write(folder / "forensics.json", json.dumps(record(looked), ensure_ascii=False, indent=1) + "\n")
+    yield _write(folder / "forensics.json", json.dumps(record(looked, otherwise), ensure_ascii=False, indent=1) + "\n")
     yield _write(folder / "postmortem.md", "".join(f"{line}\n" for line in postmortem(looked)))
     for number, (name, lines) in enumerate(letters(looked), start=1):
         (folder / "letters").mkdir(exist_ok=True)

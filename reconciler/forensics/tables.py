@@ -13,6 +13,8 @@ from reconciler.forensics.standing import WAYS
 if TYPE_CHECKING:
     import pandas
 
+    from reconciler.forensics.whatif import WhatIf
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -145,14 +147,15 @@ TABLES: Sequence[Callable[[Investigation], Table]] = (
 )  # fmt: skip
 
 
-def record(looked: Investigation) -> dict[str, Any]:
-    """For programs; cells one by one are in the tables alone."""
+def record(looked: Investigation, otherwise: "WhatIf | None" = None) -> dict[str, Any]:
+    """For programs, with what other settings would have said; cells one by one are in the tables alone."""
     return {
         "from": format_time(looked.start),
         "to": format_time(looked.end),
         "as_of": None if looked.as_of is None else format_time(looked.as_of),
         "made_by": looked.made_by,
         "timeline": [entry.record() for entry in looked.timeline],
+        "what_if": None if otherwise is None else otherwise.record(),
         "pipelines": [_pipeline(one) for one in looked.found],
         **{name: _records(table(looked)) for name, table in (("sources", sources), ("offsets", offsets),
                                                              ("queues", queues))},

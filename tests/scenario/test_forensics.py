@@ -164,6 +164,39 @@ def _micros(stamp: Any) -> Micros:
     return int(stamp.timestamp()) * 1_000_000
 
 
+def test_without_the_policy_the_danger_would_have_been_known_later_and_the_mistake_never(
+    demo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    promised = "batch: {from: ingress, to: processed, policy: {retention: 7d, replicas: 2}}"
+    text = Path(demo).read_text()
+    assert promised in text
+    other = tmp_path / "other.yaml"
+    other.write_text(text.replace(promised, "batch: {from: ingress, to: processed}"))
+    call = ["forensics", "--config", demo, "--from", FROM, "--to", TO, "--pipeline", "batch", "--json"]
+    assert run(group, [*call, "--what-if", str(other), "--tick", "5m"]) == 0
+    found = json.loads(capsys.readouterr().out)["what_if"]
+    said = {(one["kind"], one["about"]): one for one in found["differences"]}
+    assert said["queue_policy", "batch"]["said_at"] < "2021-07-20"
+    assert said["queue_policy", "batch"]["otherwise_at"] is None
+    risk = said["at_risk", "ingress>processed"]
+    assert risk["otherwise_at"] > "2021-07-20T18:55:00Z" > risk["said_at"]
+    assert said["loss", "ingress>processed"]["otherwise_at"] == "2021-07-20T19:10:00Z"
+    assert found["lost"] == {"batch": {"said": 26_280_000, "otherwise": 26_280_000}}
+
+
+def test_other_settings_must_fit_what_was_counted(
+    demo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    other = tmp_path / "other.yaml"
+    call = ["forensics", "--config", demo, "--from", FROM, "--to", TO, "--pipeline", "batch", "--what-if", str(other)]
+    other.write_text("pipelines: {else: {stages: [a, b]}}")
+    assert run(group, call) == 2
+    assert "has no pipeline 'batch'" in capsys.readouterr().err
+    other.write_text("pipelines: {batch: {stages: [ingress, processed], bucket: 5m}}")
+    assert run(group, call) == 2
+    assert "counted in buckets of 1 min" in capsys.readouterr().err
+
+
 def test_a_wrong_window_says_so(demo: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(group, ["forensics", "--config", demo, "--from", TO, "--to", FROM]) == 2
     assert format_time(parse_time(TO)) in capsys.readouterr().err
