@@ -79,16 +79,11 @@ def upgrade() -> None:
         sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
         *_columns(sa.BigInteger(), "partition at"),
         sa.Column("queue", sa.Text(), nullable=False),
-        sa.Column("start_offset", sa.BigInteger(), nullable=True),
-        sa.Column("end_offset", sa.BigInteger(), nullable=True),
-        sa.Column("committed_offset", sa.BigInteger(), nullable=True),
-        sa.Column("depth", sa.BigInteger(), nullable=True),
-        sa.Column("oldest_at", sa.BigInteger(), nullable=True),
-        sa.Column("committed_at", sa.BigInteger(), nullable=True),
-        sa.Column("retention", sa.BigInteger(), nullable=True),
-        sa.Column("retention_bytes", sa.BigInteger(), nullable=True),
-        sa.Column("replicas", sa.BigInteger(), nullable=True),
-        sa.Column("in_sync_replicas", sa.BigInteger(), nullable=True),
+        *_columns(
+            sa.BigInteger(),
+            "start_offset end_offset committed_offset depth oldest_at committed_at retention retention_bytes replicas in_sync_replicas",
+            null=True,
+        ),
         sa.Column("exact", sa.Boolean(), nullable=False),
         sa.Column("epoch", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("pipeline", "queue_hash", "partition", "at", name="pk_queue_sample"),
@@ -187,8 +182,7 @@ def upgrade() -> None:
         *_columns(sa.Boolean(), "reads writes"),
         sa.Column("pipelines", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("used_at", sa.BigInteger(), nullable=True),
-        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        *_columns(sa.BigInteger(), "used_at revoked_at", null=True),
         sa.PrimaryKeyConstraint("id", name="pk_token"),
         comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
     )
@@ -263,23 +257,61 @@ def upgrade() -> None:
         comment="What channels took of incidents, and what was given up, append-only",
     )
     op.create_index("ix_sending_incident", "sending", ["incident"])
+    _make_replays()
+
+
+def _make_replays() -> None:
+    """How far all is complete, and who sends what again."""
     op.create_table(
         "reach",
         *_columns(sa.Text(), "pipeline hop"),
-        sa.Column("chunk", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "chunk"),
         *_columns(sa.Text(), "born through"),
         sa.PrimaryKeyConstraint("pipeline", "hop", "chunk", name="pk_reach"),
         comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
     )
-    _reports_and_views()
+    op.create_table(
+        "replay",
+        *_columns(sa.Text(), "id pipeline status"),
+        *_columns(sa.BigInteger(), "created_at counted_at"),
+        sa.Column("due", sa.BigInteger(), nullable=True),
+        *_columns(sa.Text(), "missing state"),
+        sa.PrimaryKeyConstraint("id", name="pk_replay"),
+        comment="Who sends what again. missing: JSON, by part, as counted while its deadline is near",
+    )
+    op.create_table(
+        "replay_act",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        *_columns(sa.BigInteger(), "at"),
+        *_columns(sa.Text(), "replay act author reason payload"),
+        sa.PrimaryKeyConstraint("id", name="pk_replay_act"),
+        comment="What people did with replays, append-only",
+    )
+    op.create_index("ix_replay_act_replay", "replay_act", ["replay"])
+    _make_reports()
+    for view in _views(op.get_bind().dialect.name):
+        op.execute(view)
 
 
-def _reports_and_views() -> None:
+def _drop_replays() -> None:
+    op.execute("DROP VIEW pipeline_complete_through")
+    op.execute("DROP VIEW complete_through")
+    op.drop_index("ix_replay_act_replay", table_name="replay_act")
+    op.drop_table("replay_act")
+    op.drop_table("replay")
+    op.drop_table("reach")
+
+
+NEVER = 2**62
+CHUNK = 256
+
+
+def _make_reports() -> None:
     op.create_table(
         "report",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         *_columns(sa.Text(), "day zone"),
-        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "made_at"),
         sa.Column("as_of", sa.BigInteger(), nullable=True),
         *_columns(sa.Text(), "version settings sent_to"),
         *_columns(sa.LargeBinary(), "record html"),
@@ -287,12 +319,6 @@ def _reports_and_views() -> None:
         comment="Daily reports as they were sent, packed by zlib; version and settings: of the engine that made them",
     )
     op.create_index("ix_report_day", "report", ["day", "zone"])
-    for view in _views(op.get_bind().dialect.name):
-        op.execute(view)
-
-
-NEVER = 2**62
-CHUNK = 256
 
 
 def _views(dialect: str) -> tuple[str, str]:
@@ -327,21 +353,19 @@ def _views(dialect: str) -> tuple[str, str]:
     return sources, whole
 
 
-def _columns(kind: sa.types.TypeEngine[Any], names: str) -> list[sa.Column[Any]]:
-    """Columns of one kind, none of them empty."""
-    return [sa.Column(name, kind, nullable=False) for name in names.split()]
+def _columns(kind: sa.types.TypeEngine[Any], names: str, *, null: bool = False) -> list[sa.Column[Any]]:
+    """Columns of one kind; none of them is empty unless `null`."""
+    return [sa.Column(name, kind, nullable=null) for name in names.split()]
 
 
 def downgrade() -> None:
+    op.drop_index("ix_report_day", table_name="report")
+    op.drop_table("report")
     op.drop_index("ix_sending_incident", table_name="sending")
     op.drop_table("sending")
     op.drop_index("ix_outbox_channel", table_name="outbox")
     op.drop_table("outbox")
-    op.execute("DROP VIEW pipeline_complete_through")
-    op.execute("DROP VIEW complete_through")
-    op.drop_index("ix_report_day", table_name="report")
-    op.drop_table("report")
-    op.drop_table("reach")
+    _drop_replays()
     op.drop_table("model")
     op.drop_table("horizon")
     op.drop_index("ix_retirement_pipeline", table_name="retirement")
