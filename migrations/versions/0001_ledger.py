@@ -79,11 +79,8 @@ def upgrade() -> None:
         sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
         *_columns(sa.BigInteger(), "partition at"),
         sa.Column("queue", sa.Text(), nullable=False),
-        *_columns(
-            sa.BigInteger(),
-            "start_offset end_offset committed_offset depth oldest_at committed_at retention retention_bytes replicas in_sync_replicas",
-            null=True,
-        ),
+        *_columns(sa.BigInteger(), "start_offset end_offset committed_offset depth oldest_at", null=True),
+        *_columns(sa.BigInteger(), "committed_at retention retention_bytes replicas in_sync_replicas", null=True),
         sa.Column("exact", sa.Boolean(), nullable=False),
         sa.Column("epoch", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("pipeline", "queue_hash", "partition", "at", name="pk_queue_sample"),
@@ -369,19 +366,15 @@ def downgrade() -> None:
     op.drop_table("model")
     op.drop_table("horizon")
     op.drop_index("ix_retirement_pipeline", table_name="retirement")
-    op.drop_table("retirement")
-    op.drop_table("run")
-    op.drop_table("lease")
-    op.drop_table("token")
+    for name in ("retirement", "run", "lease", "token"):
+        op.drop_table(name)
     op.drop_index("ix_tile_touched", table_name="tile")
     op.drop_index("ix_tile_latest_at", table_name="tile")
     op.drop_index(
         "ix_tile_active", table_name="tile", sqlite_where=sa.text("active > 0"), postgresql_where=sa.text("active > 0")
     )
-    op.drop_table("tile")
-    op.drop_table("state")
-    op.drop_table("source")
-    op.drop_table("series")
+    for name in ("tile", "state", "source", "series"):
+        op.drop_table(name)
     op.drop_index("ix_said_max_bucket", table_name="said")
     op.drop_table("said")
     op.drop_table("reporter")
@@ -389,12 +382,8 @@ def downgrade() -> None:
     op.drop_index("ix_reading_max_at", table_name="reading")
     op.drop_table("reading")
     op.drop_index("ix_queue_sample_at", table_name="queue_sample")
-    op.drop_table("queue_sample")
-    op.drop_table("progress")
-    op.drop_table("pipeline")
-    op.drop_table("ledger")
-    op.drop_table("judged")
-    op.drop_table("incident_change")
+    for name in ("queue_sample", "progress", "pipeline", "ledger", "judged", "incident_change"):
+        op.drop_table(name)
     op.drop_index("ix_incident_updated_at", table_name="incident")
     op.drop_table("incident")
     op.drop_table("connector_cursor")
