@@ -87,6 +87,8 @@ class ReportSettings(Section):
     """Where its files go, relative to this file. Default: no files are written."""
     formats: Annotated[tuple[Format, ...], Field(min_length=1)] = ("html", "json")
     """Files that are written for each day; `png` needs the extra `charts`."""
+    notify: tuple[Name, ...] = ()
+    """Names of the notifiers that are told in a few lines, Slack with a picture (extra `charts`)."""
 
 
 class WatchdogSettings(Section):

@@ -11,11 +11,13 @@ import pytest
 from reconciler.app import opened
 from reconciler.commands import report as command
 from reconciler.core.times import HOUR, MINUTE, Micros, format_time, parse_time
+from reconciler.errors import OutOfReach
 from reconciler.reports.archive import keep, latest, report
 from reconciler.reports.days import Day
 from reconciler.running.meters import Meters
 from reconciler.running.reporting import report_daily
 from reconciler.running.turns import Turn
+from tests.channels.servers import FakeSlack, running
 from tests.integration.shell import LOSS_END, LOSS_START, Shell
 
 DAY = Day(date(2024, 1, 15))
@@ -63,7 +65,7 @@ def test_the_report_is_made_once_in_the_morning_and_not_before(config: str, shel
     assert shell("report", "--kept", "--json") == 0
     (kept,) = shell.records()
     assert (kept["day"], kept["zone"], kept["made_at"]) == ("2024-01-15", "UTC", "2024-01-16T07:00:00Z")
-    assert kept["sent_to"] == ["completeness-2024-01-15.html", "completeness-2024-01-15.csv"]
+    assert kept["sent_to"] == ["completeness-2024-01-15.html", "completeness-2024-01-15.csv", "ledger"]
     assert turn(config, MORNING + 24 * HOUR), "the next day has its own"
 
 
@@ -94,6 +96,43 @@ def test_a_day_as_of_an_instant_says_what_has_changed_since_then(config: str, sh
     assert record["pipelines"][0]["hops"][0]["total"]["lost"] == 3_000
     assert record["changed"]["since"] == f"what has changed since {LOSS_END}"
     assert any("lost 3,000 → 0" in line for line in record["changed"]["lines"])
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_slack_is_told_in_a_few_lines_with_a_picture_and_again_only_if_it_did_not_hear(config: str) -> None:
+    with running(FakeSlack()) as slack:
+        assert isinstance(slack, FakeSlack)
+        place = {"kind": "slack", "token": "xoxb-secret", "channel": "C0123ABCD", "api": slack.url}
+        path = Path(config)
+        told = path.read_text().replace("formats: [html, csv]", "formats: [csv], notify: [data]")
+        path.write_text(f"{told}notifiers: {{data: {json.dumps(place)}}}\n")
+        slack.scopes.discard("files:write")
+        assert turn(config, MORNING), "without the right to upload it is told without a picture"
+        slack.scopes.add("files:write")
+        assert not turn(config, MORNING + 10 * MINUTE)
+        (message,) = slack.messages
+        assert "3,000 events lost" in json.dumps(message["blocks"])
+        assert "96.2500% complete" in json.dumps(message["blocks"])
+        assert turn(config, MORNING + 24 * HOUR)
+        (picture,) = slack.files
+        assert picture["bytes"].startswith(b"\x89PNG") or b"\x89PNG" in picture["bytes"]
+    with pytest.raises(OutOfReach):
+        turn(config, MORNING + 48 * HOUR)
+    with opened(config) as app:
+        assert app.store.kept_reports("2024-01-17")[-1].sent_to == ("completeness-2024-01-17.csv", "ledger")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_report_never_sounds_an_alarm(shell: Shell) -> None:
+    shell.file(
+        "reconciler.yaml",
+        "pipelines: {batch: {stages: [ingress, processed]}}",
+        "notifiers: {duty: {kind: pagerduty, routing_key: " + "k" * 32 + "}}",
+        "reports: {notify: [duty, nobody]}",
+    )
+    assert shell("check-config") == 2
+    assert "would sound an alarm" in shell.err + shell.out
+    assert "names 'nobody'" in shell.err + shell.out
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
