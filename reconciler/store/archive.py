@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from reconciler.serving import KeptReport
-from reconciler.store import tables
+from reconciler.store.archive_tables import report as table_of_reports
 
 _BRIEF = ("id", "day", "zone", "made_at", "as_of", "version", "settings", "sent_to")
 
@@ -25,13 +25,13 @@ def keep(connection: Connection, report: KeptReport) -> int:
         "record": zlib.compress(json.dumps(report.record, ensure_ascii=False).encode()),
         "html": zlib.compress(report.html.encode()),
     }
-    done = connection.execute(insert(tables.report).values(row).returning(tables.report.c.id))
+    done = connection.execute(insert(table_of_reports).values(row).returning(table_of_reports.c.id))
     return int(done.scalar_one())
 
 
 def kept(connection: Connection, day: str | None, zone: str | None) -> list[KeptReport]:
     """All of them without their contents, the oldest first; of a day and a zone, where these are named."""
-    table = tables.report.c
+    table = table_of_reports.c
     query = select(*(table[name] for name in _BRIEF)).order_by(table.day, table.made_at, table.id)
     if day is not None:
         query = query.where(table.day == day)
@@ -42,7 +42,7 @@ def kept(connection: Connection, day: str | None, zone: str | None) -> list[Kept
 
 def whole(connection: Connection, number: int) -> KeptReport | None:
     """The report of this number with its contents."""
-    row = connection.execute(select(tables.report).where(tables.report.c.id == number)).first()
+    row = connection.execute(select(table_of_reports).where(table_of_reports.c.id == number)).first()
     if row is None:
         return None
     return _report(row, json.loads(zlib.decompress(row.record)), zlib.decompress(row.html).decode())
