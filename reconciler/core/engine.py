@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from reconciler import __version__
 from reconciler.core import advice, volume_incidents
 from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
@@ -17,6 +16,7 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
+from reconciler.core.rules import VERSION
 from reconciler.core.replays import alarms
 from reconciler.core.sheets import PART
 from reconciler.core.silence import silent_reporters, silent_samplers
@@ -43,7 +43,7 @@ class Findings:
 class Engine:
     """Judges a pipeline. Same ledger and same `now`, same findings."""
 
-    def __init__(self, pipeline: Pipeline, version: str = __version__) -> None:
+    def __init__(self, pipeline: Pipeline, version: str = VERSION) -> None:
         self.pipeline = pipeline
         self.version = version
         """Of the rules; when it changes, what is settled stands."""
@@ -201,8 +201,7 @@ class Engine:
     def dump(self) -> dict[str, Any]:
         """What must be remembered until the next judgement, as plain values; incidents apart."""
         lanes = [[lane.dump() for lane in judge.lanes] for judge in self.judges]
-        rules = {"version": self.version, "from": self.upgraded}
-        return {"rules": rules, "lanes": lanes, "shares": [one.dump() for one in self.shares]} | self.volume.dump()
+        return {"lanes": lanes, "shares": [shares.dump() for shares in self.shares]} | self.volume.dump()
 
     def restore(
         self, state: Mapping[str, Any], incidents: Sequence[Mapping[str, Any]], judged_at: Micros | None,
@@ -224,6 +223,10 @@ class Engine:
         self.upgraded = rules["from"] if same else (judged_at or 0) // self.pipeline.width
         for judge in self.judges:
             judge.stands_before = self.upgraded
+
+    def rules(self) -> dict[str, Any]:
+        """By which rules was judged, to be remembered with the rest of `dump`."""
+        return {"rules": {"version": self.version, "from": self.upgraded}}
 
 
 def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) -> Micros:
