@@ -16,8 +16,8 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
-from reconciler.core.rules import VERSION
 from reconciler.core.replays import alarms
+from reconciler.core.rules import VERSION
 from reconciler.core.sheets import PART
 from reconciler.core.silence import silent_reporters, silent_samplers
 from reconciler.core.stages import stage_now
