@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from reconciler.core.acts import Act
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Observation, Refusal
@@ -86,6 +87,8 @@ class Judging(Protocol):
     """`now` of the last judgement; 0 before the first, and after a hop was added."""
     incidents: list[dict[str, Any]]
     """States of the incidents that are not resolved, or that were resolved in the last 24 h."""
+    acts: list[Act]
+    """What people had said by `now` of these incidents, mutes that may hold, and all planned work; in order."""
     state: dict[str, Any]
     """Small memory of the engine by name: JSON values or bytes."""
     week: bytes
@@ -180,6 +183,10 @@ class Store(Protocol):
     @property
     def tokens(self) -> "Tokens":
         """Who may use the HTTP face."""
+
+    @property
+    def acts(self) -> "Acts":
+        """What people said of incidents."""
 
     def said(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
@@ -349,3 +356,13 @@ class Tokens(Protocol):
 
     def use(self, token: str, now: Micros) -> None:
         """Note that the token of this id was used."""
+
+
+class Acts(Protocol):
+    """What people said of incidents. The next judgement takes it; nothing is ever changed or removed."""
+
+    def add(self, act: Act) -> Act:
+        """Write down what somebody said; returns it with its id."""
+
+    def all(self, incident: str | None = None) -> list[Act]:
+        """All that was ever said, or all about one incident, in order."""

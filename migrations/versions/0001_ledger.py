@@ -281,9 +281,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pipeline", name="pk_horizon"),
         comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
     )
+    op.create_table(
+        "act",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("incident", sa.Text(), nullable=False),
+        sa.Column("incident_kind", sa.Text(), nullable=False),
+        sa.Column("sources", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("ends", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_act"),
+        comment="What people said of incidents: mutes, planned work, who has one, that it is over. Append-only",
+    )
+    op.create_index("ix_act_incident", "act", ["incident"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_act_incident", table_name="act")
+    op.drop_table("act")
     op.drop_table("model")
     op.drop_table("horizon")
     op.drop_index("ix_retirement_pipeline", table_name="retirement")

@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 
 from reconciler.core import advice, volume_incidents
+from reconciler.core.acts import Act
 from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
 from reconciler.core.judge import Changes, HopJudge, part_of
 from reconciler.core.lanes import Lane, lanes_of
 from reconciler.core.ledger import Ledger
+from reconciler.core.objectives import Objectives
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
 from reconciler.core.sheets import PART
 from reconciler.core.silence import silent_reporters, silent_samplers
 from reconciler.core.stages import stage_now
+from reconciler.core.stakes import Stakes, severity
 from reconciler.core.tiles import SPAN, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
@@ -50,10 +53,11 @@ class Engine:
         self.shares = [LegalShares() for _ in pipeline.hops]
         self.register = Register(pipeline.name, pipeline.width)
         self.volume = Watch(pipeline)
+        self.objectives = Objectives(pipeline)
         self.judged_at: Micros | None = None
 
-    def tick(self, ledger: Ledger, now: Micros) -> Findings:
-        """Judge all that has changed or may have changed by time, and say what is new."""
+    def tick(self, ledger: Ledger, now: Micros, acts: Sequence[Act] = ()) -> Findings:
+        """Judge all that has changed or may have changed by time, take what people said, and say what is new."""
         for sample in ledger.samples:
             queue = self.queues.get(sample.queue)
             if queue is None:
@@ -62,12 +66,14 @@ class Engine:
         ledger.samples.clear()
         changes: list[tuple[str, Changes]] = []
         dirty: list[TileKey] = []
+        self.objectives.move(now)
         for position, judge in enumerate(self.judges):
             judged = judge.judge(ledger, self.queues, now, self.judged_at)
             name = part_of(judge.hop)
             changes.append((name, judged.changes))
             dirty += judged.dirty
             self.register.take(name, _cells(judged.changes, ledger), now)
+            self.objectives.take(name, judged.changes, ledger.directory.sources)
             self._foretell(name, ledger)
             self.register.unplaced(name, sum(judged.unplaced.values()), now)
             self._rejects(position, name, judged.changes, ledger, now)
@@ -80,9 +86,25 @@ class Engine:
             self.register.explain(part_of(hop), "missing_counts", partial(silent_reporters, ledger, hop, now))
         ledger.touched.clear()
         self.judged_at = now
+        self.register.hear(acts, now)
+        self._weigh(now)
         told = self.register.settle(now)
         self._forget(ledger)
         return Findings(changes, [self.line(incident, now) for incident in told], dirty)
+
+    def _weigh(self, now: Micros) -> None:
+        """How severe each incident is that is not over."""
+        burning = self.objectives.burning()
+        for incident in self.register.incidents.values():
+            reaction = self._reaction(incident.hop)
+            if incident.status != "resolved" or incident.alive:
+                stakes = Stakes(self.pipeline.paging, reaction, burning)
+                incident.severity = severity(incident, stakes, now)
+
+    def _reaction(self, hop: str) -> Micros:
+        """The time that people need to act where events of this hop are about to be deleted."""
+        queues = [queue for queue in self.pipeline.queues.values() if part_of(queue.hop) == hop]
+        return max((self.pipeline.reaction_for(queue, None) for queue in queues), default=0)
 
     def _foretell(self, hop: str, ledger: Ledger) -> None:
         """Let the incidents of what is at risk say when the first of it is deleted."""
@@ -160,7 +182,7 @@ class Engine:
             "id": incident.id,
             "kind": incident.kind,
             "status": incident.status,
-            "severity": advice.severity(incident),
+            "severity": incident.severity,
             "pipeline": incident.pipeline,
             "sources": sorted(incident.shares),
             "from": format_time(incident.since),
@@ -174,6 +196,8 @@ class Engine:
         }
         if incident.loss_at:
             line["loss_at"] = format_time(incident.loss_at)
+        told = ("acknowledged", "confirmed", "closed", "muted", "reopened")
+        line |= {name: value for name in told if (value := getattr(incident, name))}
         if incident.follows:
             line["follows"] = incident.follows
         if hop:
@@ -193,7 +217,8 @@ class Engine:
     def dump(self) -> dict[str, Any]:
         """What must be remembered until the next judgement, as plain values; incidents apart."""
         lanes = [[lane.dump() for lane in judge.lanes] for judge in self.judges]
-        return {"lanes": lanes, "shares": [shares.dump() for shares in self.shares]} | self.volume.dump()
+        own = {"lanes": lanes, "shares": [shares.dump() for shares in self.shares]}
+        return own | {"objectives": self.objectives.dump()} | self.volume.dump()
 
     def restore(
         self, state: Mapping[str, Any], incidents: Sequence[Mapping[str, Any]], judged_at: Micros | None,
@@ -201,6 +226,7 @@ class Engine:
     ) -> None:  # fmt: skip
         """Take up what an earlier judgement remembered, and the usual week that was learned last."""
         self.volume.restore(state, week)
+        self.objectives.restore(state.get("objectives", {}))
         for judge, lanes in zip(self.judges, state.get("lanes", []), strict=False):
             for lane, stored in zip(judge.lanes, lanes, strict=False):
                 lane.restore(stored)
@@ -234,17 +260,17 @@ def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
     bad[[int(verdict) for verdict in KINDS]] = True
     at = np.flatnonzero(bad[changes.code] | bad[changes.old_code])
     names, parts = ledger.directory.sources, changes.parts
-    gap = parts[PART["accepted"]] - parts[PART["processed"]] - parts[PART["accounted"]]
     columns = (
-        changes.source, changes.bucket, changes.code, changes.evidence, parts[PART["lost"]], np.abs(gap),
+        changes.source, changes.bucket, changes.code, changes.evidence, parts[PART["lost"]], np.abs(changes.gap),
         changes.old_code, changes.old_evidence, changes.old_lost,
+        parts[PART["accepted"]], np.abs(changes.old_gap), changes.old_accepted,
     )  # fmt: skip
     return [
         CellChange(
             names[source], bucket, Verdict(code), Evidence(why), lost, events,
-            Verdict(old), Evidence(old_why), old_lost,
+            Verdict(old), Evidence(old_why), old_lost, accepted, old_events, old_accepted,
         )
-        for source, bucket, code, why, lost, events, old, old_why, old_lost in zip(
+        for source, bucket, code, why, lost, events, old, old_why, old_lost, accepted, old_events, old_accepted in zip(
             *(column[at].tolist() for column in columns), strict=True
         )
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
 from reconciler.store import findings, journal, leases, marks, pruning, retirements, services, tables, tiles
+from reconciler.store.acts import SqlActs
 from reconciler.store.database import Database, upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -37,6 +38,7 @@ class SqlStore:
         self._leases = Leases(database)
         self._lease = lease
         self.tokens = SqlTokens(database)
+        self.acts = SqlActs(database)
 
     def record(
         self,

@@ -323,3 +323,22 @@ model = Table(
     _column("payload", LargeBinary),
     comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
 )
+
+act = Table(
+    "act",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    _column("at", BigInteger),
+    _column("author", Text),
+    _column("kind", Text),
+    _column("reason", Text),
+    _column("pipeline", Text),
+    _column("incident", Text),
+    _column("incident_kind", Text),
+    _column("sources", Text),
+    _column("since", BigInteger),
+    _column("until", BigInteger, null=True),
+    _column("ends", BigInteger),
+    comment="What people said of incidents: mutes, planned work, who has one, that it is over. Append-only",
+)
+Index("ix_act_incident", act.c.incident)
