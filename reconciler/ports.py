@@ -177,6 +177,9 @@ class Store(Protocol):
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """`now` of the last judgement of the pipeline."""
 
+    def remembered(self, pipeline: Pipeline) -> dict[str, Any]:
+        """The engine's small memory of a pipeline, as `Judging.state`."""
+
     def horizon(self, pipeline: Pipeline) -> "Horizon":
         """How far back the pipeline is remembered."""
 

@@ -30,8 +30,6 @@ _MECHANISMS = (
 
 def mechanism(kind: str, evidence: Evidence) -> str:
     """What brought it about: cells that differ in it belong to different incidents."""
-    if kind == "at_risk":
-        return "skipped" if Evidence.SKIPPED in evidence else "unread"
     if kind == "loss":
         return next((name for flags, name in _MECHANISMS if evidence & flags), "inferred")
     return kind

@@ -241,9 +241,8 @@ class Engine:
 def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) -> Micros:
     """When the first event at risk of an incident is deleted, as far as a tile shows."""
     starts = (span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
-    skipped = (tile.evidence & np.uint32(Evidence.SKIPPED)) > 0
     mine = (tile.code == Verdict.AT_RISK) & (tile.loss_at > 0) & (starts >= incident.since) & (starts < incident.until)
-    return int(tile.loss_at[mine & (skipped == (incident.mechanism == "skipped"))].min(initial=NEVER))
+    return int(tile.loss_at[mine].min(initial=NEVER))
 
 
 def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:

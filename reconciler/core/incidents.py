@@ -8,7 +8,11 @@ shrinks in place. Its neighbours are parted from it by these rules, and by no ot
 - a bad cell within the buckets that an incident covers belongs to it, however late it is found;
 - a bad cell outside of them belongs to it if its last new bad cell is at most a day (`SAME_WITHIN`) ago: a cause that
   goes on is one incident, and one that comes back within a day is the same one, re-opened and counted;
-- later than that it is another cause.
+- later than that it is another cause;
+- what is at risk on a hop is one cause, be it unread or passed over: a consumer that is set to the newest record makes
+  the one of the other, and the same events wait for the same deletion;
+- a delay beside events of the same hop that are at risk or were deleted is the same stoppage seen at another age: it
+  becomes an incident of its own only if it lasts (`STRAY_LASTS`).
 
 Cells come in as changes, so the cost follows what changed; an incident keeps, by source, how many of its cells are bad,
 how many events are in question, and how many are lost.
@@ -185,7 +189,7 @@ class Register:
         return told
 
     def _step(self, incident: Incident, now: Micros, *, alive: bool) -> None:
-        if incident.status == "pending" and alive and sure(incident, now):
+        if incident.status == "pending" and alive and sure(incident, now, beside=self._beside(incident)):
             incident.status, incident.opened_at = "open", now
             if incident.kind == "loss":
                 incident.follows = self._foretold(incident)
@@ -194,6 +198,14 @@ class Register:
         elif incident.status in {"open", "updated"}:
             over = incident.closed is not None or now - incident.last_bad >= patience(incident)
             incident.status = "resolved" if over else incident.status
+
+    def _beside(self, incident: Incident) -> bool:
+        """Whether a delay has a worse incident of the same stoppage beside it."""
+        return incident.kind == "delay" and any(
+            one.kind == "at_risk" or one.mechanism == "deleted"
+            for one in self.incidents.values()
+            if one.hop == incident.hop and one.alive and one.opened_at
+        )
 
     def _foretold(self, loss: Incident) -> str | None:
         """The `at_risk` incident that has come true."""

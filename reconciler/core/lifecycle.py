@@ -18,14 +18,17 @@ AT_ONCE = frozenset({"queue_policy", "capacity", "missing_counts"})
 LONGEST_PATIENCE: Micros = 4 * HOUR
 
 
-def sure(incident: Incident, now: Micros) -> bool:
-    """Direct evidence opens at once; the rest must hold at two ticks running and be more than a stray cell."""
+def sure(incident: Incident, now: Micros, *, beside: bool = False) -> bool:
+    """Direct evidence opens at once; the rest must hold at two ticks running and be more than a stray cell.
+
+    `beside`: a worse incident tells of the same stoppage, so this one has to last.
+    """
     if incident.kind in AT_ONCE or incident.evidence & DIRECT:
         return True
     lasting = now - incident.seen_at
     if incident.kind == "rejects":
         return lasting > 0
-    return lasting > 0 and (incident.bad >= STRAY_CELLS or lasting >= STRAY_LASTS)
+    return lasting >= STRAY_LASTS or (lasting > 0 and incident.bad >= STRAY_CELLS and not beside)
 
 
 def patience(incident: Incident) -> Micros:

@@ -43,6 +43,8 @@ ALERTS = (
     Alert(6 * HOUR, 30 * MINUTE, 6.0, "page"),
     Alert(3 * DAY, 6 * HOUR, 1.0, "ticket"),
 )
+SPANS = (5 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, DAY, 3 * DAY)
+"""Those of the alerts, and those that Sloth asks for."""
 
 
 @dataclass(slots=True)
@@ -91,8 +93,13 @@ class Standing:
     accepted: int
     """Over the window; deliveries, where there are several destinations."""
     lost: int
-    burns: tuple[tuple[Micros, float], ...]
-    """Window, and how fast the budget burned over it."""
+    spans: tuple[tuple[Micros, int, int], ...]
+    """(how long back, accepted, lost), the shortest first."""
+
+    @property
+    def burns(self) -> tuple[tuple[Micros, float], ...]:
+        """How long back, and how fast the budget burned over it."""
+        return tuple((span, _rate(accepted, lost, self.objective)) for span, accepted, lost in self.spans)
 
     @property
     def completeness(self) -> float | None:
@@ -157,14 +164,10 @@ class Objectives:
 
     def _standing(self, name: str, objective: float) -> Standing:
         fine, coarse = self._sums[name]
-        spans = sorted({span for alert in ALERTS for span in (alert.long, alert.short)})
-        burns = []
-        for span in spans:
-            accepted, lost = (fine if span < FINE_KEPT else coarse).over(span)
-            burns.append((span, _rate(accepted, lost, objective)))
-        accepted, lost = coarse.over(self.pipeline.budget_window)
+        spans = [(span, *(fine if span < FINE_KEPT else coarse).over(span)) for span in SPANS]
         pipeline = self.pipeline
-        return Standing(pipeline.name, name, objective, pipeline.budget_window, accepted, lost, tuple(burns))
+        over = coarse.over(pipeline.budget_window)
+        return Standing(pipeline.name, name, objective, pipeline.budget_window, *over, tuple(spans))
 
     def burning(self) -> bool:
         """Whether the pipeline's objective burns so fast that somebody should be woken."""

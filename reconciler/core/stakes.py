@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.core.cases import Incident
 from reconciler.core.times import Micros
+from reconciler.core.verdicts import Evidence
 
 RANK = {"": 0, "info": 1, "ticket": 2, "page": 3}
 
@@ -55,7 +56,7 @@ def _weighed(incident: Incident, stakes: Stakes, now: Micros) -> str:
 
 def _at_risk(incident: Incident, stakes: Stakes, now: Micros) -> str:
     """Unread events that are about to be deleted page. What was passed over can wait while there is time for it."""
-    if incident.mechanism == "unread" or not incident.loss_at:
+    if Evidence.FORECAST in incident.evidence or not incident.loss_at:
         return "page"
     in_time = incident.loss_at - now > stakes.reaction
     return "ticket" if in_time and incident.events < stakes.paging.lost else "page"

@@ -10,7 +10,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from reconciler import __version__
 from reconciler.collect import Collected
-from reconciler.core.times import SECOND, Micros
+from reconciler.core.objectives import Standing
+from reconciler.core.times import SECOND, Micros, compact
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 """Edges of the histogram of durations."""
@@ -71,6 +72,17 @@ class Meters:
             ["connector", "result"],
             registry=registry,
         )
+        names = ["pipeline", "sources", "window"]
+        self._accepted = Gauge(
+            "reconciler_objective_accepted_events",
+            "Events accepted in the time of a window; sources: a pattern, or empty for all.", names, registry=registry,
+        )  # fmt: skip
+        self._missed = Gauge(
+            "reconciler_objective_lost_events", "Of these the events that are lost.", names, registry=registry
+        )
+        self._promised = Gauge(
+            "reconciler_objective_ratio", "Share of the events that was promised.", names[:2], registry=registry
+        )
         self._pruned = Counter("reconciler_pruned_rows", "Rows removed from the ledger.", registry=registry)
 
     def ran(self, duty: str, now: Micros, seconds: float, *, well: bool) -> None:
@@ -89,7 +101,10 @@ class Meters:
         self._leader.set(0 if epoch is None else 1)
         self._epoch.set(epoch or 0)
         if epoch is None:
-            for gauge in (self._judged, self._incidents, self._lost, self._up, self._read):
+            for gauge in (
+                self._judged, self._incidents, self._lost, self._up, self._read,
+                self._accepted, self._missed, self._promised,
+            ):  # fmt: skip
                 gauge.clear()  # what another process knows better now
 
     def collected(self, done: Collected, now: Micros) -> None:
@@ -115,6 +130,15 @@ class Meters:
         for line in found:
             self._incidents.labels(line["pipeline"], line["kind"], line["severity"]).inc()
             self._lost.labels(line["pipeline"]).inc(line["lost"])
+
+    def objectives(self, standings: Iterable[Standing]) -> None:
+        """How the objectives of a pipeline stand."""
+        for one in standings:
+            self._promised.labels(one.pipeline, one.pattern).set(one.objective)
+            for span, accepted, lost in (*one.spans, (one.window, one.accepted, one.lost)):
+                labels = (one.pipeline, one.pattern, compact(span))
+                self._accepted.labels(*labels).set(accepted)
+                self._missed.labels(*labels).set(lost)
 
     def pruned(self, rows: int) -> None:
         """So many rows were removed."""

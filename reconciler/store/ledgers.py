@@ -133,6 +133,11 @@ class SqlStore:
         with self.database.reading() as connection:
             return findings.learned_at(connection, pipeline.name)
 
+    def remembered(self, pipeline: Pipeline) -> dict[str, Any]:
+        """See `reconciler.ports.Store.remembered`."""
+        with self.database.reading() as connection:
+            return findings.load_state(connection, pipeline.name)
+
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """See `reconciler.ports.Store.judged_at`."""
         table = tables.judged.c
