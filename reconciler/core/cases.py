@@ -101,6 +101,8 @@ class Incident:
     severity: str = ""
     told: str = ""
     """Fingerprint of what was last told."""
+    said: dict[str, object] = field(default_factory=dict)
+    """How it was last told, as `telling.mark` has it."""
     reopened: int = 0
     """How often it came back after it was over."""
     acknowledged: dict[str, Any] | None = None

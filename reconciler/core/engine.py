@@ -1,13 +1,13 @@
 """The engine of one pipeline: judges all its hops at an instant and keeps what it must remember in between."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from reconciler.core import advice, volume_incidents
+from reconciler.core import advice, telling, volume_incidents
 from reconciler.core.acts import Act
 from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
@@ -18,10 +18,12 @@ from reconciler.core.objectives import Objectives
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
+from reconciler.core.scene import Scene
 from reconciler.core.sheets import PART
 from reconciler.core.silence import silent_reporters, silent_samplers
 from reconciler.core.stages import stage_now
 from reconciler.core.stakes import Stakes, severity
+from reconciler.core.steps import steps
 from reconciler.core.tiles import SPAN, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict
@@ -90,7 +92,7 @@ class Engine:
         self._weigh(now)
         told = self.register.settle(now)
         self._forget(ledger)
-        return Findings(changes, [self.line(incident, now) for incident in told], dirty)
+        return Findings(changes, [self._tell(incident, ledger, now) for incident in told], dirty)
 
     def _weigh(self, now: Micros) -> None:
         """How severe each incident is that is not over."""
@@ -173,8 +175,21 @@ class Engine:
             for key in parts
         )
 
-    def line(self, incident: Incident, now: Micros) -> dict[str, Any]:
+    def _tell(self, incident: Incident, ledger: Ledger, now: Micros) -> dict[str, Any]:
+        """The line of an incident that is told now."""
+        line = self.line(incident, self._scene(ledger, incident.hop, now))
+        incident.said = telling.mark(incident)
+        return line
+
+    def _scene(self, ledger: Ledger, hop: str, now: Micros) -> Scene:
+        """What the text of an incident of a hop is made from."""
+        stages = [stage_now(ledger, name, now) for name in hop.split(">") if name in self.pipeline.stages]
+        silent = [(absent.stage, absent.name) for stage in stages for absent in stage.missing]
+        return Scene(self.pipeline, now, self.queues, silent, self.objectives.standings()[0])
+
+    def line(self, incident: Incident, scene: Scene) -> dict[str, Any]:
         """The incident as the contract writes it."""
+        now = scene.now
         hop = incident.hop.split(">") if ">" in incident.hop else None
         line: dict[str, Any] = {
             "type": "incident",
@@ -192,12 +207,18 @@ class Engine:
             "evidence": incident.evidence.words(),
             "summary": advice.summary(incident),
             "advice": advice.advice(incident, self.pipeline, now),
+            "facts": [list(fact) for fact in telling.facts(incident, scene)],
+            "steps": [asdict(step) for step in steps(incident, scene)],
+            "changed": telling.changed(incident, incident.said),
             "mode": "alert" if self.pipeline.alert else "observe",
         }
         if incident.loss_at:
             line["loss_at"] = format_time(incident.loss_at)
         told = ("acknowledged", "confirmed", "closed", "muted", "reopened")
         line |= {name: value for name in told if (value := getattr(incident, name))}
+        runbook = self.pipeline.runbooks.get(incident.kind) or self.pipeline.runbooks.get("default")
+        if runbook:
+            line["runbook"] = runbook
         if incident.follows:
             line["follows"] = incident.follows
         if hop:
