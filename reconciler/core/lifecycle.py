@@ -38,10 +38,9 @@ def patience(incident: Incident) -> Micros:
 
 
 def reopen(incident: Incident) -> None:
-    """It is back: who had it has to take it again, and how severe it is is weighed anew."""
+    """It is back: who had it has to take it again."""
     incident.status = "updated"
     incident.reopened += 1
-    incident.severity = ""
     incident.acknowledged = incident.closed = None
 
 

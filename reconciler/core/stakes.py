@@ -40,8 +40,8 @@ def severity(incident: Incident, stakes: Stakes, now: Micros) -> str:
     """
     if not incident.shares and not incident.unplaced and incident.severity:
         return incident.severity
-    found = _weighed(incident, stakes, now)
-    return max(found, incident.severity, key=RANK.__getitem__)
+    before = "" if incident.status == "resolved" else incident.severity  # what comes back is weighed anew
+    return max(_weighed(incident, stakes, now), before, key=RANK.__getitem__)
 
 
 def _weighed(incident: Incident, stakes: Stakes, now: Micros) -> str:
