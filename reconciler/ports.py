@@ -12,10 +12,12 @@ from reconciler.core.acts import Act
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Observation, Refusal
+from reconciler.core.outbox import Post
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import Bools, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.errors import OutOfReach
+from reconciler.posting import Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,10 @@ class Judging(Protocol):
         incidents: Sequence[dict[str, Any]],
         changes: Sequence[dict[str, Any]],
         state: Mapping[str, Any],
+        posts: Sequence[Post] = (),
     ) -> None:
         """Write the verdict tiles `dirty` of the ledger and all that was said; `state` replaces the former state.
+        `posts` is what goes to the outbox.
 
         An incident needs `id`, `kind` and `status`; a change needs `id`. Without `save` nothing is written.
         """
@@ -180,6 +184,12 @@ class Store(Protocol):
     def remembered(self, pipeline: Pipeline) -> dict[str, Any]:
         """The engine's small memory of a pipeline, as `Judging.state`."""
 
+    def reached(self, pipeline: Pipeline) -> Ints:
+        """By source: before which instant every bucket is settled and complete at every hop, as last judged, µs.
+
+        It never lies beyond a bucket that is not. `NEVER`: the source has no bucket.
+        """
+
     def horizon(self, pipeline: Pipeline) -> "Horizon":
         """How far back the pipeline is remembered."""
 
@@ -190,6 +200,10 @@ class Store(Protocol):
     @property
     def acts(self) -> "Acts":
         """What people said of incidents."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is still to be told to whom."""
 
     def said(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros

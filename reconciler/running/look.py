@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reconciler.collect import Collected
+from reconciler.core.directory import Directory
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, floor_to, format_time
 from reconciler.errors import OutOfReach, ReconcilerError
@@ -14,7 +15,7 @@ from reconciler.reports.objectives import standings
 from reconciler.running import heartbeat
 from reconciler.running.readers import Readers
 from reconciler.running.turns import Turn
-from reconciler.service import judge
+from reconciler.service import NOBODY, Telling, judge
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +43,22 @@ class Look:
     readers: Readers
     after: Sequence[tuple[str, After]] = ()
     """What follows the judging, by name."""
+    telling: Telling = NOBODY
+    """Who is told of what is found."""
 
     def __call__(self, turn: Turn) -> bool:
         """Do all of it. One pipeline that cannot be judged is its own affair. Raises `OutOfReach` at the end."""
         for done in self.readers.read(turn.store, turn.now, turn.settings.deadline):
             self._tell(turn, done)
-        wrong = [name for name, pipeline in sorted(turn.settings.pipelines.items()) if not _judged(turn, pipeline)]
+        wrong = [
+            name
+            for name, pipeline in sorted(turn.settings.pipelines.items())
+            if not _judged(turn, pipeline, self.telling)
+        ]
         turn.meters.standing(turn.store.standing())
+        turn.meters.outbox(turn.store.outbox.backlogs(), turn.now)
+        for name, pipeline in sorted(turn.settings.pipelines.items()):
+            _crowd(turn, name, turn.store.directory(pipeline))
         for name, work in self.after:
             _part(turn, name, "", work)
         if turn.stopping.is_set():
@@ -66,19 +76,28 @@ class Look:
         if failure is not None:
             log.error("a connector could not be read", extra={"connector": done.connector, "failure": failure})
         else:
-            log.info("collected", extra=fields | {"until": format_time(done.until)})
+            log.info("collected", extra=fields | {"too_old": done.too_old, "until": format_time(done.until)})
         for refusal in done.refused:
             log.warning("refused", extra={"connector": done.connector, "what": str(refusal)})
+        for note in done.notes:
+            log.warning("noted", extra={"connector": done.connector, "what": str(note)})
 
 
-def _judged(turn: Turn, pipeline: Pipeline) -> bool:
+def _crowd(turn: Turn, pipeline: str, directory: Directory) -> None:
+    turn.meters.sources(pipeline, len(directory.sources), directory.beyond)
+    if directory.beyond:
+        told = {"pipeline": pipeline, "sources": len(directory.sources), "beyond": directory.beyond}
+        log.warning("more sources than max_sources: those beyond are judged together, as (overflow)", extra=told)
+
+
+def _judged(turn: Turn, pipeline: Pipeline, telling: Telling) -> bool:
     """Judge all that is due of one pipeline; whether that went well."""
 
     def work(turn: Turn) -> None:
         for tick in ticks(turn.store.judged_at(pipeline), turn.now, turn.settings.tick):
             if turn.stopping.is_set():
                 return
-            lines = judge(turn.store, pipeline, tick)
+            lines = judge(turn.store, pipeline, tick, telling=telling)
             turn.meters.judged(pipeline.name, tick, lines)
             turn.meters.objectives(standings(turn.store, pipeline))
             log.info("judged", extra={"pipeline": pipeline.name, "tick": format_time(tick), "said": len(lines)})

@@ -9,9 +9,11 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from reconciler import __version__
+from reconciler.announce import Announced
 from reconciler.collect import Collected
 from reconciler.core.objectives import Standing
 from reconciler.core.times import SECOND, Micros, compact
+from reconciler.posting import Backlog
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 """Edges of the histogram of durations."""
@@ -83,7 +85,40 @@ class Meters:
         self._promised = Gauge(
             "reconciler_objective_ratio", "Share of the events that was promised.", names[:2], registry=registry
         )
+        self._noted = Counter(
+            "reconciler_connector_notes",
+            "What connectors found beside their counts, such as a file that vanished or shrank.",
+            ["connector"],
+            registry=registry,
+        )
+        self._sources = Gauge("reconciler_sources", "Sources that are judged.", ["pipeline"], registry=registry)
+        self._beyond = Gauge(
+            "reconciler_sources_beyond_limit",
+            "Sources beyond max_sources, which are judged together as one: alert above 0.",
+            ["pipeline"],
+            registry=registry,
+        )
         self._pruned = Counter("reconciler_pruned_rows", "Rows removed from the ledger.", registry=registry)
+
+        self._notices = Counter(
+            "reconciler_notices", "States of incidents by what a channel did.", ["channel", "result"], registry=registry
+        )
+        self._pending = Gauge(
+            "reconciler_outbox_pending", "Incidents of whose newest state a channel was not told.", ["channel"],
+            registry=registry,
+        )  # fmt: skip
+        self._dead = Gauge(
+            "reconciler_dead_letters",
+            "Notices that a channel would not take: page on anything above 0.",
+            ["channel"],
+            registry=registry,
+        )
+        self._failing = Gauge(
+            "reconciler_outbox_failing_seconds",
+            "For how long the oldest failing notice has failed.",
+            ["channel"],
+            registry=registry,
+        )
 
     def ran(self, duty: str, now: Micros, seconds: float, *, well: bool) -> None:
         """A duty has run."""
@@ -102,7 +137,8 @@ class Meters:
         self._epoch.set(epoch or 0)
         if epoch is None:
             for gauge in (
-                self._judged, self._incidents, self._lost, self._up, self._read,
+                self._judged, self._incidents, self._lost, self._up, self._read, self._sources, self._beyond,
+                self._pending, self._dead, self._failing,
                 self._accepted, self._missed, self._promised,
             ):  # fmt: skip
                 gauge.clear()  # what another process knows better now
@@ -112,9 +148,25 @@ class Meters:
         self._up.labels(done.connector).set(0 if done.failure else 1)
         if done.failure is None:
             self._read.labels(done.connector).set(now / SECOND)
-        amounts = {"kept": done.kept, "unchanged": done.unchanged, "refused": len(done.refused)}
+        self._noted.labels(done.connector).inc(len(done.notes))
+        amounts = {
+            "kept": done.kept, "unchanged": done.unchanged, "refused": len(done.refused), "too_old": done.too_old,
+        }  # fmt: skip
         for result, amount in amounts.items():
             self._collected.labels(done.connector, result).inc(amount)
+
+    def announced(self, done: Announced) -> None:
+        """A channel was told."""
+        amounts = {"sent": done.sent, "digest": done.shared, "failed": len(done.failures), "dead": done.dead}
+        for result, amount in amounts.items():
+            self._notices.labels(done.channel, result).inc(amount)
+
+    def outbox(self, backlogs: Iterable[Backlog], now: Micros) -> None:
+        """How all channels stand."""
+        for one in backlogs:
+            self._pending.labels(one.channel).set(one.pending)
+            self._dead.labels(one.channel).set(one.dead)
+            self._failing.labels(one.channel).set((now - one.failing_since) / SECOND if one.failing_since else 0)
 
     def judged(self, pipeline: str, now: Micros, lines: Iterable[Mapping[str, Any]]) -> None:
         """A pipeline was judged, and this was said."""
@@ -139,6 +191,11 @@ class Meters:
                 labels = (one.pipeline, one.pattern, compact(span))
                 self._accepted.labels(*labels).set(accepted)
                 self._missed.labels(*labels).set(lost)
+
+    def sources(self, pipeline: str, number: int, beyond: int) -> None:
+        """So many sources are judged one by one, and so many beyond the limit."""
+        self._sources.labels(pipeline).set(number)
+        self._beyond.labels(pipeline).set(beyond)
 
     def pruned(self, rows: int) -> None:
         """So many rows were removed."""

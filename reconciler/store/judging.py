@@ -9,11 +9,12 @@ from sqlalchemy import Connection, func, select
 
 from reconciler.core.borders import TilePlace, borders, with_neighbours
 from reconciler.core.ledger import Ledger
+from reconciler.core.outbox import Post
 from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Portion, Said
-from reconciler.store import acts, facts, findings, journal, tables, tiles
+from reconciler.store import acts, facts, findings, journal, outbox, reach, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -91,11 +92,13 @@ class SqlJudging:
         incidents: Sequence[dict[str, Any]],
         changes: Sequence[dict[str, Any]],
         state: Mapping[str, Any],
+        posts: Sequence[Post] = (),
     ) -> None:
         """See `reconciler.ports.Judging.save`."""
-        connection, name = self._connection, self._pipeline.name
-        for some in tiles.batches(sorted(dirty), tiles.WRITE):
+        connection, name, changed = self._connection, self._pipeline.name, sorted(dirty)
+        for some in tiles.batches(changed, tiles.WRITE):
             tiles.save(connection, name, tiles.VERDICT, [self._row(key) for key in some])
+        reach.carry_on(connection, self._pipeline, self.ledger.directory, self.ledger.verdicts, changed)
         position = self._position
         for block in said:
             if len(block.bucket):
@@ -106,6 +109,7 @@ class SqlJudging:
         findings.save_incidents(connection, name, now, incidents)
         findings.save_changes(connection, name, now, changes)
         findings.save_state(connection, name, now, state)
+        outbox.put(connection, posts, now)
         if self._portion.is_last:
             # A portion that is all there is was loaded in this very transaction: nothing can have come since.
             judged = position if self._portion.first == -WHOLE else self._portion.position
