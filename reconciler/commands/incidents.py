@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from reconciler.app import App, opened
+from reconciler.commands.draft import command as draft
 from reconciler.commands.incident_acts import close, confirm, reopen
 from reconciler.commands.options import config_option, json_option
 from reconciler.commands.terminal import say, say_records
@@ -54,6 +55,7 @@ def command() -> None:
 
 for _one in (close, confirm, reopen):
     command.add_command(_one)
+command.add_command(draft, "draft")
 
 
 @command.command("list", epilog="Example: reconciler incidents list --all")

@@ -52,6 +52,8 @@ class CellChange:
     accepted: int = 0
     old_events: int = 0
     old_accepted: int = 0
+    held: bool = False
+    """All that is missing was seen in the queue."""
 
 
 @dataclass(slots=True)
@@ -101,6 +103,8 @@ class Incident:
     severity: str = ""
     told: str = ""
     """Fingerprint of what was last told."""
+    unsafe: bool = False
+    """At some time of its life some of its events were in question and not seen in the queue."""
     said: dict[str, object] = field(default_factory=dict)
     """How it was last told, as `telling.mark` has it."""
     reopened: int = 0

@@ -26,7 +26,7 @@ from reconciler.core.stakes import Stakes, severity
 from reconciler.core.steps import steps
 from reconciler.core.tiles import SPAN, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, format_time
-from reconciler.core.verdicts import Evidence, Verdict
+from reconciler.core.verdicts import DIRECT, Evidence, Verdict
 from reconciler.core.volume_history import Tiles
 from reconciler.core.volume_watch import Watch
 
@@ -188,6 +188,14 @@ class Engine:
         silent = [(absent.stage, absent.name) for stage in stages for absent in stage.missing]
         return Scene(self.pipeline, now, self.queues, silent, self.objectives.standings()[0])
 
+    def _losing(self, incident: Incident) -> bool:
+        """Whether events of the same hop and time are lost, by what is known now."""
+        return any(
+            one.kind == "loss" and one.hop == incident.hop and one.lost
+            and one.since < incident.until and incident.since < max(one.until, one.since + 1)
+            for one in self.register.incidents.values()
+        )  # fmt: skip
+
     def line(self, incident: Incident, scene: Scene) -> dict[str, Any]:
         """The incident as the contract writes it."""
         now = scene.now
@@ -205,6 +213,10 @@ class Engine:
             "to": format_time(incident.until),
             "opened_at": format_time(incident.opened_at),
             "lost": incident.lost,
+            "accepted": incident.accepted,
+            "events": incident.events,
+            "proven": bool(incident.evidence & DIRECT),
+            "safe": bool(incident.shares) and not incident.unsafe and not self._losing(incident),
             "evidence": incident.evidence.words(),
             "summary": advice.summary(incident),
             "advice": advice.advice(incident, self.pipeline, now),
@@ -284,14 +296,13 @@ def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
     columns = (
         changes.source, changes.bucket, changes.code, changes.evidence, parts[PART["lost"]], np.abs(changes.gap),
         changes.old_code, changes.old_evidence, changes.old_lost,
-        parts[PART["accepted"]], np.abs(changes.old_gap), changes.old_accepted,
+        parts[PART["accepted"]], np.abs(changes.old_gap), changes.old_accepted, changes.proven,
     )  # fmt: skip
     return [
         CellChange(
-            names[source], bucket, Verdict(code), Evidence(why), lost, events,
-            Verdict(old), Evidence(old_why), old_lost, accepted, old_events, old_accepted,
+            names[source], bucket, Verdict(code), Evidence(why), lost, events, Verdict(old), Evidence(old_why), *before
         )
-        for source, bucket, code, why, lost, events, old, old_why, old_lost, accepted, old_events, old_accepted in zip(
+        for source, bucket, code, why, lost, events, old, old_why, *before in zip(
             *(column[at].tolist() for column in columns), strict=True
         )
     ]  # fmt: skip

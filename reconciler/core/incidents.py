@@ -82,6 +82,7 @@ class Register:
         incident.since = min(incident.since, change.bucket)
         incident.until = max(incident.until, change.bucket + self.width)
         incident.evidence |= change.evidence
+        incident.unsafe |= not change.held
 
     def _another(self, incident: Incident, change: CellChange, now: Micros) -> bool:
         """A bad cell long after the last one, and outside what the incident covers, is another cause."""
