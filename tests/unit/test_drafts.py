@@ -24,7 +24,8 @@ LOSS: dict[str, Any] = {
 def test_a_loss_says_what_each_way_in_has_to_do_and_until_when() -> None:
     assert draft(LOSS, SENDERS, NOW, "identified", safe=False) == (
         "Identified - Events that were not processed, since 20 Jul 18:45 UTC (batch)\n\n"
-        "26,280,000 events of 26,280,000 (100 %) accepted in this time are lost: they will not arrive by themselves.\n\n"
+        "26,280,000 events of 26,280,000 (100 %) accepted in this time are lost: "
+        "they will not arrive by themselves.\n\n"
         "Events that you send now are accepted. We will write again when we know more, within the hour.\n\n"
         "Vacuum: you need not do anything: we read these events again.\n\n"
         "partners: we ask the partner to send these events again. We need your consent first. "
