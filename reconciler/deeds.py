@@ -49,7 +49,8 @@ def mute(
         raise ConfigError("a mute lasts 90 days at most; what is never to be told belongs into the configuration")
     act = Act(
         now, _said(author, "author"), "planned" if planned else "mute", _said(reason, "reason"),
-        pipeline=pipeline, incident_kind=kind, sources=sources, since=since, until=until,
+        pipeline=_plain(pipeline, "pipeline"), incident_kind=_plain(kind, "kind"), sources=_plain(sources, "pattern"),
+        since=since, until=until,
     )  # fmt: skip
     return store.acts.add(act)
 
@@ -98,6 +99,15 @@ def mute_text(act: Act, now: Micros) -> str:
 
 def _said(text: str, what: str) -> str:
     text = text.strip()
-    if not text or len(text) > TEXT:
-        raise ConfigError(f"the {what} is {'empty' if not text else f'longer than {TEXT:,} letters'}; say it in words")
+    if not text:
+        raise ConfigError(f"the {what} is empty; say it in words")
+    return _plain(text, what)
+
+
+def _plain(text: str, what: str) -> str:
+    """A text that can be stored and shown."""
+    if len(text) > TEXT:
+        raise ConfigError(f"the {what} is longer than {TEXT:,} letters")
+    if not text.replace("\n", " ").replace("\t", " ").isprintable() and text:
+        raise ConfigError(f"the {what} holds letters that cannot be printed")
     return text
