@@ -13,7 +13,7 @@ from reconciler.web.access import Caller, Reader, Writer
 from reconciler.web.answers import said
 from reconciler.web.library import Library
 
-router = APIRouter(responses=said(401, 403, 404, 409, 422, 503))
+router = APIRouter(responses=said(400, 401, 403, 404, 409, 422, 503))
 
 Words = Annotated[str, Field(min_length=1, max_length=deeds.TEXT)]
 _TIME: dict[str, Any] = {"format": "date-time"}
