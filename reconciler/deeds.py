@@ -9,7 +9,7 @@ from reconciler.ports import Store
 
 LONGEST_MUTE: Micros = 90 * DAY
 """A mute that lasts longer is a setting that nobody sees."""
-ENDS_BY_ITSELF = ("queue_policy", "capacity")
+ENDS_BY_ITSELF = ("queue_policy", "capacity", "replay")
 """Kinds that are over when what they tell of is mended, and never because somebody says so."""
 TEXT = 2_000
 """Letters of a name or a reason."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from reconciler.core.acts import Act
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
-from reconciler.core.observations import Observation, Refusal
+from reconciler.core.observations import Observation, QueueSample, Refusal
 from reconciler.core.outbox import Post
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import Bools, CountTile, Ints, TileKey, VerdictTile
@@ -183,6 +183,9 @@ class Store(Protocol):
 
     def remembered(self, pipeline: Pipeline) -> dict[str, Any]:
         """The engine's small memory of a pipeline, as `Judging.state`."""
+
+    def samples(self, pipeline: Pipeline, first: Micros, last: Micros) -> list[QueueSample]:
+        """The samples of the pipeline's queues that were taken from `first` to `last` (inclusive), in order."""
 
     def reached(self, pipeline: Pipeline) -> Ints:
         """By source: before which instant every bucket is settled and complete at every hop, as last judged, µs.

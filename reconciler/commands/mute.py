@@ -12,6 +12,7 @@ from reconciler.core.times import Micros, format_time
 
 KINDS = (
     "loss", "at_risk", "delay", "surplus", "low_volume", "rejects", "missing_counts", "queue_policy", "capacity",
+    "replay",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from reconciler.core.cases import RESOLVE_AFTER, STRAY_CELLS, STRAY_LASTS, Incid
 from reconciler.core.times import HOUR, Micros, format_time
 from reconciler.core.verdicts import DIRECT
 
-AT_ONCE = frozenset({"queue_policy", "capacity", "missing_counts"})
+AT_ONCE = frozenset({"queue_policy", "capacity", "missing_counts", "replay"})
 """Kinds that need not last: they are read, not inferred."""
 LONGEST_PATIENCE: Micros = 4 * HOUR
 
