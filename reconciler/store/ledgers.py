@@ -10,12 +10,27 @@ from sqlalchemy import Connection, select
 
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
-from reconciler.core.observations import Observation
+from reconciler.core.observations import Observation, QueueSample
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
-from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
-from reconciler.store import findings, journal, leases, marks, pruning, reach, retirements, services, tables, tiles
+from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Said, Tenure
+from reconciler.serving import KeptReport
+from reconciler.store import (
+    archive,
+    facts,
+    findings,
+    history,
+    journal,
+    leases,
+    marks,
+    pruning,
+    reach,
+    retirements,
+    services,
+    tables,
+    tiles,
+)
 from reconciler.store.database import Database, upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -23,6 +38,7 @@ from reconciler.store.judging import SqlJudging, portions
 from reconciler.store.leases import Leases
 from reconciler.store.outbox import SqlOutbox
 from reconciler.store.recording import Recording
+from reconciler.store.replays import SqlReplays
 from reconciler.store.tokens import SqlTokens
 
 TILES_AT_ONCE = 64
@@ -38,6 +54,7 @@ class SqlStore:
         self._leases = Leases(database)
         self._lease = lease
         self.tokens = SqlTokens(database)
+        self.replays = SqlReplays(database)
         self.outbox = SqlOutbox(database, self._writing)
 
     def record(
@@ -140,6 +157,11 @@ class SqlStore:
             found = connection.execute(select(table.at).where(table.pipeline == pipeline.name)).scalars().all()
         return min(found, default=None)
 
+    def samples(self, pipeline: Pipeline, first: Micros, last: Micros) -> list[QueueSample]:
+        """See `reconciler.ports.Store.samples`."""
+        with self.database.reading() as connection:
+            return facts.samples(connection, pipeline.name, first, last)
+
     def reached(self, pipeline: Pipeline) -> Ints:
         """See `reconciler.ports.Store.reached`."""
         with self.database.reading() as connection:
@@ -206,6 +228,36 @@ class SqlStore:
         """See `reconciler.serving.ServiceStore.retirements`."""
         with self.database.reading() as connection:
             return retirements.told(connection, pipeline)
+
+    def observations(
+        self, pipeline: Pipeline, first: Micros, last: Micros, *, counts: bool = True
+    ) -> Iterator[Observation]:
+        """See `reconciler.serving.ServiceStore.observations`."""
+        with self.database.reading() as connection:
+            directory = self._directories.load(connection, pipeline)
+            yield from history.observations(connection, pipeline, directory if counts else None, first, last)
+
+    def spoken(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Iterator[tuple[Micros, Said]]:
+        """See `reconciler.serving.ServiceStore.spoken`."""
+        with self.database.reading() as connection:
+            yield from history.spoken(connection, pipeline, hop, first, last, as_of)
+
+    def keep_report(self, report: KeptReport) -> int:
+        """See `reconciler.serving.ServiceStore.keep_report`."""
+        with self._writing() as connection:
+            return archive.keep(connection, report)
+
+    def kept_reports(self, day: str | None = None, zone: str | None = None) -> list[KeptReport]:
+        """See `reconciler.serving.ServiceStore.kept_reports`."""
+        with self.database.reading() as connection:
+            return archive.kept(connection, day, zone)
+
+    def kept_report(self, number: int) -> KeptReport | None:
+        """See `reconciler.serving.ServiceStore.kept_report`."""
+        with self.database.reading() as connection:
+            return archive.whole(connection, number)
 
     def close(self) -> None:
         """See `reconciler.ports.Store.close`."""
