@@ -58,5 +58,5 @@ def _work(store: SqlStore) -> None:
     token = store.tokens.create("t", now, reads=True, writes=True, pipelines=())
     assert store.tokens.find(token) is not None
     taken = store.record([observation(COUNT, SETTINGS.pipelines)], SETTINGS.pipelines)
-    assert taken
+    assert taken.kept == 1
     judge(store, SETTINGS.pipelines["batch"], now)
