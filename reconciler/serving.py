@@ -1,12 +1,28 @@
 """What the service asks of the ledger beyond what the passes do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from reconciler.core.ledger import Ledger
+from reconciler.core.observations import Capacity, QueueSample
+from reconciler.core.outlines import Outline
 from reconciler.core.pipelines import Pipeline
+from reconciler.core.tiles import TileKey
 from reconciler.core.times import Micros
-from reconciler.ports import Horizon, Lease, Retirement, Run, Store, Tenure
+from reconciler.ports import Horizon, Lease, Retirement, Run, Store, Tenure, Token
+
+
+class Sessions(Protocol):
+    """Browsers that somebody has let in with a token."""
+
+    def begin(self, token: str, now: Micros, length: Micros) -> str:
+        """Let a browser in with the token of this id; returns the secret of the session."""
+
+    def find(self, secret: str, now: Micros) -> Token | None:
+        """The token that the session was begun with; none where it has run out, or the token was revoked."""
+
+    def end(self, secret: str) -> None:
+        """Let the browser in no more."""
 
 
 class ServiceStore(Store, Protocol):
@@ -52,3 +68,21 @@ class ServiceStore(Store, Protocol):
 
     def retirements(self, pipeline: str) -> list[Retirement]:
         """All that was said, in order."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Browsers that were let in."""
+
+    def outlines(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros | None = None
+    ) -> Iterator[tuple[TileKey, Outline]]:
+        """The tiles of `verdict_tiles`, or with `as_of` those of `verdicts_as_of`, in outline."""
+
+    def samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
+        """The latest queue samples of an interval (ends included), at most so many, in order of `at`."""
+
+    def capacities(self, pipeline: str, now: Micros) -> dict[str, list[Capacity]]:
+        """By resource that the pipeline depends on: its latest readings until `now`, oldest first."""
+
+    def state(self, pipeline: str) -> dict[str, Any]:
+        """What the engine remembers of the pipeline since its last judgement."""

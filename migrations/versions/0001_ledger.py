@@ -193,6 +193,7 @@ def upgrade() -> None:
         sa.Column("latest_at", sa.BigInteger(), nullable=False),
         sa.Column("active", sa.Integer(), nullable=False),
         sa.Column("borders", sa.Integer(), nullable=False),
+        sa.Column("outline", sa.LargeBinary(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_tile"),
         sa.UniqueConstraint("pipeline", "kind", "part", "span", "chunk", name="uq_tile_pipeline_kind_part_span_chunk"),
@@ -215,6 +216,7 @@ def upgrade() -> None:
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("reads", sa.Boolean(), nullable=False),
         sa.Column("writes", sa.Boolean(), nullable=False),
+        sa.Column("operates", sa.Boolean(), nullable=False),
         sa.Column("pipelines", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
@@ -281,9 +283,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pipeline", name="pk_horizon"),
         comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
     )
+    op.create_table(
+        "session",
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name="pk_session"),
+        comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("session")
     op.drop_table("model")
     op.drop_table("horizon")
     op.drop_index("ix_retirement_pipeline", table_name="retirement")

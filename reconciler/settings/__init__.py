@@ -9,6 +9,7 @@ from pathlib import Path
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import SECOND, Micros
 from reconciler.errors import ConfigError
+from reconciler.settings.access import AccessSettings
 from reconciler.settings.build import pipeline_of, resolve_sqlite
 from reconciler.settings.document import Document, Problem, parse_document
 from reconciler.settings.published import json_schema
@@ -58,6 +59,7 @@ class Settings:
     service: ServiceSettings
     push: PushSettings
     """How much may be pushed over HTTP."""
+    access: AccessSettings
 
     @property
     def deadline(self) -> Micros:
@@ -126,4 +128,5 @@ def _settings(document: Document, path: Path) -> Settings:
         retention=file.retention,
         service=file.service,
         push=file.push,
+        access=file.access,
     )

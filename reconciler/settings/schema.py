@@ -364,24 +364,3 @@ class PushSettings(Section):
     """Observations a second that one token may send (without tokens: one address), over ten seconds."""
     at_once: Positive = 16
     """Requests that are read at the same time. With the size of a request it bounds the memory."""
-
-
-class FileSettings(Section):
-    """The configuration file."""
-
-    ledger: str = "sqlite:///reconciler.db"
-    """Where the ledger is kept: `sqlite:///file` (relative to this file) or `postgresql://user@host/database`."""
-    pipelines: Annotated[dict[Name, PipelineSettings], Field(min_length=1)]
-    """What is watched, by name."""
-    connectors: dict[Name, dict[str, Any]] = {}
-    """Where counts are read from, by name; the name is the reporter. Counts can also be pushed or imported."""
-    sources: dict[Name, SourceSettings] = {}
-    """By pattern of the source's name; the first that fits holds."""
-    schedule: ScheduleSettings = ScheduleSettings()
-    """When the service looks."""
-    retention: RetentionSettings = RetentionSettings()
-    """How long the ledger remembers."""
-    service: ServiceSettings = ServiceSettings()
-    """How `reconciler run` runs."""
-    push: PushSettings = PushSettings()
-    """How much may be pushed over HTTP."""

@@ -19,9 +19,9 @@ from reconciler.settings.checks import (
 )
 from reconciler.settings.document import Place, Problem
 from reconciler.settings.messages import problems_of
+from reconciler.settings.file import FileSettings
 from reconciler.settings.schema import (
     ConnectorOptions,
-    FileSettings,
     PipelineSettings,
     RetentionSettings,
     SamplerOptions,

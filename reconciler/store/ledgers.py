@@ -10,18 +10,21 @@ from sqlalchemy import Connection, select
 
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
-from reconciler.core.observations import Observation
+from reconciler.core.observations import Capacity, Observation, QueueSample
+from reconciler.core.outlines import Outline
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
-from reconciler.store import findings, journal, leases, marks, pruning, retirements, services, tables, tiles
+from reconciler.store import facts, findings, journal, leases, marks, pruning, retirements, services, tables, tiles
 from reconciler.store.database import Database, upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
 from reconciler.store.judging import SqlJudging, portions
 from reconciler.store.leases import Leases
+from reconciler.store.outlines import outlines, outlines_as_of
 from reconciler.store.recording import Recording
+from reconciler.store.sessions import SqlSessions
 from reconciler.store.tokens import SqlTokens
 
 TILES_AT_ONCE = 64
@@ -37,6 +40,7 @@ class SqlStore:
         self._leases = Leases(database)
         self._lease = lease
         self.tokens = SqlTokens(database)
+        self.sessions = SqlSessions(database)
 
     def record(
         self,
@@ -199,6 +203,31 @@ class SqlStore:
         """See `reconciler.serving.ServiceStore.retirements`."""
         with self.database.reading() as connection:
             return retirements.told(connection, pipeline)
+
+    def outlines(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros | None = None
+    ) -> Iterator[tuple[TileKey, Outline]]:
+        """See `reconciler.serving.ServiceStore.outlines`."""
+        with self.database.reading() as connection:
+            if as_of is None:
+                yield from outlines(connection, pipeline, hop, first, last)
+            else:
+                yield from outlines_as_of(connection, pipeline, hop, first, last, as_of)
+
+    def samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
+        """See `reconciler.serving.ServiceStore.samples`."""
+        with self.database.reading() as connection:
+            return facts.latest_samples(connection, pipeline, since, until, most)
+
+    def capacities(self, pipeline: str, now: Micros) -> dict[str, list[Capacity]]:
+        """See `reconciler.serving.ServiceStore.capacities`."""
+        with self.database.reading() as connection:
+            return facts.capacities(connection, pipeline, now)
+
+    def state(self, pipeline: str) -> dict[str, Any]:
+        """See `reconciler.serving.ServiceStore.state`."""
+        with self.database.reading() as connection:
+            return findings.load_state(connection, pipeline)
 
     def close(self) -> None:
         """See `reconciler.ports.Store.close`."""

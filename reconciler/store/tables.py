@@ -93,10 +93,12 @@ tile = Table(
     _column("latest_at", BigInteger),
     _column("active", Integer),
     _column("borders", Integer),
+    _column("outline", LargeBinary),
     _column("payload", LargeBinary),
     UniqueConstraint("pipeline", "kind", "part", "span", "chunk"),
     comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells; "
-    "borders: where a neighbour must be judged with it",
+    "borders: where a neighbour must be judged with it; outline: of verdicts, what they come to (before the payload, so "
+    "that it is read without it)",
 )
 Index("ix_tile_touched", tile.c.pipeline, tile.c.touched)
 Index("ix_tile_latest_at", tile.c.pipeline, tile.c.latest_at)
@@ -306,6 +308,7 @@ token = Table(
     _column("hash", LargeBinary),
     _column("reads", Boolean),
     _column("writes", Boolean),
+    _column("operates", Boolean),
     _column("pipelines", Text),
     _column("created_at", BigInteger),
     _column("used_at", BigInteger, null=True),
@@ -322,4 +325,14 @@ model = Table(
     _column("at", BigInteger),
     _column("payload", LargeBinary),
     comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
+)
+
+session = Table(
+    "session",
+    metadata,
+    _column("hash", LargeBinary, key=True),
+    _column("token", Text),
+    _column("created_at", BigInteger),
+    _column("expires_at", BigInteger),
+    comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
 )
