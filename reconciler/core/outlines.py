@@ -27,7 +27,8 @@ SUMS = (
     "misplaced",
 )
 """Events. `late`: may still arrive. `at_risk`: passed over, or unread and about to be deleted. `undetermined`: missing
-where counts are unknown. accepted = processed + accounted + late + at_risk + undetermined + lost − surplus + misplaced."""
+where counts are unknown. They add up as in a day's report: accepted = processed + accounted + late + at_risk +
+undetermined + lost − surplus + misplaced."""
 _PART = {name: number for number, name in enumerate(PARTS)}
 
 

@@ -24,9 +24,9 @@ class FileSettings(Section):
     """Where the ledger is kept: `sqlite:///file` (relative to this file) or `postgresql://user@host/database`."""
     pipelines: Annotated[dict[Name, PipelineSettings], Field(min_length=1)]
     """What is watched, by name."""
-    connectors: dict[Name, dict[str, Any]] = {}
+    connectors: dict[Name, dict[str, Any]] = {}  # noqa: RUF012  pydantic copies it
     """Where counts are read from, by name; the name is the reporter. Counts can also be pushed or imported."""
-    sources: dict[Name, SourceSettings] = {}
+    sources: dict[Name, SourceSettings] = {}  # noqa: RUF012  pydantic copies it
     """By pattern of the source's name; the first that fits holds."""
     schedule: ScheduleSettings = ScheduleSettings()
     """When the service looks."""

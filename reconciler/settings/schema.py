@@ -6,7 +6,7 @@ The text under each setting is its description in the published JSON schema.
 import re
 from collections.abc import Collection, Iterator
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 

@@ -121,9 +121,7 @@ def samples(connection: Connection, pipeline: str, since: Micros, now: Micros) -
     return [QueueSample(*row) for row in rows]
 
 
-def latest_samples(
-    connection: Connection, pipeline: str, since: Micros, until: Micros, most: int
-) -> list[QueueSample]:
+def latest_samples(connection: Connection, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
     """The latest queue samples of an interval, at most so many, in order of `at`."""
     table = tables.queue_sample.c
     query = select(*(table[part.name] for part in fields(QueueSample)))

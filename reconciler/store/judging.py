@@ -18,8 +18,8 @@ from reconciler.store import facts, findings, journal, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
-from reconciler.store.outlines import pack_outline
 from reconciler.store.marks import advance, horizon_of, position_of
+from reconciler.store.outlines import pack_outline
 
 
 def part_of(hop: Hop) -> str:

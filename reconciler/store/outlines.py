@@ -46,9 +46,7 @@ def outlines(
 ) -> Iterator[tuple[TileKey, Outline]]:
     """Outlines of what was last said of the buckets first to last (inclusive)."""
     table = tables.tile.c
-    query = select(table.id, table.chunk, table.span, table.outline).where(
-        *_within(pipeline, hop, first, last)
-    )
+    query = select(table.id, table.chunk, table.span, table.outline).where(*_within(pipeline, hop, first, last))
     bare: list[tiles.Stored] = []
     for number, chunk, span, packed in connection.execute(query.order_by(table.span, table.chunk)):
         key = TileKey(hop, chunk, span)

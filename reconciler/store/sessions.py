@@ -1,4 +1,4 @@
-"""Sessions at rest: the SHA-256 of a long random secret, as with tokens; who logs out, or whose token is revoked, is out.
+"""Sessions at rest: the SHA-256 of a long random secret, as with tokens. Whose token is revoked is out.
 
 Rows instead of signed cookies: every replica knows them, they can be ended, and there is no key to be kept.
 """
