@@ -8,6 +8,9 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 SERVERS_STAMP := $(VENV)/.installed-servers
 
+# Hundreds of short processes are started by the tests: where this machine forbids keeping compiled modules, each would compile its own.
+export PYTHONDONTWRITEBYTECODE :=
+
 # The Python to build .venv with: PYTHON=... or the first of these that runs, is 3.11 or later and can make environments.
 PYTHONS := python3 python3.13 python3.12 python3.11 python3.14 python
 PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \

@@ -1,5 +1,6 @@
 """The composition root: puts settings, ledger and connectors together, and owns the clock."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from reconciler.store import open_store
 def now() -> Micros:
     """The machine's clock, in whole seconds."""
     return floor_to(from_datetime(datetime.now(UTC)), SECOND)
+
+
+def pause(span: Micros) -> None:
+    """Let so much time pass."""
+    time.sleep(span / SECOND)
 
 
 @dataclass(frozen=True, slots=True)

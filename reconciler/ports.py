@@ -174,6 +174,12 @@ class Store(Protocol):
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """`now` of the last judgement of the pipeline."""
 
+    def reached(self, pipeline: Pipeline) -> Ints:
+        """By source: before which instant every bucket is settled and complete at every hop, as last judged, µs.
+
+        It never lies beyond a bucket that is not. `NEVER`: the source has no bucket.
+        """
+
     def horizon(self, pipeline: Pipeline) -> "Horizon":
         """How far back the pipeline is remembered."""
 

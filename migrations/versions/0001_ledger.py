@@ -292,9 +292,60 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hash", name="pk_session"),
         comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
     )
+    op.create_table(
+        "reach",
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("hop", sa.Text(), nullable=False),
+        sa.Column("chunk", sa.BigInteger(), nullable=False),
+        sa.Column("born", sa.Text(), nullable=False),
+        sa.Column("through", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline", "hop", "chunk", name="pk_reach"),
+        comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
+    )
+    for view in _views(op.get_bind().dialect.name):
+        op.execute(view)
+
+
+NEVER = 2**62
+CHUNK = 256
+
+
+def _views(dialect: str) -> tuple[str, str]:
+    """`complete_through` and `pipeline_complete_through`, for those who read by SQL: names and columns stay."""
+    if dialect == "postgresql":
+        taken_apart = (
+            "SELECT r.pipeline, r.chunk, CAST(e.at AS BIGINT) AS at, e.place - 1 AS place"
+            " FROM reach r, jsonb_array_elements_text(CAST(r.through AS JSONB)) WITH ORDINALITY AS e(at, place)"
+        )
+        instant = "TIMESTAMPTZ 'epoch' + {0} * INTERVAL '1 microsecond'"
+    else:
+        taken_apart = (
+            "SELECT r.pipeline, r.chunk, e.value AS at, e.key AS place FROM reach r, json_each(r.through) AS e"
+        )
+        instant = "strftime('%Y-%m-%dT%H:%M:%SZ', {0} / 1000000, 'unixepoch')"
+    sources = f"""CREATE VIEW complete_through AS
+        SELECT pipeline, source, CASE WHEN at < {NEVER} THEN {instant.format("at")} END AS complete_through,
+            at > retired_at - width AS ended
+        FROM (
+            SELECT s.pipeline, s.name AS source, s.retired_at, p.width, COALESCE(MIN(e.at), s.first_bucket) AS at
+            FROM source s JOIN pipeline p ON p.name = s.pipeline LEFT JOIN ({taken_apart}) AS e
+            ON e.pipeline = s.pipeline AND e.chunk = s.ordinal / {CHUNK} AND e.place = s.ordinal % {CHUNK}
+            GROUP BY s.pipeline, s.name, s.retired_at, p.width, s.first_bucket
+        ) AS reached"""  # noqa: S608  all that is put in are constants
+    whole = f"""CREATE VIEW pipeline_complete_through AS
+        SELECT p.name AS pipeline, (
+            SELECT MIN(c.complete_through) FROM complete_through c WHERE c.pipeline = p.name AND NOT c.ended
+        ) AS complete_through, (
+            SELECT {instant.format("MIN(j.at)")} FROM judged j WHERE j.pipeline = p.name
+        ) AS judged_at
+        FROM pipeline p"""  # noqa: S608  all that is put in are constants
+    return sources, whole
 
 
 def downgrade() -> None:
+    op.execute("DROP VIEW pipeline_complete_through")
+    op.execute("DROP VIEW complete_through")
+    op.drop_table("reach")
     op.drop_table("session")
     op.drop_table("model")
     op.drop_table("horizon")

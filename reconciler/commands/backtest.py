@@ -1,6 +1,5 @@
 """`reconciler backtest`: recorded observations through the engine of the service, on a virtual clock."""
 
-import json
 import os
 import sys
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+import msgspec
 
 from reconciler.backtest import backtest
 from reconciler.commands.options import as_duration, as_time, config_option
@@ -97,10 +97,10 @@ def _moving(seen: list[Observation], advance: Advance) -> Iterator[Observation]:
 
 
 def _write(lines: Iterable[dict[str, Any]], out: IO[bytes]) -> Counter[str]:
-    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    encode = msgspec.json.Encoder().encode
     written: Counter[str] = Counter()
     for line in lines:
-        out.write(encode(line).encode() + b"\n")
+        out.write(encode(line) + b"\n")
         written[line["type"]] += 1
     return written
 

@@ -316,7 +316,7 @@ def reach(capacity: Ints, need: Ints, slack: Ints) -> Ints:
 
 def beyond(capacity: Ints, used: Ints | int, need: Ints, slack: Ints) -> Ints:
     """How much of each bucket's need the capacities meet beyond the needs `used` that they have met already."""
-    more = np.clip(reach(capacity, used + need, slack) - used, 0, need)
+    more = np.minimum(np.maximum(reach(capacity, used + need, slack) - used, 0), need)
     left = max(0, int(capacity.sum()) - int(np.sum(used)))
     met: Ints = np.diff(np.minimum(np.cumsum(more), left), prepend=0)
     return met

@@ -101,7 +101,8 @@ class Engine:
         shares.learn(changes.source[at][~unusual], fed[~unusual], legal[~unusual])
         names, width = ledger.directory.sources, self.pipeline.width
         cells = [(names[int(changes.source[i])], int(changes.bucket[i])) for i in at[unusual]]
-        self.register.rejects(hop, cells, [names[int(one)] for one in changes.source[at][~unusual]], width, now)
+        usual = [names[one] for one in np.unique(changes.source[at][~unusual]).tolist()]
+        self.register.rejects(hop, cells, usual, width, now)
 
     def _volume(self, ledger: Ledger, now: Micros) -> None:
         """Hold the accepted volume of buckets that have become whole against what should have come."""

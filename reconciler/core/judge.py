@@ -255,19 +255,22 @@ class HopJudge:
             old_code, old_parts = sheet.old.code[:count], sheet.old.parts[:, :count]
             old_evidence = sheet.old.evidence[:count].astype(np.int64)
             new = (sheet.code != old_code) | (sheet.evidence != old_evidence)
-            at = np.nonzero(new | np.any(sheet.parts != old_parts, axis=0))
+            at = np.flatnonzero(new | np.any(sheet.parts != old_parts, axis=0))
+            if not len(at):
+                continue
+            row, column = np.divmod(at, SPAN)
             rows.append(
                 (
-                    at[0] + sheet.key.chunk * CHUNK,
-                    (at[1] + sheet.first) * width,
-                    sheet.code[at].astype(np.int64),
-                    sheet.evidence[at],
-                    sheet.parts[:, at[0], at[1]],
-                    sheet.loss_at[at],
-                    sheet.proven[at],
-                    old_code[at].astype(np.int64),
-                    old_evidence[at],
-                    old_parts[PART["lost"]][at],
+                    row + sheet.key.chunk * CHUNK,
+                    (column + sheet.first) * width,
+                    sheet.code.ravel()[at].astype(np.int64),
+                    sheet.evidence.ravel()[at],
+                    sheet.parts.reshape(len(PARTS), -1).take(at, axis=1),
+                    sheet.loss_at.ravel()[at],
+                    sheet.proven.ravel()[at],
+                    old_code[row, column].astype(np.int64),
+                    old_evidence.ravel()[at],
+                    old_parts[PART["lost"]][row, column],
                 )
             )
         if not rows:
@@ -346,7 +349,7 @@ def _learn(
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
         said = sheet.old.code[: len(sheet.lanes)]
         seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
-        fresh = np.where(seen & rows[:, None] & (sheet.processed.replayed == 0), done, 0).clip(0).sum(axis=0)
+        fresh = np.where(seen & rows[:, None] & (sheet.processed.replayed == 0) & (done > 0), done, 0).sum(axis=0)
         at = np.flatnonzero(fresh)
         passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]
         since = np.maximum(ends[at], np.where(passed < NEVER, passed, through))

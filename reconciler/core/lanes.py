@@ -306,7 +306,7 @@ def _jumped(lane: Lane, behind: Ints, ages: Ints, unprocessed: Ints, burst: floa
     `burst`: buckets that may have been read within a sampling interval, of which peace reads but one's share.
     """
     usual = (behind * np.minimum(lane.read.share(ages) * max(1.0, burst), 1.0)).sum()
-    seen = np.minimum(unprocessed, behind.sum(axis=0)).clip(0).sum()
+    seen = np.maximum(np.minimum(unprocessed, behind.sum(axis=0)), 0).sum()
     return bool(seen > upper_bound(np.array([usual]), np.array([behind.sum()]))[0])
 
 

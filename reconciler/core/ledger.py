@@ -134,7 +134,8 @@ def group(directory: Directory, pipeline: Pipeline, counts: Sequence[Count]) -> 
     stage = np.array([stages.index(seen.stage) for seen in counts], np.int64)
     place = np.stack([stage, source // CHUNK, ordinal // SPAN])
     order = np.lexsort(place)  # it is stable: within a tile the order of arrival stays
-    edges = np.flatnonzero((np.diff(place[:, order]) != 0).any(axis=0)) + 1
+    ranked = place[:, order]
+    edges = np.flatnonzero((ranked[:, 1:] != ranked[:, :-1]).any(axis=0)) + 1
     tiles: dict[TileKey, Readings] = {}
     for which in np.split(order, edges):
         number, chunk, span = place[:, which[0]].tolist()

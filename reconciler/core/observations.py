@@ -30,7 +30,7 @@ class Refusal(Exception):  # noqa: N818  it is an answer to the sender, not a fa
         self.reason = reason
 
 
-class Count(msgspec.Struct, frozen=True):
+class Count(msgspec.Struct, frozen=True, gc=False):
     """Events of one bucket that one reporter has seen so far.
 
     There are many of them, and this kind of class is made in a twentieth of the time that a dataclass takes.

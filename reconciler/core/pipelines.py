@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from reconciler.core.stakes import Paging
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros
 from reconciler.core.volume_plan import VolumePlan
 
@@ -98,6 +99,14 @@ class Pipeline:
     """Who reads the capacities that it depends on, where that is configured."""
     volume: VolumePlan = field(default_factory=VolumePlan)
     """How the accepted volume is judged."""
+    paging: Paging = field(default_factory=Paging)
+    """From when on somebody is woken."""
+    objectives: tuple[tuple[str, float], ...] = ()
+    """Sources, by pattern, that are promised something else than `objective`."""
+    budget_window: Micros = 30 * DAY
+    """Over which the error budget is counted."""
+    runbooks: dict[str, str] = field(default_factory=dict)
+    """By kind of incident, or `default`: where it is written what to do."""
 
     def __post_init__(self) -> None:
         if not self.hops:

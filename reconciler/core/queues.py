@@ -206,7 +206,7 @@ class QueueLedger:
             self._blur.view(first, last + 1)[0] += np.ceil((beyond - end) * off).astype(np.int64)
         known = first - 1 if edges[0] != UNSET else first
         if last > known:
-            self._written.view(known, last)[0] += np.diff(edges[known - first + 1 :])
+            self._written.view(known, last)[0] += edges[known - first + 2 :] - edges[known - first + 1 : -1]
             self._edged.view(known, last)[0] += 1
         if vague or later - at > 2 * self.width:
             self._vague.view(first - 1, last + 1)[0] = 1

@@ -32,10 +32,12 @@ class LegalShares:
 
     def unusual(self, source: Ints, accepted: Ints, legal: Ints) -> Bools:
         """Whether the share of legal ends lies above what is usual; one entry a cell."""
-        usual = np.array([self._usual(int(one)) for one in source], np.float64)
-        mean = accepted * np.maximum(usual, 0)
-        limit = mean + DEVIATIONS * np.sqrt(mean + 1) + SPREAD * accepted
-        above: Bools = (usual >= 0) & (legal > limit)
+        above = np.zeros(len(source), np.bool_)
+        some = np.flatnonzero(legal)  # in most pipelines few cells have a legal end at all
+        usual = np.array([self._usual(one) for one in source[some].tolist()], np.float64)
+        mean = accepted[some] * np.maximum(usual, 0)
+        limit = mean + DEVIATIONS * np.sqrt(mean + 1) + SPREAD * accepted[some]
+        above[some] = (usual >= 0) & (legal[some] > limit)
         return above
 
     def _usual(self, source: int) -> float:
@@ -48,12 +50,12 @@ class LegalShares:
         """Take cells that were judged and found usual."""
         total, fed = float(legal.sum()), float(accepted.sum())
         self.of_all = (self.of_all[0] * FORGET + total, self.of_all[1] * FORGET + fed)
-        for one in np.flatnonzero(legal).tolist():
-            self.of_source.setdefault(int(source[one]), (0.0, 0.0))
-        for one, events, ended in zip(source.tolist(), accepted.tolist(), legal.tolist(), strict=True):
-            if one in self.of_source:
-                before = self.of_source[one]
-                self.of_source[one] = (before[0] * FORGET + ended, before[1] * FORGET + events)
+        for one in np.unique(source[legal > 0]).tolist():
+            self.of_source.setdefault(one, (0.0, 0.0))
+        kept = np.isin(source, np.fromiter(self.of_source, np.int64, len(self.of_source)))
+        for one, events, ended in zip(*(column[kept].tolist() for column in (source, accepted, legal)), strict=True):
+            before = self.of_source[one]
+            self.of_source[one] = (before[0] * FORGET + ended, before[1] * FORGET + events)
 
     def dump(self) -> dict[str, Any]:
         """As plain values, to be stored."""

@@ -87,7 +87,9 @@ class CountTile:
         order = np.lexsort((batch.at, flat))
         order = order[~stale[order]]
         ranked = flat[order]
-        last = order[np.append(ranked[1:] != ranked[:-1], True)[: len(order)]]
+        is_last = np.ones(len(order), np.bool_)
+        np.not_equal(ranked[1:], ranked[:-1], out=is_last[:-1])
+        last = order[is_last]
         self._write(batch.take(last), row[last])
         np.maximum.at(self.peak, cell, batch.count)
         return news, stale

@@ -53,14 +53,14 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
     row, kind = sources[tile.series] - chunk * CHUNK, classes[tile.series]
     live = kind < REPLAYED
     alone = len(row) <= rows and len(set(row.tolist())) == len(row)
-    count = np.clip(tile.count, 0, COUNTED_UP_TO)
+    count = _within(tile.count)
     _add(total.ok, row, count, kind == OK, alone=alone)
     if kind.any():
         _add(total.legal, row, count, live & (kind != OK), alone=alone)
         _add(total.replayed, row, count, kind == REPLAYED + OK, alone=alone)
     _add(total.known, row, tile.count != ABSENT, live, alone=alone)
     if (tile.peak != tile.count).any():
-        _add(total.shrunk, row, np.clip(tile.peak, 0, COUNTED_UP_TO) - count, live, alone=alone)
+        _add(total.shrunk, row, _within(tile.peak) - count, live, alone=alone)
     if tile.error.any():
         _add(total.error, row, np.ceil(np.minimum(tile.error, COUNTED_UP_TO)).astype(np.int64), live, alone=alone)
     digested = tile.digested | (count == 0)
@@ -71,6 +71,11 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
     if tile.digested.any():
         _add(total.digest, row, np.where(count > 0, tile.digest, 0), live, alone=alone)
     return total
+
+
+def _within(count: Ints) -> Ints:
+    bounded: Ints = np.minimum(np.maximum(count, 0), COUNTED_UP_TO)
+    return bounded
 
 
 def _add(

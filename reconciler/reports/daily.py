@@ -1,78 +1,25 @@
-"""How complete a day was: per pipeline, hop and source, from what was last said of each cell.
+"""How complete a day was: per pipeline, hop, source and group, from what was last said of each cell.
 
 Nothing is judged here. A bucket without a judgement is unknown, and never good; and where several judgements are asked
 for as of a past instant, the same report is made from what had been said by then.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+from reconciler.core.pipelines import Pipeline
+from reconciler.core.times import NEVER, Micros, format_time
+from reconciler.reports.budgets import Budget, budget
+from reconciler.reports.days import Day
+from reconciler.reports.maker import maker
+from reconciler.reports.rows import PAST, HopDay, hop_day
+from reconciler.reports.tally import Tally, complete_through, scan
+from reconciler.reports.unwatched import blind_spots, not_known, not_monitored
+from reconciler.serving import ServiceStore
 
-from reconciler.core.pipelines import Hop, Pipeline
-from reconciler.core.tiles import Ints
-from reconciler.core.times import DAY, NEVER, Micros, format_time
-from reconciler.core.verdicts import Verdict
-from reconciler.ports import Store
-from reconciler.reports.tally import AMOUNTS, Tally, complete_through, scan
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A source in one hop over a day, or the sum of all of them."""
-
-    source: str | None
-    """None: the sum."""
-    amounts: dict[str, int]
-    """Events by the names of `AMOUNTS`."""
-    cells: int
-    """Buckets of the day that the source has, up to the last judgement or the end of the day."""
-    unknown: int
-    """Cells of which nothing is known: counts are missing, or nobody has judged them."""
-    worst: Verdict
-    proven: bool
-    """Evidence shows each cell to be as it is said to be: complete, waiting in a queue, or lost."""
-    complete_through: Micros | None
-    """Every bucket of the source before this instant is settled and complete, at every hop; None before its first."""
-
-    @property
-    def completeness(self) -> float | None:
-        """Share of the accepted that is processed or accounted for. What came twice stands for nothing missing."""
-        return self._share(self.amounts["processed"] + self.amounts["accounted"] - self.amounts["surplus"])
-
-    @property
-    def delivered(self) -> float | None:
-        """Share of the accepted that is processed, surplus left out."""
-        return self._share(self.amounts["processed"] - self.amounts["surplus"])
-
-    def _share(self, events: int) -> float | None:
-        return events / self.amounts["accepted"] if self.amounts["accepted"] else None
-
-    def record(self) -> dict[str, Any]:
-        """For programs."""
-        through = self.complete_through
-        return {
-            "source": self.source,
-            "verdict": self.worst.word,
-            **self.amounts,
-            "cells": self.cells,
-            "unknown": self.unknown,
-            "completeness": self.completeness,
-            "delivered": self.delivered,
-            "proven": self.proven,
-            "complete_through": None if through is None else format_time(through),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class HopDay:
-    """One hop over a day."""
-
-    hop: Hop
-    total: Row
-    sources: list[Row]
-    """The worst first."""
+AGO = dict(zip(PAST, (1, 7), strict=True))
+"""Days before the day itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +33,22 @@ class PipelineDay:
     """Lines of contract §5 that have to do with the day, as last told."""
     not_known: list[str]
     """What this report cannot say, in sentences."""
+    still_open: list[dict[str, Any]] = field(default_factory=list)
+    """Incidents of other days that are not resolved."""
+    not_monitored: list[str] = field(default_factory=list)
+    """What would go unseen, whatever happens."""
+    forgotten: bool = False
+    """What was known of the day then, or what is known of it at all, has been removed by `retention`."""
 
     @property
     def would_have_paged(self) -> list[dict[str, Any]]:
         """Incidents that would have paged somebody, were the pipeline not merely observed."""
         return [line for line in self.incidents if line["severity"] == "page" and line["mode"] == "observe"]
+
+    @property
+    def budget(self) -> Budget:
+        """How the day stands against the objective: of the hop that fares worst."""
+        return min((budget(self.pipeline.objective, one.total) for one in self.hops), default=budget(1.0, None))
 
     def record(self) -> dict[str, Any]:
         """For programs."""
@@ -98,18 +56,15 @@ class PipelineDay:
             "pipeline": self.pipeline.name,
             "mode": "alert" if self.pipeline.alert else "observe",
             "objective": self.pipeline.objective,
+            "budget": self.budget.record(),
             "judged_at": None if self.judged_at is None else format_time(self.judged_at),
-            "hops": [
-                {
-                    "from_stage": one.hop.from_stage,
-                    "to_stage": one.hop.to_stage,
-                    "total": one.total.record(),
-                    "sources": [row.record() for row in one.sources],
-                }
-                for one in self.hops
-            ],
+            "hops": [one.record() for one in self.hops],
             "incidents": self.incidents,
+            "still_open": self.still_open,
+            "blind_spots": list(blind_spots(self.incidents)),
             "not_known": self.not_known,
+            "not_monitored": self.not_monitored,
+            "forgotten": self.forgotten,
             "would_have_paged": [line["id"] for line in self.would_have_paged],
         }
 
@@ -118,110 +73,95 @@ class PipelineDay:
 class Daily:
     """The report of a day."""
 
-    day: Micros
-    """Its beginning."""
+    day: Day
     over: bool
     as_of: Micros | None
     """What had been said by then; None: what was said last."""
+    made_at: Micros
     pipelines: list[PipelineDay]
 
     def record(self) -> dict[str, Any]:
         """For programs."""
         return {
-            "day": format_time(self.day)[:10],
+            "day": self.day.date.isoformat(),
+            "zone": self.day.zone_name,
+            "from": format_time(self.day.start),
+            "to": format_time(self.day.end),
             "over": self.over,
             "as_of": None if self.as_of is None else format_time(self.as_of),
+            "made_at": format_time(self.made_at),
+            "made_by": maker([one.pipeline for one in self.pipelines]),
             "pipelines": [one.record() for one in self.pipelines],
         }
 
 
-def daily(store: Store, pipelines: Sequence[Pipeline], day: Micros, now: Micros, as_of: Micros | None = None) -> Daily:
-    """The report of the day that begins at `day`, as it is known now or was known at `as_of`."""
-    over = (now if as_of is None else as_of) >= day + DAY
-    return Daily(day, over, as_of, [_pipeline(store, pipeline, day, as_of, over=over) for pipeline in pipelines])
+def daily(
+    store: ServiceStore, pipelines: Sequence[Pipeline], day: Day, now: Micros, as_of: Micros | None = None
+) -> Daily:  # fmt: skip
+    """The report of a day, as it is known now or was known at `as_of`."""
+    over = (now if as_of is None else as_of) >= day.end
+    found = [pipeline_day(store, pipeline, day, now, as_of, over=over) for pipeline in pipelines]
+    return Daily(day, over, as_of, now, found)
 
 
-def _pipeline(store: Store, pipeline: Pipeline, day: Micros, as_of: Micros | None, *, over: bool) -> PipelineDay:
+def pipeline_day(
+    store: ServiceStore, pipeline: Pipeline, day: Day, now: Micros, as_of: Micros | None, *, over: bool
+) -> PipelineDay:  # fmt: skip
+    """One pipeline over a day."""
     judged_at = store.judged_at(pipeline)
     if judged_at is not None and as_of is not None:
         judged_at = min(judged_at, as_of)
-    end = day + DAY if over else min(day + DAY, judged_at or day)
+    gone = forgotten(store, pipeline, day, as_of)
+    if gone is not None:
+        return PipelineDay(pipeline, judged_at, [], [], [gone], forgotten=True)
+    end = day.end if over else min(day.end, judged_at or day.start)
     names = store.directory(pipeline).sources
-    tallies = [scan(store, pipeline, hop, (day, end), judged_at, as_of) for hop in pipeline.hops]
+    tallies = [scan(store, pipeline, hop, (day.start, end), judged_at, as_of) for hop in pipeline.hops]
     through = complete_through(tallies)
-    hops = [_hop(hop, tally, names, through) for hop, tally in zip(pipeline.hops, tallies, strict=True)]
-    incidents = [
-        line
-        for line in store.incidents(pipeline.name, NEVER if as_of is None else as_of)
-        if _concerns(line, format_time(day), format_time(day + DAY))
-    ]
-    said = list(_not_known(pipeline, hops, day, judged_at, over=over))
-    return PipelineDay(pipeline, judged_at, hops, incidents, said)
-
-
-def _hop(hop: Hop, tally: Tally, names: Sequence[str], through: Ints) -> HopDay:
-    rows = [
-        Row(
-            names[number],
-            {name: int(tally.amounts[name][number]) for name in AMOUNTS},
-            int(tally.cells[number]),
-            int(tally.unknown[number]),
-            Verdict(int(tally.worst[number])),
-            bool(tally.unproven[number] == 0),
-            None if through[number] == NEVER else int(through[number]),
+    hops = [
+        hop_day(
+            hop,
+            tally,
+            names,
+            through,
+            {name: _past(store, pipeline, number, day.before(ago), judged_at, as_of) for name, ago in AGO.items()},
         )
-        for number in np.flatnonzero(tally.cells).tolist()
+        for number, (hop, tally) in enumerate(zip(pipeline.hops, tallies, strict=True))
     ]
-    rows.sort(key=lambda row: (-row.worst, -row.amounts["lost"], -row.amounts["late"], -row.unknown, str(row.source)))
-    return HopDay(hop, _sum(rows), rows)
+    lines = store.incidents(pipeline.name, NEVER if as_of is None else as_of)
+    mine = [line for line in lines if _concerns(line, format_time(day.start), format_time(day.end))]
+    others = [line for line in lines if line not in mine and line["status"] != "resolved"]
+    said = list(not_known(pipeline, hops, day, judged_at, over=over))
+    told = store.reporters(pipeline, now if as_of is None else as_of)
+    unseen = list(not_monitored(pipeline, told, store.directory(pipeline), store.learned_at(pipeline)))
+    return PipelineDay(pipeline, judged_at, hops, mine, said, others, unseen)
 
 
-def _sum(rows: Sequence[Row]) -> Row:
-    return Row(
-        None,
-        {name: sum(row.amounts[name] for row in rows) for name in AMOUNTS},
-        sum(row.cells for row in rows),
-        sum(row.unknown for row in rows),
-        max((row.worst for row in rows), default=Verdict.NONE),
-        bool(rows) and all(row.proven for row in rows),
-        min((row.complete_through for row in rows if row.complete_through is not None), default=None),
-    )
+def _past(
+    store: ServiceStore, pipeline: Pipeline, hop: int, day: Day, judged_at: Micros | None, as_of: Micros | None
+) -> Tally | None:
+    """The tally of an earlier day; None where it is forgotten, or nothing had been judged."""
+    if judged_at is None or judged_at <= day.start or forgotten(store, pipeline, day, as_of) is not None:
+        return None
+    span = day.start, min(day.end, judged_at)
+    return scan(store, pipeline, pipeline.hops[hop], span, judged_at, as_of, whole=False)
+
+
+def forgotten(store: ServiceStore, pipeline: Pipeline, day: Day, as_of: Micros | None) -> str | None:
+    """The sentence that says what of a day is not remembered any more; None where all is."""
+    horizon = store.horizon(pipeline)
+    if day.start < horizon.verdicts:
+        return f"What was judged before {format_time(horizon.verdicts)} has been removed (`retention.verdicts`)."
+    if as_of is not None and day.start < horizon.detail:
+        return (
+            f"The history of what was known when has been removed for buckets before {format_time(horizon.detail)} "
+            f"(`retention.detail`): how this day looked at {format_time(as_of)} cannot be said any more. "
+            "Without --as-of it is told as it was last judged."
+        )
+    return None
 
 
 def _concerns(line: dict[str, Any], first: str, end: str) -> bool:
     """Whether the incident covers a bucket of the day, or was opened on it. Times are text of one length."""
     covers = str(line["from"]) < end and str(line["to"]) > first
     return covers or first <= str(line["opened_at"]) < end
-
-
-def _not_known(
-    pipeline: Pipeline, hops: Sequence[HopDay], day: Micros, judged_at: Micros | None, *, over: bool
-) -> Iterator[str]:  # fmt: skip
-    if judged_at is None:
-        yield "It was never judged: nothing is known."
-        return
-    if judged_at <= day:
-        yield f"Nothing of this day is judged; the last judgement was at {format_time(judged_at)}."
-    elif not over:
-        yield f"The day is not over; it is judged up to {format_time(judged_at)}."
-    elif judged_at < day + DAY:
-        yield f"Nothing was judged after {format_time(judged_at)}; the rest of the day is unknown."
-    for one in hops:
-        name = f"{one.hop.from_stage} to {one.hop.to_stage}"
-        if not one.sources and judged_at > day:
-            yield f"{name}: no source has a cell on this day."
-        if one.total.unknown:
-            sources = sum(row.unknown > 0 for row in one.sources)
-            cells = _many(one.total.unknown, "cell")
-            yield f"{name}: {cells} of {_many(sources, 'source')} unknown: counts or judgements are missing."
-        inferred = sum(row.worst == Verdict.COMPLETE and not row.proven for row in one.sources)
-        if inferred:
-            verb = "is" if inferred == 1 else "are"
-            yield f"{name}: {_many(inferred, 'source')} {verb} complete by the counts alone, which is not proof."
-        doubtful = one.total.amounts["lost"] - one.total.amounts["lost_proven"]
-        if doubtful:
-            yield f"{name}: {doubtful:,} of the lost are inferred, not proven."
-
-
-def _many(amount: int, noun: str) -> str:
-    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"

@@ -29,6 +29,9 @@ AMOUNTS = (
 """Sums of events. `late`: may still arrive. `at_risk`: passed over, or unread and about to be deleted. `undetermined`:
 missing where counts are unknown. accepted = processed + accounted + late + at_risk + undetermined + lost − surplus +
 misplaced, in each row."""
+COURSE = ("accepted", "missing", "lost", "worst")
+"""What is summed bucket by bucket over all sources: events, `missing` with those that may still arrive; and the value
+of the worst verdict."""
 Span = tuple[Micros, Micros]
 """From an instant until before another."""
 
@@ -56,12 +59,20 @@ class Tally:
     """Value of the worst verdict of the day; 0: none."""
     cells: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     """Cells that the source has on the day."""
+    course: Ints = field(default_factory=lambda: np.zeros((len(COURSE), 0), np.int64))
+    """`(len(COURSE), buckets of the day)`: all sources together."""
 
     def __post_init__(self) -> None:
         size = len(self.born)
         self.amounts = {name: np.zeros(size, np.int64) for name in AMOUNTS}
         for name in ("judged", "missing", "unproven", "worst", "cells"):
             setattr(self, name, np.zeros(size, np.int64))
+        self.course = np.zeros((len(COURSE), max(0, -((self.first - self.day[1]) // self.width))), np.int64)
+
+    @property
+    def first(self) -> Micros:
+        """Start of the first bucket of the day."""
+        return -floor_to(-self.day[0], self.width)
 
     @property
     def unknown(self) -> Ints:
@@ -82,7 +93,7 @@ class Tally:
         self.through[rows] = advance(self.through[rows], good, first, self.width)
         inside = (starts >= self.day[0]) & (starts < self.day[1])
         if inside.any():
-            self._sum(rows, tile, (code != Verdict.NONE) & inside)
+            self._sum(rows, tile, (code != Verdict.NONE) & inside, starts[inside])
 
     def _be_born(self, rows: slice, starts: Ints, code: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> None:
         """Where it is not known when a source began, it began with its first cell."""
@@ -91,7 +102,7 @@ class Tally:
         self.born[rows] = np.where(new, first, self.born[rows])
         self.through[rows] = np.where(new, first, self.through[rows])
 
-    def _sum(self, rows: slice, tile: VerdictTile, mine: Bools) -> None:
+    def _sum(self, rows: slice, tile: VerdictTile, mine: Bools, starts: Ints) -> None:
         count = len(mine)
         code = np.where(mine, tile.code[:count], 0)
         part = {name: np.where(mine, tile.parts[number, :count], 0) for number, name in enumerate(PARTS)}
@@ -107,6 +118,13 @@ class Tally:
         self.missing[rows] += unknown.sum(axis=1)
         self.unproven[rows] += (mine & ~tile.proven[:count]).sum(axis=1)
         self.worst[rows] = np.maximum(self.worst[rows], code.max(axis=1))
+        here = (starts - self.first) // self.width
+        waiting += part["passed_over"] + part["lost"]
+        columns = slice(int(here[0]), int(here[-1]) + 1)
+        inside = starts // self.width % SPAN
+        for number, amount in enumerate((part["accepted"], waiting, part["lost"])):
+            self.course[number, columns] += amount[:, inside].sum(axis=0)
+        self.course[3, columns] = np.maximum(self.course[3, columns], code[:, inside].max(axis=0))
 
     def close(self) -> None:
         """Count the cells that there are, judged or not; one that nobody judged is unknown, never good."""
@@ -128,16 +146,21 @@ def complete_through(tallies: Sequence[Tally]) -> Ints:
 
 
 def scan(
-    store: Store, pipeline: Pipeline, hop: Hop, day: Span, judged_at: Micros | None, as_of: Micros | None
-) -> Tally:
-    """Go once over all cells of a hop that were ever judged, in order."""
+    store: Store, pipeline: Pipeline, hop: Hop, day: Span, judged_at: Micros | None, as_of: Micros | None,
+    *, whole: bool = True,
+) -> Tally:  # fmt: skip
+    """Go once over all cells of a hop that were ever judged, in order.
+
+    Not `whole`: over those of the day only, and then nothing is known of how far sources are complete.
+    """
     directory = store.directory(pipeline)
     born = np.array(directory.first_bucket, np.int64)
     # Who was known when, the directory does not say: of the past, a source begins with the first cell said by then.
     began = born if as_of is None else np.full(len(born), NEVER, np.int64)
     tally = Tally(day, began.copy(), np.array(directory.retired_at, np.int64), began.copy(), pipeline.width)
     if len(born) and judged_at is not None and born.min() < NEVER:
-        for key, tile in _tiles(store, pipeline, hop, int(born.min()), max(judged_at, day[1]), as_of):
+        first, last = (int(born.min()), max(judged_at, day[1])) if whole else (day[0], day[1] - 1)
+        for key, tile in _tiles(store, pipeline, hop, first, last, as_of):
             tally.take(key, tile)
     tally.close()
     return tally

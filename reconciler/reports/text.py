@@ -2,85 +2,109 @@
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.core.times import format_time
-from reconciler.core.verdicts import Verdict
-from reconciler.reports.daily import Daily, HopDay, PipelineDay, Row
+from reconciler.reports.words import (
+    HEADS,
+    RESULTS,
+    Record,
+    columns,
+    compared,
+    heading,
+    hop_name,
+    rest_line,
+    share,
+    short,
+    split,
+)
 
 SHOWN = 50
 """Sources of a hop that are named."""
-_ALWAYS = ("accepted", "processed", "accounted", "late", "lost")
-_WHERE_ANY = ("lost_proven", "at_risk", "undetermined", "recovered", "duplicated", "surplus")
-"""Columns that are left out where nothing stands in them."""
-_HEADS = {"lost_proven": "proven lost", "at_risk": "at risk", "unknown": "unknown cells"}
 
 
-def as_text(report: Daily) -> Iterator[str]:
-    """The lines of the report."""
-    day = format_time(report.day)[:10]
-    known = "" if report.as_of is None else f", as it was known at {format_time(report.as_of)}"
-    yield f"{day} (UTC){known}{'' if report.over else ': the day is not over'}"
-    for one in report.pipelines:
+def as_text(record: Record) -> Iterator[str]:
+    """The lines of the report, from its record."""
+    yield heading(record)
+    for one in record["pipelines"]:
         yield ""
         yield from _pipeline(one)
+    yield from _section("restated since they were reported", [one["text"] for one in record.get("restated", [])])
+    changed = record.get("changed")
+    if changed is not None:
+        yield from _section(changed["since"], changed["lines"] or ["nothing"])
 
 
-def _pipeline(found: PipelineDay) -> Iterator[str]:
-    observed = "" if found.pipeline.alert else " (mode: observe; nobody is paged)"
-    last = "never judged" if found.judged_at is None else f"judged as of {format_time(found.judged_at)}"
-    yield f"{found.pipeline.name}{observed}, {last}"
-    for one in found.hops:
-        if one.sources:
+def _pipeline(found: Record) -> Iterator[str]:
+    observed = "" if found["mode"] == "alert" else " (mode: observe; nobody is paged)"
+    last = "never judged" if found["judged_at"] is None else f"judged as of {found['judged_at']}"
+    yield f"{found['pipeline']}{observed}, {last}"
+    for one in found["hops"]:
+        if one["sources"]:
             yield ""
             yield from _hop(one)
-    yield from _section("incidents", [_incident(line) for line in found.incidents])
-    yield from _section("not known", found.not_known)
-    if not found.pipeline.alert:
-        paged = [f"{line['opened_at']}  {line['summary']}" for line in found.would_have_paged]
+    if not found["forgotten"]:
+        yield from _section("objective", [objective(found)])
+    yield from _section("incidents", [incident(line) for line in found["incidents"]])
+    yield from _section("still open from other days", [incident(line) for line in found["still_open"]])
+    yield from _section("blind spots", found["blind_spots"])
+    yield from _section("not known", found["not_known"])
+    yield from _section("not monitored", found["not_monitored"])
+    if found["mode"] == "observe":
+        paging = [line for line in found["incidents"] if line["id"] in found["would_have_paged"]]
+        paged = [f"{line['opened_at']}  {line['summary']}" for line in paging]
         yield from _section("this would have paged", paged or ["nobody: there was no reason to"])
 
 
-def _hop(found: HopDay) -> Iterator[str]:
-    shown, rest = found.sources[:SHOWN], found.sources[SHOWN:]
-    amounts = [*_ALWAYS, *(name for name in _WHERE_ANY if found.total.amounts[name])]
-    unknown = ["unknown"] if found.total.unknown else []
-    heads = [*amounts, *unknown, "complete", "delivered", "proven", "complete through"]
-    title = f"{found.hop.from_stage} to {found.hop.to_stage}"
-    count = len(found.sources)
-    rows = [(f"all {count:,} sources" if count > 1 else "all, 1 source", found.total)]
-    rows += [(str(row.source), row) for row in shown]
-    yield from _table(title, heads, [(name, _cells(row, amounts, unknown)) for name, row in rows])
-    if rest:
-        complete = sum(row.worst == Verdict.COMPLETE for row in rest)
-        words = "complete" if complete == len(rest) else f"of which {complete:,} are complete"
-        yield f"and {len(rest):,} more, {'all ' if complete == len(rest) else ''}{words}"
+def objective(found: Record) -> str:
+    """How a pipeline stands against its objective, in a sentence."""
+    budget = found["budget"]
+    spent = "" if budget["spent"] is None else f", {_budgets(budget['spent'])} of the budget"
+    return (
+        f"{RESULTS[budget['result']]}: {budget['objective']:.4%} allows {budget['allowed']:,} missing events; "
+        f"{budget['lost']:,} are lost{spent}, {budget['waiting']:,} still wait or are not known"
+    )
 
 
-def _cells(row: Row, amounts: Sequence[str], unknown: Sequence[str]) -> list[str]:
-    through = row.complete_through
+def _budgets(spent: float) -> str:
+    return f"{int(spent * 1000) / 10}%" if spent < 10 else f"{spent:,.0f} times all"
+
+
+def _hop(found: Record) -> Iterator[str]:
+    shown, rest = split(found["sources"], SHOWN)
+    amounts = columns(found["total"])
+    unknown = ["unknown"] if found["total"]["unknown"] else []
+    heads = [*amounts, *unknown, "complete", "delivered", "proven", "complete through", "yesterday", "last week"]
+    count = len(found["sources"])
+    rows = [(f"all {count:,} sources" if count > 1 else "all, 1 source", found["total"])]
+    rows += [(f"{short(row['source'], 40)}/ ({row['sources']:,})", row) for row in found["groups"][:SHOWN]]
+    rows += [(short(row["source"]), row) for row in shown]
+    yield from _table(hop_name(found), heads, [(name, _cells(row, amounts, unknown)) for name, row in rows])
+    for group in rest:
+        yield rest_line(group)
+
+
+def _cells(row: Record, amounts: Sequence[str], unknown: Sequence[str]) -> list[str]:
+    through = row["complete_through"]
     return [
-        *(f"{row.amounts[name]:,}" for name in amounts),
-        *(f"{row.unknown:,}" for _ in unknown),
-        _share(row.completeness),
-        _share(row.delivered),
-        "yes" if row.proven else "no",
-        "-" if through is None else format_time(through),
+        *(f"{row[name]:,}" for name in amounts),
+        *(f"{row['unknown']:,}" for _ in unknown),
+        share(row["completeness"]),
+        share(row["delivered"]),
+        "yes" if row["proven"] else "no",
+        "-" if through is None else through,
+        compared(row, "yesterday"),
+        compared(row, "last_week"),
     ]
 
 
-def _share(share: float | None) -> str:
-    """In per cent, cut off and not rounded: what is not whole never looks whole."""
-    return "-" if share is None else f"{int(share * 1_000_000) / 10_000:.4f}%"
-
-
 def _table(title: str, names: Sequence[str], rows: Sequence[tuple[str, list[str]]]) -> Iterator[str]:
-    heads = [_HEADS.get(name, name) for name in names]
+    heads = [HEADS.get(name, name) for name in names]
     first = max(len(title), *(len(name) for name, _ in rows))
     widths = [max(len(head), *(len(cells[at]) for _, cells in rows)) for at, head in enumerate(heads)]
     for name, cells in [(title, heads), *rows]:
         yield "  ".join([name.ljust(first), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))])
 
 
-def _incident(line: dict[str, object]) -> str:
+def incident(line: Record) -> str:
+    """An incident in a line."""
     return f"{line['severity']} {line['id']} ({line['status']}): {line['summary']}"
 
 

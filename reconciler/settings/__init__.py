@@ -7,11 +7,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from reconciler.core.pipelines import Pipeline
+from reconciler.core.senders import Sender
 from reconciler.core.times import SECOND, Micros
 from reconciler.errors import ConfigError
 from reconciler.settings.access import AccessSettings
-from reconciler.settings.build import pipeline_of, resolve_sqlite
+from reconciler.settings.build import pipeline_of, resolve_sqlite, sender_of
 from reconciler.settings.document import Document, Problem, parse_document
+from reconciler.settings.people import WatchdogSettings
 from reconciler.settings.published import json_schema
 from reconciler.settings.schema import (
     PushSettings,
@@ -59,6 +61,9 @@ class Settings:
     service: ServiceSettings
     push: PushSettings
     """How much may be pushed over HTTP."""
+    senders: tuple[Sender, ...]
+    """How sources can send again, in the order of the file."""
+    watchdog: WatchdogSettings
     access: AccessSettings
 
     @property
@@ -128,5 +133,7 @@ def _settings(document: Document, path: Path) -> Settings:
         retention=file.retention,
         service=file.service,
         push=file.push,
+        senders=tuple(sender_of(sender) for sender in file.senders),
+        watchdog=file.watchdog,
         access=file.access,
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from reconciler.core.times import HOUR
-from reconciler.settings.schema import Duration, Name, Section
+from reconciler.settings.values import Duration, Name, Section
 
 Network = IPv4Network | IPv6Network
 

@@ -5,9 +5,12 @@ from datetime import UTC
 from pathlib import Path
 
 from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, Tolerance, Watch
+from reconciler.core.senders import Sender, Way
+from reconciler.core.stakes import Paging
 from reconciler.core.times import Micros
 from reconciler.core.volume_plan import Planned, VolumePlan
 from reconciler.settings.checks import hops_of
+from reconciler.settings.people import SenderSettings
 from reconciler.settings.schema import (
     ConnectorOptions,
     PipelineSettings,
@@ -55,7 +58,19 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Sam
             if options.resources() and name in options.dependents()
         ),
         volume=_volume(found.volume),
+        paging=Paging(found.paging.lost, found.paging.burn),
+        objectives=tuple(found.objectives.sources.items()),
+        budget_window=found.objectives.window,
+        runbooks={str(kind): url for kind, url in found.runbooks.items()},
     )
+
+
+def sender_of(found: SenderSettings) -> Sender:
+    """How sources of a pattern can send again, as plans and drafts need it."""
+    return Sender(
+        found.pattern, Way(found.way), found.title or "", found.consent, found.horizon, found.until,
+        found.identity or "", found.contact or "",
+    )  # fmt: skip
 
 
 def _volume(found: VolumeSettings) -> VolumePlan:

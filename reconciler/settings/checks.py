@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from reconciler.core.adoption import Level
 from reconciler.core.times import DAY, Micros, format_duration
 from reconciler.settings.document import Place, Problem
-from reconciler.settings.file import FileSettings
-from reconciler.settings.schema import ConnectorOptions, HopSettings, PipelineSettings, SamplerOptions
+from reconciler.settings.schema import ConnectorOptions, FileSettings, HopSettings, PipelineSettings, SamplerOptions
 
 Pair = tuple[str, str]
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from reconciler import registry
-from reconciler.settings.file import FileSettings
+from reconciler.settings.schema import FileSettings
 
 
 def json_schema() -> dict[str, Any]:

@@ -3,120 +3,41 @@
 The text under each setting is its description in the published JSON schema.
 """
 
-import re
 from collections.abc import Collection, Iterator
-from datetime import date, datetime
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import date
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, Field
 
 from reconciler.core.adoption import Level
-from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros, from_datetime, parse_duration, parse_time
+from reconciler.core.times import DAY, HOUR, MINUTE, SECOND
+from reconciler.settings.access import AccessSettings
+from reconciler.settings.people import (
+    Kind,
+    ObjectivesSettings,
+    PagingSettings,
+    SenderSettings,
+    WatchdogSettings,
+)
+from reconciler.settings.values import (
+    AnyDuration,
+    Duration,
+    Instant,
+    Name,
+    Objective,
+    Positive,
+    Ratio,
+    Section,
+    StageName,
+    Url,
+    Whole,
+    Zone,
+    address,
+    http_url,
+)
 
-LONGEST: Micros = 3_660 * DAY
-"""No setting is longer than ten years."""
-
-_ADDRESS = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", re.ASCII)
-_PERCENT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(%?)", re.ASCII)
-
-
-def _duration(value: object) -> Micros:
-    span = parse_duration(value)  # type: ignore[arg-type]  # it says itself what is wrong with anything but text
-    if span > LONGEST:
-        raise ValueError(f"is {value!r}, longer than ten years")
-    return span
-
-
-def _positive(span: Micros) -> Micros:
-    if span <= 0:
-        raise ValueError("is zero; it needs a length")
-    return span
-
-
-def _share(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"is {value!r}, not a share such as 99.99% or 0.9999")
-    # Rounded, because 99.99 / 100 is not quite 0.9999 in binary.
-    return round(float(match[1]) / (100 if match[2] else 1), 12)
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
-        return int(value)  # as it comes from an environment variable
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"is {value!r}, not a whole number")
-    return value
-
-
-def _objective(value: float) -> float:
-    if not 0 < value <= 1:
-        hint = f"; {value:g}% needs its percent sign" if 2 <= value <= 100 else ""
-        raise ValueError(f"is {value:g}, not above 0 and at most 1 (100%){hint}")
-    return value
-
-
-def _ratio(value: float) -> float:
-    if not 0 <= value < 1:
-        raise ValueError(f"is {value:g}, not between 0 and 1 (100%), 1 left out")
-    return value
-
-
-def _name(value: str) -> str:
-    if not value.strip() or not value.isprintable():
-        raise ValueError(f"is {value!r}; a name needs letters and nothing that cannot be printed")
-    return value
-
-
-def _stage(value: str) -> str:
-    if ">" in value:
-        raise ValueError(f"is {value!r}; > stands between the two stages of a hop and cannot be part of a name")
-    return value
-
-
-def _http_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError("is no address such as https://host.example/path")
-    return value
-
-
-def _address(value: str) -> str:
-    match = _ADDRESS.fullmatch(value)
-    if match is None or int(match[2]) > 65_535:
-        raise ValueError(f"is {value!r}, not an address and a port such as 127.0.0.1:8080 or [::1]:8080")
-    return value
-
-
-_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$", "examples": ["90s", "5m", "12h", "7d"]})
-_SHARE_SCHEMA = WithJsonSchema({"type": ["string", "number"], "examples": ["99.99%", 0.9999]})
-
-AnyDuration = Annotated[Micros, BeforeValidator(_duration), _DURATION_SCHEMA]
-"""A number and a unit of s, m, h, d; may be zero. Inside the program: µs."""
-Duration = Annotated[Micros, BeforeValidator(_duration), AfterValidator(_positive), _DURATION_SCHEMA]
-"""The same, above zero."""
-Objective = Annotated[float, BeforeValidator(_share), AfterValidator(_objective), _SHARE_SCHEMA]
-Ratio = Annotated[float, BeforeValidator(_share), AfterValidator(_ratio), _SHARE_SCHEMA]
-Whole = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
-Positive = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
-StageName = Annotated[Name, AfterValidator(_stage)]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown settings are refused, and what was read never changes."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True, allow_inf_nan=False
-    )
+__all__ = ["AnyDuration", "Duration", "Instant", "Name", "Objective", "Positive", "Ratio", "Section", "Url", "Whole"]
+"""What the options of connectors and notifiers may use; the settings of this page are theirs too."""
 
 
 class HopSettings(Section):
@@ -166,27 +87,6 @@ class ReporterSettings(Section):
     """Names of the reporters that must report. Default: the connectors of the stage, and those heard in 24 hours."""
     missing_after: Duration | None = None
     """How long a reporter may be silent. Default: three buckets or three of its usual intervals, the longer."""
-
-
-def _zone(value: object) -> ZoneInfo:
-    try:
-        return ZoneInfo(value)  # type: ignore[arg-type]  # it refuses anything but text itself
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
-        raise ValueError(f"is {value!r}, not a time zone such as Europe/Berlin") from error
-
-
-def _instant(value: object) -> Micros:
-    if isinstance(value, datetime):  # YAML has read it already
-        if value.tzinfo is None:
-            raise ValueError(f"is {value.isoformat()}, without a zone; a Z at the end says UTC")
-        return from_datetime(value)
-    if isinstance(value, str):
-        return parse_time(value)
-    raise ValueError(f"is {value!r}, not a time such as 2024-05-17T22:00:00Z")
-
-
-Zone = Annotated[ZoneInfo, BeforeValidator(_zone), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})]
-Instant = Annotated[Micros, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class PlannedSettings(Section):
@@ -245,6 +145,12 @@ class PipelineSettings(Section):
     broker's, nothing is known of what was lost before the queue."""
     volume: VolumeSettings = VolumeSettings()
     """How the accepted volume is held against what should have come."""
+    paging: PagingSettings = PagingSettings()
+    """From when on somebody is woken."""
+    objectives: ObjectivesSettings = ObjectivesSettings()
+    """What `objective` is measured over, and sources that are promised something else."""
+    runbooks: dict[Kind, Url] = {}
+    """By kind of incident, or `default`: where it is written down what to do. Messages lead there."""
 
 
 class SourceSettings(Section):
@@ -281,7 +187,7 @@ class RetentionSettings(Section):
 class HeartbeatSettings(Section):
     """A watcher of the watcher, which notices when no call comes any more."""
 
-    url: Annotated[str, AfterValidator(_http_url), Field(repr=False)]
+    url: Annotated[str, AfterValidator(http_url), Field(repr=False)]
     """Called by GET after each whole look. No redirect is followed."""
     timeout: Duration = 5 * SECOND
     """How long a call may take."""
@@ -290,7 +196,7 @@ class HeartbeatSettings(Section):
 class ServiceSettings(Section):
     """How `reconciler run` runs. The commands do not need it."""
 
-    listen: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8080"
+    listen: Annotated[str, AfterValidator(address)] = "127.0.0.1:8080"
     """Address and port of the HTTP face; 0.0.0.0 is every address of the machine, port 0 any that is free."""
     lease: Duration | None = None
     """How long a process that died may hold up its replica. Default: half the tick, and 5 seconds at least."""
@@ -364,3 +270,30 @@ class PushSettings(Section):
     """Observations a second that one token may send (without tokens: one address), over ten seconds."""
     at_once: Positive = 16
     """Requests that are read at the same time. With the size of a request it bounds the memory."""
+
+
+class FileSettings(Section):
+    """The configuration file."""
+
+    ledger: str = "sqlite:///reconciler.db"
+    """Where the ledger is kept: `sqlite:///file` (relative to this file) or `postgresql://user@host/database`."""
+    pipelines: Annotated[dict[Name, PipelineSettings], Field(min_length=1)]
+    """What is watched, by name."""
+    connectors: dict[Name, dict[str, Any]] = {}
+    """Where counts are read from, by name; the name is the reporter. Counts can also be pushed or imported."""
+    sources: dict[Name, SourceSettings] = {}
+    """By pattern of the source's name; the first that fits holds."""
+    schedule: ScheduleSettings = ScheduleSettings()
+    """When the service looks."""
+    retention: RetentionSettings = RetentionSettings()
+    """How long the ledger remembers."""
+    service: ServiceSettings = ServiceSettings()
+    """How `reconciler run` runs."""
+    push: PushSettings = PushSettings()
+    """How much may be pushed over HTTP."""
+    senders: tuple[SenderSettings, ...] = ()
+    """How sources can send their events again; of several that fit, the first holds."""
+    watchdog: WatchdogSettings = WatchdogSettings()
+    """Signs of life for people, and what is done when the ledger itself cannot be reached."""
+    access: AccessSettings = AccessSettings()
+    """Who may look at the pages, beside those with a token."""

@@ -18,10 +18,10 @@ from reconciler.settings.checks import (
     schedule_problems,
 )
 from reconciler.settings.document import Place, Problem
-from reconciler.settings.file import FileSettings
 from reconciler.settings.messages import problems_of
 from reconciler.settings.schema import (
     ConnectorOptions,
+    FileSettings,
     PipelineSettings,
     RetentionSettings,
     SamplerOptions,

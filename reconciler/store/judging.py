@@ -14,7 +14,7 @@ from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Portion, Said
-from reconciler.store import facts, findings, journal, tables, tiles
+from reconciler.store import facts, findings, journal, reach, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -94,9 +94,10 @@ class SqlJudging:
         state: Mapping[str, Any],
     ) -> None:
         """See `reconciler.ports.Judging.save`."""
-        connection, name = self._connection, self._pipeline.name
-        for some in tiles.batches(sorted(dirty), tiles.WRITE):
+        connection, name, changed = self._connection, self._pipeline.name, sorted(dirty)
+        for some in tiles.batches(changed, tiles.WRITE):
             tiles.save(connection, name, tiles.VERDICT, [self._row(key) for key in some])
+        reach.carry_on(connection, self._pipeline, self.ledger.directory, self.ledger.verdicts, changed)
         position = self._position
         for block in said:
             if len(block.bucket):

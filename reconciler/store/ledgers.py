@@ -16,7 +16,19 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
-from reconciler.store import facts, findings, journal, leases, marks, pruning, retirements, services, tables, tiles
+from reconciler.store import (
+    facts,
+    findings,
+    journal,
+    leases,
+    marks,
+    pruning,
+    reach,
+    retirements,
+    services,
+    tables,
+    tiles,
+)
 from reconciler.store.database import Database, upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -141,6 +153,11 @@ class SqlStore:
         with self.database.reading() as connection:
             found = connection.execute(select(table.at).where(table.pipeline == pipeline.name)).scalars().all()
         return min(found, default=None)
+
+    def reached(self, pipeline: Pipeline) -> Ints:
+        """See `reconciler.ports.Store.reached`."""
+        with self.database.reading() as connection:
+            return reach.reached(connection, pipeline, self._directories.load(connection, pipeline))
 
     def take_lease(self, holder: str, length: Micros) -> Lease | None:
         """See `reconciler.serving.ServiceStore.take_lease`."""

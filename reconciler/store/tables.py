@@ -335,4 +335,13 @@ session = Table(
     _column("created_at", BigInteger),
     _column("expires_at", BigInteger),
     comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
+reach = Table(
+    "reach",
+    metadata,
+    _column("pipeline", Text, key=True),
+    _column("hop", Text, key=True),
+    _column("chunk", BigInteger, key=True),
+    _column("born", Text),
+    _column("through", Text),
+    comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
 )

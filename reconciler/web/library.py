@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import Ints
 from reconciler.core.times import NEVER, Micros, format_time
+from reconciler.reports.completion import completion, completion_of
 from reconciler.reports.tally import Tally, complete_through, scan
 from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
@@ -55,15 +55,12 @@ class Library:
     def _through(
         self, pipeline: Pipeline, judged_at: Micros | None, as_of: Micros | None
     ) -> tuple[Through, Micros | None]:
-        tallies = [scan(self.store, pipeline, hop, (0, 0), judged_at, as_of) for hop in pipeline.hops]
-        names = self.store.directory(pipeline).sources
-        through: Ints = complete_through(_alike(tallies))
-        instants = through.tolist()
-        # One that has retired and was complete to its end keeps nobody waiting.
-        done = through + pipeline.width > tallies[0].retired[: len(through)]
-        living = [instant for instant, ended in zip(instants, done.tolist(), strict=True) if not ended]
-        least = min((instant for instant in living if instant != NEVER), default=None)
-        return {name: None if at == NEVER else at for name, at in zip(names, instants, strict=False)}, least
+        if as_of is None:
+            found = completion(self.store, pipeline)
+        else:
+            tallies = [scan(self.store, pipeline, hop, (0, 0), judged_at, as_of) for hop in pipeline.hops]
+            found = completion_of(self.store.directory(pipeline), complete_through(_alike(tallies)), pipeline)
+        return found.sources, found.least
 
     def sources(self, pipeline: Pipeline) -> dict[str, Line]:
         """All sources of a pipeline by name, with who answers for them."""

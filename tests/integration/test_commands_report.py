@@ -52,7 +52,7 @@ def test_a_day_that_is_not_over_says_so(shell: Shell) -> None:
     lines = shell.out.splitlines()
     assert lines[0] == "2024-01-15 (UTC): the day is not over"
     assert lines[2] == f"batch, judged as of {LOSS_END}"
-    total = "all 2 sources 80,000 77,000 0 0 3,000 3,000 96.2500% 96.2500% yes 2024-01-15T00:05:00Z"
+    total = "all 2 sources 80,000 77,000 0 0 3,000 3,000 96.2500% 96.2500% yes 2024-01-15T00:05:00Z - -"
     assert lines[5].split() == total.split()
     assert [line.split()[0] for line in lines[6:8]] == ["a", "b"]
     assert f"  The day is not over; it is judged up to {LOSS_END}." in lines
@@ -122,7 +122,7 @@ def test_a_ledger_that_was_never_judged_is_not_good(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     {
-        "no day": (["--day", "yesterday"], "not a time such as"),
+        "no day": (["--day", "yesterday"], "not a date such as"),
         "no pipeline": (["--pipeline", "x"], "there is no pipeline 'x'; configured: batch"),
     }.values(),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, cast
 
 import numpy as np
@@ -9,17 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.directory import Directory
+from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, TileKey, VerdictTile
 from reconciler.core.times import DAY, HOUR, Micros, parse_time
 from reconciler.core.verdicts import Verdict
-from reconciler.ports import Store
+from reconciler.ports import Horizon, Store
 from reconciler.reports.daily import Daily, daily
+from reconciler.reports.days import Day
 from reconciler.reports.holes import holes
 from reconciler.reports.tally import AMOUNTS
 from reconciler.reports.text import as_text
+from reconciler.serving import ServiceStore
 
 TODAY = parse_time("2021-07-20T00:00:00Z")
+DATE = Day(date(2021, 7, 20))
 HOURLY = Pipeline("batch", ("ingress", "processed"), width=HOUR, alert=True)
 HOP = "ingress>processed"
 CLAIMS = ("processed", "accounted", "retained", "in_flight", "passed_over", "unproven", "lost", "misplaced")
@@ -33,6 +38,7 @@ class Told:
     tiles: dict[TileKey, VerdictTile] = field(default_factory=dict)
     judged: Micros | None = TODAY + DAY
     lines: list[dict[str, Any]] = field(default_factory=list)
+    horizon_: Horizon = field(default_factory=Horizon)
 
     def say(self, source: str, bucket: Micros, verdict: Verdict, **parts: int) -> None:
         """Say something of a cell, as of its first bucket on."""
@@ -59,6 +65,15 @@ class Told:
     def incidents(self, *_: object) -> list[dict[str, Any]]:
         return self.lines
 
+    def horizon(self, _: Pipeline) -> Horizon:
+        return self.horizon_
+
+    def learned_at(self, _: Pipeline) -> Micros | None:
+        return TODAY
+
+    def reporters(self, pipeline: Pipeline, _: Micros) -> Ledger:
+        return Ledger(pipeline, self.directory_)
+
     def verdict_tiles(
         self, _: Pipeline, hop: str, first: Micros, last: Micros
     ) -> Iterator[tuple[TileKey, VerdictTile]]:
@@ -68,8 +83,8 @@ class Told:
                 yield key, self.tiles[key]
 
 
-def report(told: Told, now: Micros = TODAY + 2 * DAY) -> Daily:
-    return daily(cast(Store, told), [HOURLY], TODAY, now)
+def report(told: Told, now: Micros = TODAY + 2 * DAY, day: Day = DATE) -> Daily:
+    return daily(cast(ServiceStore, told), [HOURLY], day, now)
 
 
 @given(
@@ -156,7 +171,7 @@ def test_the_worst_sources_come_first_and_the_many_complete_ones_are_only_counte
         told.day(f"s{number:03}", accepted=1, processed=1)
     told.say("s200", TODAY, Verdict.LOST, accepted=1, lost=1)
     told.say("s250", TODAY, Verdict.DELAYED, accepted=1, unproven=1)
-    lines = list(as_text(report(told)))
+    lines = list(as_text(report(told).record()))
     table = next(at for at, line in enumerate(lines) if line.startswith("ingress to processed"))
     assert lines[table + 1].startswith("all 300 sources")
     assert [line.split()[0] for line in lines[table + 2 : table + 5]] == ["s200", "s250", "s000"]
@@ -167,8 +182,8 @@ def test_what_is_not_whole_never_looks_whole() -> None:
     told = Told()
     told.day("a", accepted=10**9, processed=10**9)
     told.say("a", TODAY, Verdict.LOST, accepted=10**9, processed=10**9 - 1, lost=1)
-    assert "99.9999%" in "\n".join(as_text(report(told)))
-    assert "100.0000%" not in "\n".join(as_text(report(told)))
+    assert "99.9999%" in "\n".join(as_text(report(told).record()))
+    assert "100.0000%" not in "\n".join(as_text(report(told).record()))
 
 
 def test_a_day_that_goes_on_is_judged_up_to_the_last_judgement() -> None:
@@ -212,7 +227,7 @@ def test_neighbouring_bad_cells_are_one_hole_and_the_worst_come_first() -> None:
 
 
 def test_incidents_that_have_nothing_to_do_with_the_day_are_left_out() -> None:
-    line = {"opened_at": "2021-07-19T12:00:00Z", "severity": "page", "mode": "alert"}
+    line = {"opened_at": "2021-07-19T12:00:00Z", "severity": "page", "mode": "alert", "status": "resolved"}
     spans = {
         "before": ("18T00", "20T00"),
         "into": ("18T00", "20T01"),
