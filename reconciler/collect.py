@@ -43,6 +43,8 @@ class Collected:
     """Why it stopped before its end, if it did."""
     notes: tuple[Note, ...] = ()
     """What it found beside its counts."""
+    too_old: int = 0
+    """Counts of buckets that are kept no more, and that were not stored."""
 
 
 def connectors_of(settings: Settings) -> list[Connector]:
@@ -250,6 +252,7 @@ class _Reading:
             len(answer.gone),
             answer.refused,
             notes=tuple(self.connector.notes()) if isinstance(self.connector, Remembering) else (),
+            too_old=recorded.too_old,
         )
 
     def first_counted(self, start: Micros, end: Micros) -> Micros:
@@ -307,4 +310,5 @@ def add_up(total: Collected, part: Collected) -> Collected:
         total.refused + part.refused,
         part.failure,
         total.notes + part.notes,
+        total.too_old + part.too_old,
     )

@@ -75,9 +75,10 @@ def _count(app: App, connector: Connector, first: Micros, last: Micros, at: Micr
             total = add_up(total, Collected(connector.name, total.until, total.until, failure=failure))
     if not quiet:
         broken = f"; broken off at {format_time(total.until)}" if total.failure else ""
+        old = f", {total.too_old:,} of buckets that are kept no more" if total.too_old else ""
         click.echo(
             f"{connector.name}: {total.kept:,} new, {total.unchanged:,} unchanged, {total.withdrawn:,} gone, "
-            f"{len(total.refused):,} refused{broken}"
+            f"{len(total.refused):,} refused{old}{broken}"
         )
     return total
 

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
@@ -17,13 +18,15 @@ from reconciler.commands.options import as_duration, as_time, config_option
 from reconciler.commands.refusals import Refusals, refusals_file, refusals_option
 from reconciler.commands.terminal import Advance, counting, reading
 from reconciler.core.observations import Observation
-from reconciler.core.times import Micros
+from reconciler.core.times import DAY, Micros, format_duration, format_time
 from reconciler.errors import ConfigError, Refused
 from reconciler.reading import STDIN, RefusedLine, read
 from reconciler.settings import Settings, load
 
 STEP = 1000
 """Observations between two moves of the bar."""
+GULF: Micros = 366 * DAY
+"""More than this between two observations is taken for a broken clock."""
 
 
 @click.command(
@@ -53,6 +56,7 @@ def command(
     settings = load(config)
     _apart(observations, output)
     seen, refused = _read(observations, settings, refusals)
+    _without_gulf(seen, until)
     with _output(output) as out, counting("judging", len(seen)) as (_, advance):
         written = _write(backtest(_moving(seen, advance), settings.pipelines, tick=tick, until=until), out)
     said = f"{written['verdict']:,} verdicts and {written['incident']:,} incidents"
@@ -64,6 +68,19 @@ def _apart(observations: str, output: str) -> None:
     same = STDIN not in (observations, output) and Path(observations).exists() and Path(output).exists()
     if same and Path(observations).samefile(output):
         raise ConfigError(f"--output {output}: is the file of the observations; name another")
+
+
+def _without_gulf(seen: list[Observation], until: Micros | None) -> None:
+    """A broken clock far in the future would be years of ticks at which nothing happens."""
+    for before, after in pairwise(seen):
+        if until is not None and after.at > until:
+            return
+        if after.at - before.at > GULF:
+            raise ConfigError(
+                f"the observation at {format_time(after.at)} comes {format_duration(after.at - before.at)} after the "
+                f"one before it, at {format_time(before.at)}; every tick between them would be judged. If its clock "
+                f"was wrong, mend or remove it, or end before it with --until {format_time(before.at)}"
+            )
 
 
 def _read(file: str, settings: Settings, refusals: str | None) -> tuple[list[Observation], int]:

@@ -72,6 +72,7 @@ def _pipeline(one: Record) -> Iterator[str]:
         yield f"  {stage['stage']:<12} reported until {stage['through'] or 'nothing yet'}, {reporters}"
         for gone in stage["missing"]:
             yield f"    MISSING    {gone['reporter']}: {_last(gone['through'])}"
+    yield from _complete(one["complete_through"])
     for connector in one["connectors"]:
         if connector["failure"]:
             yield f"  connector    {connector['connector']} failed at {connector['at']}: {connector['failure']}"
@@ -79,6 +80,15 @@ def _pipeline(one: Record) -> Iterator[str]:
             yield f"  connector    {connector['connector']} has not been asked yet"
     incidents = ", ".join(f"{number:,} {severity}" for severity, number in one["incidents"].items())
     yield f"  incidents    {incidents or 'none open'}"
+
+
+def _complete(reach: Record) -> Iterator[str]:
+    if reach["at"] is None:
+        yield "  complete     nothing has been judged complete yet"
+    else:
+        yield f"  complete     until {reach['at']}, held back by {reach['held_back_by']} ({reach['sources']:,} sources)"
+    if reach["beyond_limit"]:
+        yield f"  TOO MANY     {reach['beyond_limit']:,} beyond max_sources are judged together, as (overflow)"
 
 
 def _last(through: str | None) -> str:

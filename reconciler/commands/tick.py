@@ -108,6 +108,7 @@ def counted(done: Collected) -> str:
         said = f"samples of {format_time(done.until)}, {news}"
     said += f", {done.withdrawn:,} gone" if done.withdrawn else ""
     said += f", {len(done.refused):,} refused" if done.refused else ""
+    said += f", {done.too_old:,} of buckets that are kept no more" if done.too_old else ""
     failed = "could not be read" if done.failure else ""
     return "; ".join(part for part in (said, failed) if part) or "nothing to count"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reconciler.collect import Collected
+from reconciler.core.directory import Directory
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, floor_to, format_time
 from reconciler.errors import OutOfReach, ReconcilerError
@@ -48,6 +49,8 @@ class Look:
             self._tell(turn, done)
         wrong = [name for name, pipeline in sorted(turn.settings.pipelines.items()) if not _judged(turn, pipeline)]
         turn.meters.standing(turn.store.standing())
+        for name, pipeline in sorted(turn.settings.pipelines.items()):
+            _crowd(turn, name, turn.store.directory(pipeline))
         for name, work in self.after:
             _part(turn, name, "", work)
         if turn.stopping.is_set():
@@ -65,9 +68,18 @@ class Look:
         if failure is not None:
             log.error("a connector could not be read", extra={"connector": done.connector, "failure": failure})
         else:
-            log.info("collected", extra=fields | {"until": format_time(done.until)})
+            log.info("collected", extra=fields | {"too_old": done.too_old, "until": format_time(done.until)})
         for refusal in done.refused:
             log.warning("refused", extra={"connector": done.connector, "what": str(refusal)})
+        for note in done.notes:
+            log.warning("noted", extra={"connector": done.connector, "what": str(note)})
+
+
+def _crowd(turn: Turn, pipeline: str, directory: Directory) -> None:
+    turn.meters.sources(pipeline, len(directory.sources), directory.beyond)
+    if directory.beyond:
+        told = {"pipeline": pipeline, "sources": len(directory.sources), "beyond": directory.beyond}
+        log.warning("more sources than max_sources: those beyond are judged together, as (overflow)", extra=told)
 
 
 def _judged(turn: Turn, pipeline: Pipeline) -> bool:

@@ -71,6 +71,19 @@ class Meters:
             ["connector", "result"],
             registry=registry,
         )
+        self._noted = Counter(
+            "reconciler_connector_notes",
+            "What connectors found beside their counts, such as a file that vanished or shrank.",
+            ["connector"],
+            registry=registry,
+        )
+        self._sources = Gauge("reconciler_sources", "Sources that are judged.", ["pipeline"], registry=registry)
+        self._beyond = Gauge(
+            "reconciler_sources_beyond_limit",
+            "Sources beyond max_sources, which are judged together as one: alert above 0.",
+            ["pipeline"],
+            registry=registry,
+        )
         self._pruned = Counter("reconciler_pruned_rows", "Rows removed from the ledger.", registry=registry)
 
     def ran(self, duty: str, now: Micros, seconds: float, *, well: bool) -> None:
@@ -89,7 +102,9 @@ class Meters:
         self._leader.set(0 if epoch is None else 1)
         self._epoch.set(epoch or 0)
         if epoch is None:
-            for gauge in (self._judged, self._incidents, self._lost, self._up, self._read):
+            for gauge in (
+                self._judged, self._incidents, self._lost, self._up, self._read, self._sources, self._beyond,
+            ):  # fmt: skip
                 gauge.clear()  # what another process knows better now
 
     def collected(self, done: Collected, now: Micros) -> None:
@@ -97,7 +112,10 @@ class Meters:
         self._up.labels(done.connector).set(0 if done.failure else 1)
         if done.failure is None:
             self._read.labels(done.connector).set(now / SECOND)
-        amounts = {"kept": done.kept, "unchanged": done.unchanged, "refused": len(done.refused)}
+        self._noted.labels(done.connector).inc(len(done.notes))
+        amounts = {
+            "kept": done.kept, "unchanged": done.unchanged, "refused": len(done.refused), "too_old": done.too_old,
+        }  # fmt: skip
         for result, amount in amounts.items():
             self._collected.labels(done.connector, result).inc(amount)
 
@@ -115,6 +133,11 @@ class Meters:
         for line in found:
             self._incidents.labels(line["pipeline"], line["kind"], line["severity"]).inc()
             self._lost.labels(line["pipeline"]).inc(line["lost"])
+
+    def sources(self, pipeline: str, number: int, beyond: int) -> None:
+        """So many sources are judged one by one, and so many beyond the limit."""
+        self._sources.labels(pipeline).set(number)
+        self._beyond.labels(pipeline).set(beyond)
 
     def pruned(self, rows: int) -> None:
         """So many rows were removed."""

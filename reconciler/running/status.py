@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.stages import stage_now
-from reconciler.core.times import SECOND, Micros, floor_to, format_time
+from reconciler.core.times import NEVER, SECOND, Micros, floor_to, format_time
 from reconciler.ports import Run, Tenure
 from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
@@ -62,9 +62,22 @@ def _pipeline(
         "blind": judged_at is None or now - judged_at > settings.blind_after,
         "failure": failed,
         "stages": stages,
+        "complete_through": _complete(store, pipeline),
         "connectors": list(_connectors(settings, pipeline, runs)),
         "missing": [f"{stage['stage']}: {gone['reporter']}" for stage in stages for gone in stage["missing"]],
         "incidents": dict(sorted(Counter(line["severity"] for line in mine).items())),
+    }
+
+
+def _complete(store: ServiceStore, pipeline: Pipeline) -> Record:
+    """Until when all sources are complete, and which of them holds the others back; `None` before the first cell."""
+    directory, reached = store.directory(pipeline), store.reached(pipeline)
+    first = int(reached.argmin()) if len(reached) and reached.min() < NEVER else None
+    return {
+        "at": None if first is None else format_time(int(reached[first])),
+        "held_back_by": None if first is None else directory.sources[first],
+        "sources": len(directory.sources),
+        "beyond_limit": directory.beyond,
     }
 
 

@@ -88,6 +88,17 @@ class TestWithoutALedger:
         assert shell("backtest", story, "-o", "clean.ndjson") == 0
         assert Path("events.ndjson").read_bytes() == Path("clean.ndjson").read_bytes()
 
+    def test_an_observation_years_ahead_is_refused_before_years_are_judged(self, shell: Shell, story: str) -> None:
+        lines = written(story)
+        last = lines[-1]["at"]
+        ahead = shell.file("ahead.ndjson", *lines, lines[-1] | {"at": "2042-01-15T00:00:00Z"})
+        assert shell("backtest", ahead, "-o", "events.ndjson") == 2
+        assert "2042-01-15T00:00:00Z" in shell.err
+        assert f"--until {last}" in shell.err
+        assert shell("backtest", ahead, "-o", "events.ndjson", "--until", last) == 0
+        assert shell("backtest", story, "-o", "clean.ndjson") == 0
+        assert Path("events.ndjson").read_bytes() == Path("clean.ndjson").read_bytes()
+
     def test_a_packed_file_and_a_pipe_do_as_well(
         self, shell: Shell, story: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:  # fmt: skip

@@ -1,6 +1,7 @@
 """`status`, `sources` and `reporters`, as a person or a script calls them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,7 @@ def test_status_says_how_far_everything_is(shell: Shell) -> None:
         f"  judged       {LOSS_END}, next 2024-01-15T00:41:00Z",
         f"  ingress      reported until {LOSS_END}, 1 reporter",
         f"  processed    reported until {LOSS_END}, 1 reporter",
+        "  complete     until 2024-01-15T00:05:00Z, held back by a (2 sources)",
         "  incidents    1 page",
     ]
 
@@ -50,6 +52,15 @@ def test_status_of_a_ledger_without_anything(shell: Shell) -> None:
     assert (record["service"], record["duties"]) == (None, [])
     (pipeline,) = record["pipelines"]
     assert (pipeline["judged_at"], pipeline["blind"], pipeline["missing"]) == (None, True, [])
+
+
+def test_status_says_how_many_sources_are_judged_together_because_there_are_too_many(shell: Shell) -> None:
+    story, config = shell.loss(), Path("reconciler.yaml")
+    config.write_text(config.read_text().replace("stages:", "max_sources: 1, stages:"))
+    assert shell("import", story) == 0
+    assert shell("tick", "--now", LOSS_END, "--json") == 0
+    assert shell("status", "--now", LOSS_END) == 0
+    assert "  TOO MANY     1 beyond max_sources are judged together, as (overflow)" in shell.out
 
 
 def test_status_says_which_duty_failed_and_why(shell: Shell, database_url: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from reconciler.abilities import Note
 from reconciler.collect import Collected
 from reconciler.core.observations import Refusal
 from reconciler.core.times import MINUTE, SECOND, Micros
@@ -55,7 +56,9 @@ def test_what_is_measured_names_only_what_the_configuration_names() -> None:
     meters.ran("look", NOON, 0.5, well=True)
     meters.ran("look", NOON + MINUTE, 0.5, well=False)
     refused = (Refusal("source", "partner/secret-customer is odd"),)
-    meters.collected(Collected("table", 0, 0, kept=5, unchanged=2, refused=refused), NOON)
+    notes = (Note("day.csv", "vanished"), Note("other.csv", "shrank"))
+    meters.collected(Collected("table", 0, 0, 5, 2, refused=refused, notes=notes, too_old=4), NOON)
+    meters.sources("batch", 100, 7)
     meters.collected(Collected("other", 0, 0, failure=ConnectorFailed("cannot be read")), NOON)
     verdict = {"type": "verdict", "verdict": "lost", "source": "partner/secret-customer"}
     meters.judged("batch", NOON, [verdict, verdict, incident("loss", "page", 3)])
@@ -67,6 +70,10 @@ def test_what_is_measured_names_only_what_the_configuration_names() -> None:
     assert found['reconciler_run_last_success_timestamp_seconds{duty="look"}'] == NOON / SECOND
     assert found['reconciler_collected_observations_total{connector="table",result="kept"}'] == 5
     assert found['reconciler_collected_observations_total{connector="table",result="refused"}'] == 1
+    assert found['reconciler_collected_observations_total{connector="table",result="too_old"}'] == 4
+    assert found['reconciler_connector_notes_total{connector="table"}'] == 2
+    assert found['reconciler_sources{pipeline="batch"}'] == 100
+    assert found['reconciler_sources_beyond_limit{pipeline="batch"}'] == 7
     assert found['reconciler_connector_up{connector="table"}'] == 1
     assert found['reconciler_connector_up{connector="other"}'] == 0
     assert found['reconciler_verdict_changes_total{pipeline="batch",verdict="lost"}'] == 2
