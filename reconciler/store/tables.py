@@ -335,6 +335,8 @@ session = Table(
     _column("created_at", BigInteger),
     _column("expires_at", BigInteger),
     comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
+)
+
 reach = Table(
     "reach",
     metadata,
