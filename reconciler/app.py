@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from reconciler.announce import notifiers_of, routes_of
 from reconciler.collect import connectors_of
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import SECOND, Micros, floor_to, from_datetime
 from reconciler.errors import ConfigError
 from reconciler.ports import Connector
+from reconciler.posting import Notifier
+from reconciler.service import Telling
 from reconciler.serving import ServiceStore
 from reconciler.settings import Settings, load
 from reconciler.settings.schema import SamplerOptions
@@ -40,6 +43,15 @@ class App:
         if unknown := [name for name in names if name not in known]:
             raise ConfigError(f"there is no connector {unknown[0]!r}; configured: {', '.join(known) or 'none'}")
         return [known[name] for name in names or known]
+
+    def notifiers(self) -> list[Notifier]:
+        """All channels, ready to be told."""
+        return notifiers_of(self.settings)
+
+    @property
+    def telling(self) -> Telling:
+        """Who is told of what is found."""
+        return Telling(tuple(routes_of(self.settings)))
 
     def pipeline_of(self, connector: str) -> str:
         """The pipeline that a connector reads for."""

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Observation, Refusal
+from reconciler.core.outbox import Post
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import Bools, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.errors import OutOfReach
+from reconciler.posting import Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,10 @@ class Judging(Protocol):
         incidents: Sequence[dict[str, Any]],
         changes: Sequence[dict[str, Any]],
         state: Mapping[str, Any],
+        posts: Sequence[Post] = (),
     ) -> None:
         """Write the verdict tiles `dirty` of the ledger and all that was said; `state` replaces the former state.
+        `posts` is what goes to the outbox.
 
         An incident needs `id`, `kind` and `status`; a change needs `id`. Without `save` nothing is written.
         """
@@ -186,6 +190,10 @@ class Store(Protocol):
     @property
     def tokens(self) -> "Tokens":
         """Who may use the HTTP face."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is still to be told to whom."""
 
     def said(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros

@@ -1,6 +1,7 @@
 """The passes: gather what is known, decide, write it in one transaction. Arguments are ports and `now`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from reconciler.core.engine import Engine
 from reconciler.core.judge import Changes
 from reconciler.core.lines import verdict_lines
+from reconciler.core.notices import notice_of, quiet
+from reconciler.core.outbox import Post, Route, posts
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import DAY, Micros
 from reconciler.core.verdicts import Verdict
@@ -18,22 +21,45 @@ NOTHING = Portion(1, 0, -1, is_last=False)
 WELL = (Verdict.COMPLETE, Verdict.OPEN)
 
 
-def judge(store: Store, pipeline: Pipeline, now: Micros, *, every: bool = False) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who is told of what is found, and what they need beside it."""
+
+    routes: tuple[Route, ...] = ()
+    public_url: str = ""
+    """Where people see the pages, without a slash at its end; empty: nowhere."""
+
+    def posts(self, pipeline: Pipeline, lines: Iterable[Mapping[str, Any]]) -> list[Post]:
+        """What goes to which channel of incident lines. A pipeline that is only observed is told to nobody."""
+        if not self.routes or not pipeline.alert:
+            return []
+        told = [notice_of(line, public_url=self.public_url) for line in lines if not quiet(line)]
+        return posts(self.routes, told)
+
+
+NOBODY = Telling()
+
+
+def judge(
+    store: Store, pipeline: Pipeline, now: Micros, *, every: bool = False, telling: Telling = NOBODY
+) -> list[dict[str, Any]]:
     """Judge one pipeline as of `now` and write what is new; returns it as lines of the contract.
 
     Work comes from the ledger: all that was recorded since the last judgement, all that is still open, and every
     bucket that has begun meanwhile, however long that is ago. At or before the last judgement there is nothing to do.
     A large backlog is judged in portions, oldest first. Cells that are well are written and not returned, for there
-    are many of them; `every` returns those of the last portion too.
+    are many of them; `every` returns those of the last portion too. Who is to be told is put into the outbox with it.
     """
     return [
         line
         for portion in store.portions(pipeline, now)
-        for line in _judge(store, pipeline, now, portion, every=every and portion.is_last)
+        for line in _judge(store, pipeline, now, portion, telling, every=every and portion.is_last)
     ]
 
 
-def _judge(store: Store, pipeline: Pipeline, now: Micros, portion: Portion, *, every: bool) -> Iterator[dict[str, Any]]:
+def _judge(
+    store: Store, pipeline: Pipeline, now: Micros, portion: Portion, telling: Telling, *, every: bool
+) -> Iterator[dict[str, Any]]:
     with store.judging(pipeline, now, portion) as work:
         if work.judged_at >= now:
             return
@@ -41,7 +67,8 @@ def _judge(store: Store, pipeline: Pipeline, now: Micros, portion: Portion, *, e
         engine.restore(work.state, work.incidents, work.judged_at or None, work.week)
         found = engine.tick(work.ledger, now)
         said = [_said(hop, changes) for hop, changes in found.changes]
-        work.save(now, found.dirty, said, engine.incidents(), found.incidents, engine.dump())
+        posts = telling.posts(pipeline, found.incidents)
+        work.save(now, found.dirty, said, engine.incidents(), found.incidents, engine.dump(), posts)
     for hop, changes in found.changes:
         told = changes if every else changes.take(~np.isin(changes.code, WELL))
         yield from verdict_lines(pipeline.name, hop, told, work.ledger.directory, now, engine.volume)
@@ -49,10 +76,11 @@ def _judge(store: Store, pipeline: Pipeline, now: Micros, portion: Portion, *, e
 
 
 def judge_all(
-    store: Store, pipelines: Mapping[str, Pipeline], now: Micros, *, every: bool = False
+    store: Store, pipelines: Mapping[str, Pipeline], now: Micros, *, every: bool = False, telling: Telling = NOBODY
 ) -> list[dict[str, Any]]:
     """Judge every pipeline, each in transactions of its own."""
-    return [line for name in sorted(pipelines) for line in judge(store, pipelines[name], now, every=every)]
+    lines = (judge(store, pipelines[name], now, every=every, telling=telling) for name in sorted(pipelines))
+    return [line for told in lines for line in told]
 
 
 def learn(store: Store, pipeline: Pipeline, now: Micros) -> bool:

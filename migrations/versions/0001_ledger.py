@@ -1,5 +1,7 @@
 """The ledger."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -29,10 +31,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "incident",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "id pipeline kind status"),
         sa.Column("opened_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
@@ -110,10 +109,7 @@ def upgrade() -> None:
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
-        sa.Column("min_bucket", sa.BigInteger(), nullable=False),
-        sa.Column("max_bucket", sa.BigInteger(), nullable=False),
-        sa.Column("min_at", sa.BigInteger(), nullable=False),
-        sa.Column("max_at", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "min_bucket max_bucket min_at max_at"),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("pipeline", "stage", "position", name="pk_reading"),
         comment="The history of counts, append-only: one block of readings a stage and transaction",
@@ -184,13 +180,8 @@ def upgrade() -> None:
     op.create_table(
         "tile",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("part", sa.Text(), nullable=False),
-        sa.Column("span", sa.BigInteger(), nullable=False),
-        sa.Column("chunk", sa.BigInteger(), nullable=False),
-        sa.Column("touched", sa.BigInteger(), nullable=False),
-        sa.Column("latest_at", sa.BigInteger(), nullable=False),
+        *_columns(sa.Text(), "pipeline kind part"),
+        *_columns(sa.BigInteger(), "span chunk touched latest_at"),
         sa.Column("active", sa.Integer(), nullable=False),
         sa.Column("borders", sa.Integer(), nullable=False),
         sa.Column("outline", sa.LargeBinary(), nullable=False),
@@ -243,9 +234,7 @@ def upgrade() -> None:
         "lease",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("holder", sa.Text(), nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("since", sa.BigInteger(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "epoch since expires_at"),
         sa.PrimaryKeyConstraint("name", name="pk_lease"),
         comment="Who does the work. epoch grows when another takes over; times are of the database's clock",
     )
@@ -263,10 +252,7 @@ def upgrade() -> None:
     op.create_table(
         "retirement",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("stage", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline kind stage name"),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("effective", sa.BigInteger(), nullable=True),
         sa.Column("author", sa.Text(), nullable=False),
@@ -292,6 +278,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hash", name="pk_session"),
         comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
     )
+    op.create_table(
+        "outbox",
+        *_columns(sa.Text(), "incident channel pipeline severity status notice"),
+        *_columns(sa.BigInteger(), "wanted sent sent_at"),
+        *_columns(sa.Text(), "told reference"),
+        *_columns(sa.BigInteger(), "attempts failing_since next_try_at claimed_until doubt_since"),
+        *_columns(sa.Text(), "digested state error"),
+        *_columns(sa.BigInteger(), "updated_at"),
+        sa.PrimaryKeyConstraint("incident", "channel", name="pk_outbox"),
+        comment="What each channel is to be told of each incident: the newest notice, and the version it took",
+    )
+    op.create_index("ix_outbox_channel", "outbox", ["channel", "status"])
+    op.create_table(
+        "sending",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        *_columns(sa.Text(), "incident channel pipeline"),
+        *_columns(sa.BigInteger(), "at version"),
+        *_columns(sa.Text(), "status severity what"),
+        *_columns(sa.BigInteger(), "posted_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_sending"),
+        comment="What channels took of incidents, and what was given up, append-only",
+    )
+    op.create_index("ix_sending_incident", "sending", ["incident"])
     op.create_table(
         "reach",
         sa.Column("pipeline", sa.Text(), nullable=False),
@@ -342,7 +351,16 @@ def _views(dialect: str) -> tuple[str, str]:
     return sources, whole
 
 
+def _columns(kind: sa.types.TypeEngine[Any], names: str) -> list[sa.Column[Any]]:
+    """Columns of one kind, none of them empty."""
+    return [sa.Column(name, kind, nullable=False) for name in names.split()]
+
+
 def downgrade() -> None:
+    op.drop_index("ix_sending_incident", table_name="sending")
+    op.drop_table("sending")
+    op.drop_index("ix_outbox_channel", table_name="outbox")
+    op.drop_table("outbox")
     op.execute("DROP VIEW pipeline_complete_through")
     op.execute("DROP VIEW complete_through")
     op.drop_table("reach")

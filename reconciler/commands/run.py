@@ -44,7 +44,7 @@ def command(config: str) -> int:
         settings = app.settings
         write_logs(settings.service.log)
         stop = told_to_end()
-        service = Service(app.store, settings, app.connectors(), now)
+        service = Service(app.store, settings, app.connectors(), now, app.notifiers())
         face = build_api(app.store, settings, now)
         face.include_router(watch_router(service.health, service.meters))
         server = Server(face, settings.service.listen)

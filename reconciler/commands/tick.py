@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from reconciler.announce import Channel
 from reconciler.app import App, now, opened
 from reconciler.collect import Collected, collect
 from reconciler.commands.options import as_time, config_option, json_option
@@ -29,22 +30,24 @@ Examples:
   reconciler tick
   reconciler tick --now 2021-07-20T18:46:00Z --json
 
-Exit codes: 0 done, whatever was found; 2 usage or configuration; 3 rows of a connector were refused; 4 a connector or
-the ledger was out of reach (the other connectors were read and all was judged).
+Exit codes: 0 done, whatever was found; 2 usage or configuration; 3 rows of a connector were refused; 4 a connector, a
+channel or the ledger was out of reach (the others were read or told, and all was judged).
 """,
 )
 @config_option
 @click.option("--now", "at", metavar="TIME", callback=as_time, help="Judge as of then.  [default: the machine's clock]")
+@click.option("--no-announce", is_flag=True, help="Tell nobody; what is to be told waits for the next tick or `run`.")
 @json_option
-def command(config: str, at: Micros | None, *, as_json: bool) -> int:
-    """Count what is due, judge every pipeline as of now, and say what is new.
+def command(config: str, at: Micros | None, *, no_announce: bool, as_json: bool) -> int:
+    """Count what is due, judge every pipeline as of now, say what is new, and tell the configured channels.
 
     Twice is harmless: what was counted and said is not counted or said again. Nothing is skipped because a tick was
     late or missing. --json prints the changed verdicts and incidents as the lines that `backtest` writes.
     """
     at = now() if at is None else at
     with opened(config) as app:
-        return run(app, at, as_json=as_json)
+        code = run(app, at, as_json=as_json)
+        return code if no_announce else max(code, tell(app, at, as_json=as_json))
 
 
 def run(app: App, at: Micros, *, as_json: bool) -> int:
@@ -52,7 +55,7 @@ def run(app: App, at: Micros, *, as_json: bool) -> int:
     collected = collect(app.store, app.connectors(), app.settings.pipelines, at)
     for name, pipeline in app.pipelines().items():
         former = app.store.judged_at(pipeline)
-        lines = judge(app.store, pipeline, at, every=True)
+        lines = judge(app.store, pipeline, at, every=True, telling=app.telling)
         learn(app.store, pipeline, at)
         own = [done for done in collected if app.pipeline_of(done.connector) == name]
         if as_json:
@@ -60,6 +63,19 @@ def run(app: App, at: Micros, *, as_json: bool) -> int:
         else:
             say(_text(pipeline, own, lines, at, former))
     return troubles(collected)
+
+
+def tell(app: App, at: Micros, *, as_json: bool) -> int:
+    """Tell every channel what is due, those too that an earlier tick could not reach; returns the exit code."""
+    code = 0
+    for notifier in app.notifiers():
+        done = Channel(notifier).announce(app.store, lambda: at)
+        if done.sent and not as_json:
+            say([f"{done.channel}: {done.sent:,} told"])
+        if done.failures:
+            say([f"error: {done.failures[-1]}"], err=True)
+            code = OutOfReach.exit_code
+    return code
 
 
 def troubles(collected: Sequence[Collected]) -> int:

@@ -1,31 +1,46 @@
 """What the service does beside its look. A new duty is a function of a `Turn` and a line in `duties_of`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
+from reconciler.announce import Channel, routes_of
 from reconciler.collect import recount, recount_due
+from reconciler.core.times import SECOND, Micros
+from reconciler.errors import OutOfReach
 from reconciler.ports import Connector, Horizon
+from reconciler.posting import Notifier
 from reconciler.running.look import Look
 from reconciler.running.readers import Readers
 from reconciler.running.turns import Duty, Turn
-from reconciler.service import learn
+from reconciler.service import Telling, learn
 from reconciler.settings import Settings
 from reconciler.settings.schema import ConnectorOptions, RecountSettings
 
 log = logging.getLogger(__name__)
 
+ANNOUNCE: Micros = 5 * SECOND
+"""So often a channel looks whether there is something to say."""
 ROWS = 200
 """Rows that are removed in one transaction: a look that is due meanwhile waits for a few hundredths of a second."""
 BREATH_SECONDS = 0.05
 """For so long others may write between two such transactions."""
 
 
-def duties_of(settings: Settings, connectors: Sequence[Connector]) -> list[Duty]:
+def duties_of(
+    settings: Settings,
+    connectors: Sequence[Connector],
+    notifiers: Sequence[Notifier] = (),
+    clock: Callable[[], Micros] = int,
+) -> list[Duty]:
     """All duties of a service with these settings. What is to follow each judging goes into the `after` of `Look`."""
     tick = settings.tick
-    duties = [Duty("look", tick, Look(Readers(connectors, settings.pipelines))), Duty("prune", tick, prune)]
+    look = Look(Readers(connectors, settings.pipelines), telling=Telling(tuple(routes_of(settings))))
+    duties = [Duty("look", tick, look), Duty("prune", tick, prune)]
     duties.append(Duty("learn", tick, learn_volume))
+    # One for each channel: one that hangs delays no other.
+    duties += [Duty(f"announce {one.name}", min(tick, ANNOUNCE), Announce(Channel(one), clock)) for one in notifiers]
     for connector in connectors:
         options = settings.connectors[connector.name].options
         if isinstance(options, ConnectorOptions) and options.recount is not None:
@@ -33,6 +48,25 @@ def duties_of(settings: Settings, connectors: Sequence[Connector]) -> list[Duty]
             work = partial(recount_one, connector, options.recount)
             duties.append(Duty(f"recount {connector.name}", tick, work))
     return duties
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tells one channel what is due. It goes by the clock and not by the tick: people are waiting."""
+
+    channel: Channel
+    clock: Callable[[], Micros]
+
+    def __call__(self, turn: Turn) -> bool:
+        """Send; raises `OutOfReach` where the channel did not take something."""
+        done = self.channel.announce(turn.store, self.clock, turn.stopping.is_set)
+        turn.meters.announced(done)
+        turn.meters.outbox(turn.store.outbox.backlogs(), self.clock())
+        if done.sent:
+            log.info("announced", extra={"channel": done.channel, "sent": done.sent})
+        if done.failures:
+            raise OutOfReach(done.failures[-1])
+        return done.something
 
 
 def learn_volume(turn: Turn) -> bool:

@@ -14,7 +14,7 @@ from reconciler.ports import LeaseLost
 from reconciler.running import heartbeat
 from reconciler.running.readers import Readers
 from reconciler.running.turns import Turn
-from reconciler.service import judge
+from reconciler.service import NOBODY, Telling, judge
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +42,20 @@ class Look:
     readers: Readers
     after: Sequence[tuple[str, After]] = ()
     """What follows the judging, by name."""
+    telling: Telling = NOBODY
+    """Who is told of what is found."""
 
     def __call__(self, turn: Turn) -> bool:
         """Do all of it. One pipeline that cannot be judged is its own affair. Raises `OutOfReach` at the end."""
         for done in self.readers.read(turn.store, turn.now, turn.settings.deadline):
             self._tell(turn, done)
-        wrong = [name for name, pipeline in sorted(turn.settings.pipelines.items()) if not _judged(turn, pipeline)]
+        wrong = [
+            name
+            for name, pipeline in sorted(turn.settings.pipelines.items())
+            if not _judged(turn, pipeline, self.telling)
+        ]
         turn.meters.standing(turn.store.standing())
+        turn.meters.outbox(turn.store.outbox.backlogs(), turn.now)
         for name, pipeline in sorted(turn.settings.pipelines.items()):
             _crowd(turn, name, turn.store.directory(pipeline))
         for name, work in self.after:
@@ -82,14 +89,14 @@ def _crowd(turn: Turn, pipeline: str, directory: Directory) -> None:
         log.warning("more sources than max_sources: those beyond are judged together, as (overflow)", extra=told)
 
 
-def _judged(turn: Turn, pipeline: Pipeline) -> bool:
+def _judged(turn: Turn, pipeline: Pipeline, telling: Telling) -> bool:
     """Judge all that is due of one pipeline; whether that went well."""
 
     def work(turn: Turn) -> None:
         for tick in ticks(turn.store.judged_at(pipeline), turn.now, turn.settings.tick):
             if turn.stopping.is_set():
                 return
-            lines = judge(turn.store, pipeline, tick)
+            lines = judge(turn.store, pipeline, tick, telling=telling)
             turn.meters.judged(pipeline.name, tick, lines)
             log.info("judged", extra={"pipeline": pipeline.name, "tick": format_time(tick), "said": len(lines)})
             for line in lines:

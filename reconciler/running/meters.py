@@ -9,8 +9,10 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from reconciler import __version__
+from reconciler.announce import Announced
 from reconciler.collect import Collected
 from reconciler.core.times import SECOND, Micros
+from reconciler.posting import Backlog
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 """Edges of the histogram of durations."""
@@ -86,6 +88,26 @@ class Meters:
         )
         self._pruned = Counter("reconciler_pruned_rows", "Rows removed from the ledger.", registry=registry)
 
+        self._notices = Counter(
+            "reconciler_notices", "States of incidents by what a channel did.", ["channel", "result"], registry=registry
+        )
+        self._pending = Gauge(
+            "reconciler_outbox_pending", "Incidents of whose newest state a channel was not told.", ["channel"],
+            registry=registry,
+        )  # fmt: skip
+        self._dead = Gauge(
+            "reconciler_dead_letters",
+            "Notices that a channel would not take: page on anything above 0.",
+            ["channel"],
+            registry=registry,
+        )
+        self._failing = Gauge(
+            "reconciler_outbox_failing_seconds",
+            "For how long the oldest failing notice has failed.",
+            ["channel"],
+            registry=registry,
+        )
+
     def ran(self, duty: str, now: Micros, seconds: float, *, well: bool) -> None:
         """A duty has run."""
         self._runs.labels(duty, "ok" if well else "failed").inc()
@@ -104,6 +126,7 @@ class Meters:
         if epoch is None:
             for gauge in (
                 self._judged, self._incidents, self._lost, self._up, self._read, self._sources, self._beyond,
+                self._pending, self._dead, self._failing,
             ):  # fmt: skip
                 gauge.clear()  # what another process knows better now
 
@@ -118,6 +141,19 @@ class Meters:
         }  # fmt: skip
         for result, amount in amounts.items():
             self._collected.labels(done.connector, result).inc(amount)
+
+    def announced(self, done: Announced) -> None:
+        """A channel was told."""
+        amounts = {"sent": done.sent, "digest": done.shared, "failed": len(done.failures), "dead": done.dead}
+        for result, amount in amounts.items():
+            self._notices.labels(done.channel, result).inc(amount)
+
+    def outbox(self, backlogs: Iterable[Backlog], now: Micros) -> None:
+        """How all channels stand."""
+        for one in backlogs:
+            self._pending.labels(one.channel).set(one.pending)
+            self._dead.labels(one.channel).set(one.dead)
+            self._failing.labels(one.channel).set((now - one.failing_since) / SECOND if one.failing_since else 0)
 
     def judged(self, pipeline: str, now: Micros, lines: Iterable[Mapping[str, Any]]) -> None:
         """A pipeline was judged, and this was said."""

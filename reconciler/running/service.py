@@ -11,6 +11,7 @@ from functools import partial
 from reconciler.core.times import Micros
 from reconciler.errors import OutOfReach, ReconcilerError
 from reconciler.ports import Connector
+from reconciler.posting import Notifier
 from reconciler.running.duties import duties_of
 from reconciler.running.health import Health
 from reconciler.running.keeper import Keeper
@@ -30,14 +31,19 @@ class Service:
     """Does the work while it holds the lease, and waits for it while another does."""
 
     def __init__(
-        self, store: ServiceStore, settings: Settings, connectors: Sequence[Connector], clock: Callable[[], Micros]
+        self,
+        store: ServiceStore,
+        settings: Settings,
+        connectors: Sequence[Connector],
+        clock: Callable[[], Micros],
+        notifiers: Sequence[Notifier] = (),
     ) -> None:
         self.meters = Meters()
         self._stopping = threading.Event()
         self._keeper = Keeper(store, name_of_process(), settings.lease, self.meters, self._begin)
         self._worker = Worker(self._keeper, settings, clock, self.meters, self._stopping)
         self.health = Health(store, settings, clock, self._worker, self._stopping)
-        self._duties = duties_of(settings, connectors)
+        self._duties = duties_of(settings, connectors, notifiers, clock)
         self._timetable = Timetable(len(self._duties) + SPARE_THREADS)
 
     def start(self) -> None:

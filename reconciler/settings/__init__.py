@@ -13,6 +13,7 @@ from reconciler.errors import ConfigError
 from reconciler.settings.access import AccessSettings
 from reconciler.settings.build import pipeline_of, resolve_sqlite, sender_of
 from reconciler.settings.document import Document, Problem, parse_document
+from reconciler.settings.notifying import NotifierOptions
 from reconciler.settings.people import WatchdogSettings
 from reconciler.settings.published import json_schema
 from reconciler.settings.schema import (
@@ -24,9 +25,9 @@ from reconciler.settings.schema import (
     ServiceSettings,
     SourceSettings,
 )
-from reconciler.settings.validate import check_connectors, check_file
+from reconciler.settings.validate import check_connectors, check_file, check_notifiers
 
-__all__ = ["ConnectorSettings", "Settings", "json_schema", "load", "parse"]
+__all__ = ["ConnectorSettings", "NotifierSettings", "Settings", "json_schema", "load", "parse"]
 
 LEDGER_VARIABLE = "RECONCILER_LEDGER"
 """Environment variable that overrides `ledger` of the file."""
@@ -44,6 +45,15 @@ class ConnectorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifierSettings:
+    """A notifier that is configured and not yet built."""
+
+    kind: str
+    options: NotifierOptions
+    """As the kind's own `Options` read them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that the file and the environment say."""
 
@@ -52,6 +62,8 @@ class Settings:
     """Database URL; a SQLite file in it is an absolute path."""
     pipelines: dict[str, Pipeline]
     connectors: dict[str, ConnectorSettings]
+    notifiers: dict[str, NotifierSettings]
+    """Who is told, by name of the channel, in the order of the file."""
     sources: dict[str, SourceSettings]
     """By pattern, in the order of the file."""
     tick: Micros
@@ -117,6 +129,7 @@ def _settings(document: Document, path: Path) -> Settings:
     base = path.resolve().parent
     file, readable = check_file(document.data, problems)
     found = check_connectors(document.data, readable, base, problems)
+    telling = check_notifiers(document.data, readable, base, problems)
     unread = {problem.place for problem in document.problems}
     problems = [*document.problems, *(problem for problem in problems if problem.place not in unread)]
     if problems or file is None:
@@ -127,6 +140,11 @@ def _settings(document: Document, path: Path) -> Settings:
         ledger=resolve_sqlite(file.ledger, base),
         pipelines={name: pipeline_of(name, body, feeding) for name, body in file.pipelines.items()},
         connectors={name: ConnectorSettings(name, kind, options) for name, (kind, options) in found.items()},
+        notifiers={
+            name: NotifierSettings(kind, options)
+            for name, (kind, options) in telling.items()
+            if isinstance(options, NotifierOptions)
+        },
         sources=file.sources,
         tick=file.schedule.tick,
         schedule=file.schedule,

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 from reconciler.core.adoption import Level
 from reconciler.core.times import DAY, Micros, format_duration
 from reconciler.settings.document import Place, Problem
+from reconciler.settings.notifying import NotifierOptions
 from reconciler.settings.schema import ConnectorOptions, FileSettings, HopSettings, PipelineSettings, SamplerOptions
 
 Pair = tuple[str, str]
@@ -52,6 +54,14 @@ def connector_problems(
     if options.window < pipeline.bucket:
         window, bucket = format_duration(options.window), format_duration(pipeline.bucket)
         yield Problem((*place, "window"), f"{window} is shorter than one bucket of {bucket}")
+
+
+def notifier_problems(place: Place, options: NotifierOptions, named: Collection[str]) -> Iterator[Problem]:
+    """Whether a notifier is for pipelines that there are."""
+    for number, pattern in enumerate(options.pipelines):
+        if not any(fnmatchcase(name, pattern) for name in named):
+            reason = f"{pattern!r} fits no pipeline of this file; there are: {_names(named)}"
+            yield Problem((*place, "pipelines", number), reason)
 
 
 def recount_problems(name: str, options: ConnectorOptions, detail: Micros) -> Iterator[Problem]:

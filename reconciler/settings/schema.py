@@ -281,6 +281,8 @@ class FileSettings(Section):
     """What is watched, by name."""
     connectors: dict[Name, dict[str, Any]] = {}
     """Where counts are read from, by name; the name is the reporter. Counts can also be pushed or imported."""
+    notifiers: dict[Name, dict[str, Any]] = {}
+    """Who is told, by name of the channel."""
     sources: dict[Name, SourceSettings] = {}
     """By pattern of the source's name; the first that fits holds."""
     schedule: ScheduleSettings = ScheduleSettings()

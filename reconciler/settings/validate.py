@@ -13,12 +13,14 @@ from reconciler.settings.checks import (
     contradictions,
     ledger_problems,
     level_problems,
+    notifier_problems,
     pipeline_problems,
     recount_problems,
     schedule_problems,
 )
 from reconciler.settings.document import Place, Problem
 from reconciler.settings.messages import problems_of
+from reconciler.settings.notifying import NotifierOptions
 from reconciler.settings.schema import (
     ConnectorOptions,
     FileSettings,
@@ -36,7 +38,7 @@ _SHAPE = {"stages", "hops"}
 
 
 class Kinded(NamedTuple):
-    """A connector as configured."""
+    """A connector or a notifier as configured."""
 
     kind: str
     options: Section
@@ -70,7 +72,7 @@ def check_connectors(
     found: dict[str, Kinded] = {}
     for name, body in _mapping(raw.get("connectors")).items():
         place: Place = ("connectors", name)
-        model = _options_model(body, place, problems)
+        model = _options_model("connectors", body, place, problems)
         if model is None:
             continue
         rest = {key: value for key, value in body.items() if key != "kind"}
@@ -94,16 +96,40 @@ def check_connectors(
     return found
 
 
-def _options_model(body: object, place: Place, problems: list[Problem]) -> type[Section] | None:
+def check_notifiers(
+    raw: Raw, pipelines: Mapping[str, PipelineSettings], base: Path, problems: list[Problem]
+) -> dict[str, Kinded]:
+    """Kind and options of each notifier that could be read; paths in them are relative to `base`."""
+    found: dict[str, Kinded] = {}
+    for name, body in _mapping(raw.get("notifiers")).items():
+        place: Place = ("notifiers", name)
+        model = _options_model("notifiers", body, place, problems)
+        if model is None:
+            continue
+        rest = {key: value for key, value in body.items() if key != "kind"}
+        try:
+            options = model.model_validate(rest, context={"base": base})
+        except ValidationError as error:
+            problems += problems_of(error, model, place)
+            continue
+        found[name] = Kinded(body["kind"], options)
+        if isinstance(options, NotifierOptions):
+            problems += notifier_problems(place, options, list(_mapping(raw.get("pipelines"))))
+    return found
+
+
+def _options_model(
+    family: registry.Family, body: object, place: Place, problems: list[Problem]
+) -> type[Section] | None:
     if not isinstance(body, dict):
         return None  # check_file has said so
-    kind, known = body.get("kind"), registry.kinds("connectors")
+    kind, known = body.get("kind"), registry.kinds(family)
     if kind not in known:
         reason = "is missing" if kind is None else f"is {kind!r}, which is not known"
         problems.append(Problem((*place, "kind"), f"{reason}; there are: {', '.join(known)}"))
         return None
     try:
-        options: type[Section] = registry.adapter("connectors", kind).Options
+        options: type[Section] = registry.adapter(family, kind).Options
     except ModuleNotFoundError as error:
         problems.append(Problem((*place, "kind"), f"{kind} needs the package {error.name}, which is not installed"))
         return None

@@ -9,12 +9,13 @@ from sqlalchemy import Connection, func, select
 
 from reconciler.core.borders import TilePlace, borders, with_neighbours
 from reconciler.core.ledger import Ledger
+from reconciler.core.outbox import Post
 from reconciler.core.outlines import outline
 from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Portion, Said
-from reconciler.store import facts, findings, journal, reach, tables, tiles
+from reconciler.store import facts, findings, journal, outbox, reach, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -92,6 +93,7 @@ class SqlJudging:
         incidents: Sequence[dict[str, Any]],
         changes: Sequence[dict[str, Any]],
         state: Mapping[str, Any],
+        posts: Sequence[Post] = (),
     ) -> None:
         """See `reconciler.ports.Judging.save`."""
         connection, name, changed = self._connection, self._pipeline.name, sorted(dirty)
@@ -108,6 +110,7 @@ class SqlJudging:
         findings.save_incidents(connection, name, now, incidents)
         findings.save_changes(connection, name, now, changes)
         findings.save_state(connection, name, now, state)
+        outbox.put(connection, posts, now)
         if self._portion.is_last:
             # A portion that is all there is was loaded in this very transaction: nothing can have come since.
             judged = position if self._portion.first == -WHOLE else self._portion.position

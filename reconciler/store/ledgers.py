@@ -34,6 +34,7 @@ from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
 from reconciler.store.judging import SqlJudging, portions
 from reconciler.store.leases import Leases
+from reconciler.store.outbox import SqlOutbox
 from reconciler.store.outlines import outlines, outlines_as_of
 from reconciler.store.recording import Recording
 from reconciler.store.sessions import SqlSessions
@@ -53,6 +54,7 @@ class SqlStore:
         self._lease = lease
         self.tokens = SqlTokens(database)
         self.sessions = SqlSessions(database)
+        self.outbox = SqlOutbox(database, self._writing)
 
     def record(
         self,

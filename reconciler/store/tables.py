@@ -337,6 +337,50 @@ session = Table(
     comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
 )
 
+outbox = Table(
+    "outbox",
+    metadata,
+    _column("incident", Text, key=True),
+    _column("channel", Text, key=True),
+    _column("pipeline", Text),
+    _column("severity", Text),
+    _column("status", Text),
+    _column("notice", Text),
+    _column("wanted", BigInteger),
+    _column("sent", BigInteger),
+    _column("sent_at", BigInteger),
+    _column("told", Text),
+    _column("reference", Text),
+    _column("attempts", BigInteger),
+    _column("failing_since", BigInteger),
+    _column("next_try_at", BigInteger),
+    _column("claimed_until", BigInteger),
+    _column("doubt_since", BigInteger),
+    _column("digested", Text),
+    _column("state", Text),
+    _column("error", Text),
+    _column("updated_at", BigInteger),
+    comment="What each channel is to be told of each incident: the newest notice, and the version it took",
+)
+Index("ix_outbox_channel", outbox.c.channel, outbox.c.status)
+
+sending = Table(
+    "sending",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    _column("incident", Text),
+    _column("channel", Text),
+    _column("pipeline", Text),
+    _column("at", BigInteger),
+    _column("version", BigInteger),
+    _column("status", Text),
+    _column("severity", Text),
+    _column("what", Text),
+    _column("posted_at", BigInteger),
+    comment="What channels took of incidents, and what was given up, append-only",
+)
+Index("ix_sending_incident", sending.c.incident)
+
 reach = Table(
     "reach",
     metadata,

@@ -11,6 +11,7 @@ from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue, Reporters, T
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND
 from reconciler.errors import ConfigError
 from reconciler.settings import Settings, json_schema, load, parse
+from reconciler.settings.published import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = [ROOT / "config" / "reconciler.yaml", *sorted((ROOT / "config" / "examples").glob("*.yaml"))]
@@ -78,7 +79,8 @@ def test_every_shipped_configuration_loads_as_it_is(path: Path) -> None:
 def test_the_configuration_to_start_from_mentions_every_setting() -> None:
     text = SHIPPED[0].read_text()
     schema = json_schema()
-    sections = [schema, *schema["$defs"].values(), *schema["properties"]["connectors"]["additionalProperties"]["oneOf"]]
+    kinds = [kind for family in FAMILIES for kind in schema["properties"][family]["additionalProperties"]["oneOf"]]
+    sections = [schema, *schema["$defs"].values(), *kinds]
     names = {name for section in sections for name in section.get("properties", {})}
     assert {name for name in names if f"{name}:" not in text} == set()
 

@@ -1,0 +1,1 @@
+"""Tests of telling people: the outbox, the pass that announces, and every notifier."""
