@@ -270,15 +270,6 @@ def upgrade() -> None:
         comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
     )
     op.create_table(
-        "session",
-        sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.Column("token", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("hash", name="pk_session"),
-        comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
-    )
-    op.create_table(
         "outbox",
         *_columns(sa.Text(), "incident channel pipeline severity status notice"),
         *_columns(sa.BigInteger(), "wanted sent sent_at"),
@@ -290,17 +281,8 @@ def upgrade() -> None:
         comment="What each channel is to be told of each incident: the newest notice, and the version it took",
     )
     op.create_index("ix_outbox_channel", "outbox", ["channel", "status"])
-    op.create_table(
-        "sending",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        *_columns(sa.Text(), "incident channel pipeline"),
-        *_columns(sa.BigInteger(), "at version"),
-        *_columns(sa.Text(), "status severity what"),
-        *_columns(sa.BigInteger(), "posted_at"),
-        sa.PrimaryKeyConstraint("id", name="pk_sending"),
-        comment="What channels took of incidents, and what was given up, append-only",
-    )
-    op.create_index("ix_sending_incident", "sending", ["incident"])
+    _create_sessions()
+    _create_sendings()
     op.create_table(
         "reach",
         sa.Column("pipeline", sa.Text(), nullable=False),
@@ -313,6 +295,32 @@ def upgrade() -> None:
     )
     for view in _views(op.get_bind().dialect.name):
         op.execute(view)
+
+
+def _create_sendings() -> None:
+    op.create_table(
+        "sending",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        *_columns(sa.Text(), "incident channel pipeline"),
+        *_columns(sa.BigInteger(), "at version"),
+        *_columns(sa.Text(), "status severity what"),
+        *_columns(sa.BigInteger(), "posted_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_sending"),
+        comment="What channels took of incidents, and what was given up, append-only",
+    )
+    op.create_index("ix_sending_incident", "sending", ["incident"])
+
+
+def _create_sessions() -> None:
+    op.create_table(
+        "session",
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name="pk_session"),
+        comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
+    )
 
 
 NEVER = 2**62
