@@ -169,8 +169,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_tile"),
         sa.UniqueConstraint("pipeline", "kind", "part", "span", "chunk", name="uq_tile_pipeline_kind_part_span_chunk"),
         comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells; "
-        "borders: where a neighbour must be judged with it; outline: of verdicts, what they come to; it stands before the "
-        "payload, so that it is read without it",
+        "borders: where a neighbour must be judged with it; outline: of verdicts, what they come to; "
+        "it stands before the payload, so that it is read without it",
     )
     op.create_index(
         "ix_tile_active",
