@@ -1,15 +1,45 @@
 """What the service asks of the ledger beyond what the passes do."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Capacity, QueueSample
 from reconciler.core.outlines import Outline
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import TileKey
+from reconciler.core.tiles import TileKey, VerdictTile
 from reconciler.core.times import Micros
+from reconciler.core.verdicts import Verdict
 from reconciler.ports import Horizon, Lease, Retirement, Run, Store, Tenure, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was said of one cell at an instant."""
+
+    at: Micros
+    verdict: Verdict
+    evidence: tuple[str, ...]
+    parts: dict[str, int]
+    """Events by the names of `PARTS`."""
+    loss_at: Micros | None
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One count of one cell, as it was learned at `at`."""
+
+    at: Micros
+    stage: str
+    outcome: str
+    reporter: str
+    replay: str | None
+    count: int
+    digest: str | None
+    error: float
+    """Half-width of an approximate count, in events."""
 
 
 class Sessions(Protocol):
@@ -77,6 +107,17 @@ class ServiceStore(Store, Protocol):
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros | None = None
     ) -> Iterator[tuple[TileKey, Outline]]:
         """The tiles of `verdict_tiles`, or with `as_of` those of `verdicts_as_of`, in outline."""
+
+    def source_tiles(
+        self, pipeline: Pipeline, hop: str, source: int, first: Micros, last: Micros, as_of: Micros | None = None
+    ) -> Iterator[tuple[int, VerdictTile]]:
+        """By span: the verdict tiles that hold the source of this ordinal in the buckets first to last (inclusive)."""
+
+    def judgements(self, pipeline: Pipeline, hop: str, source: int, bucket: Micros, as_of: Micros) -> list[Judgement]:
+        """All that had been said of one cell by `as_of`, in order."""
+
+    def readings(self, pipeline: Pipeline, stage: str, source: int, bucket: Micros, as_of: Micros) -> list[Reading]:
+        """All that had been counted of one source and bucket at a stage by `as_of`, in order."""
 
     def samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
         """The latest queue samples of an interval (ends included), at most so many, in order of `at`."""

@@ -16,11 +16,13 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
+from reconciler.serving import Judgement, Reading
 from reconciler.store import (
     facts,
     findings,
     journal,
     leases,
+    looks,
     marks,
     pruning,
     reach,
@@ -232,6 +234,24 @@ class SqlStore:
                 yield from outlines(connection, pipeline, hop, first, last)
             else:
                 yield from outlines_as_of(connection, pipeline, hop, first, last, as_of)
+
+    def source_tiles(
+        self, pipeline: Pipeline, hop: str, source: int, first: Micros, last: Micros, as_of: Micros | None = None
+    ) -> Iterator[tuple[int, VerdictTile]]:
+        """See `reconciler.serving.ServiceStore.source_tiles`."""
+        with self.database.reading() as connection:
+            yield from looks.source_tiles(connection, pipeline, hop, source, first, last, as_of)
+
+    def judgements(self, pipeline: Pipeline, hop: str, source: int, bucket: Micros, as_of: Micros) -> list[Judgement]:
+        """See `reconciler.serving.ServiceStore.judgements`."""
+        with self.database.reading() as connection:
+            return looks.judgements(connection, pipeline, hop, source, bucket, as_of)
+
+    def readings(self, pipeline: Pipeline, stage: str, source: int, bucket: Micros, as_of: Micros) -> list[Reading]:
+        """See `reconciler.serving.ServiceStore.readings`."""
+        with self.database.reading() as connection:
+            directory = self._directories.load(connection, pipeline)
+            return looks.readings(connection, pipeline, directory, stage, source, bucket, as_of)
 
     def samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
         """See `reconciler.serving.ServiceStore.samples`."""

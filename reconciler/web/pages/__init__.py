@@ -28,9 +28,17 @@ from importlib.resources import files
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from reconciler.web.pages import doors, overview
+from reconciler.web.pages import detector, doors, incidents, overview, pipeline, queues, source
 
-ROUTERS = (doors.router, overview.router)
+ROUTERS = (
+    doors.router,
+    overview.router,
+    pipeline.router,
+    source.router,
+    incidents.router,
+    queues.router,
+    detector.router,
+)
 
 
 def install(app: FastAPI) -> None:

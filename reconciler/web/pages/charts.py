@@ -1,11 +1,14 @@
 """Pictures that the server draws as SVG: no script is needed to see them, and none of them says what no text says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from reconciler.core.times import Micros
 from reconciler.core.verdicts import Verdict
+from reconciler.reports.history import History
 from reconciler.web.pages import words
 
 
@@ -97,6 +100,93 @@ def ticks(start: Micros, end: Micros, most: int = 8) -> list[tuple[float, Micros
 def marks(start: Micros, end: Micros, most: int = 6) -> list[Micros]:
     """Where parts of equal length begin: what stands above a strip."""
     return [start + (end - start) * part // most for part in range(most)]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One column of `Gaps`; heights are shares of the tallest, between 0 and 100."""
+
+    x: int
+    start: Micros
+    end: Micros
+    accepted: float
+    parts: tuple[tuple[str, float, float], ...]
+    """Name of the part, where it begins and how high it is, from the bottom."""
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What was accepted by time, and where it is: a stack that is as high as what was accepted."""
+
+    bars: list[Bar]
+    top: int
+    """Events that the full height stands for."""
+    strip: tuple[int, ...]
+    """By column: the worst verdict."""
+    start: Micros
+    step: Micros
+
+    @property
+    def end(self) -> Micros:
+        """Of the last column."""
+        return self.start + len(self.strip) * self.step
+
+
+STACK = ("processed", "accounted", "in_flight", "retained", "unproven", "passed_over", "lost")
+"""The parts of what was accepted, from the bottom."""
+
+
+def gaps(found: History, most: int) -> Gaps:
+    """A history as at most so many columns."""
+    each = -(-len(found.code) // most)
+    edges = np.arange(0, len(found.code), each)
+    sums = {name: np.add.reduceat(found.part(name), edges) for name in ("accepted", "surplus", *STACK)}
+    worst = np.maximum.reduceat(found.code, edges)
+    top = max(int(max(sums["accepted"].max(initial=0), sums["processed"].max(initial=0))), 1)
+    bars: list[Bar] = []
+    for at in range(len(edges)):
+        ends = (found.start + at * each * found.width, found.start + (at + 1) * each * found.width)
+        amounts = {name: int(sums[name][at]) for name in sums}
+        below, parts = 0.0, []
+        for name in STACK:
+            height = 100 * amounts[name] / top
+            if height:
+                parts.append((name, below, height))
+                below += height
+        told = ", ".join(f"{name.replace('_', ' ')} {amount:,}" for name, amount in amounts.items() if amount)
+        label = f"{words.clock(ends[0])} to {words.clock(ends[1], ends[0])}: {told or 'nothing'}"
+        bars.append(Bar(at, *ends, 100 * amounts["accepted"] / top, tuple(parts), label))
+    return Gaps(bars, top, tuple(worst.tolist()), found.start, each * found.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a chart."""
+
+    name: str
+    points: str
+    """For a polyline over 0 to 100 each way."""
+    last: int
+
+
+def lines(
+    at: Sequence[Micros], series: Mapping[str, Sequence[int]], span: tuple[Micros, Micros]
+) -> tuple[list[Line], int, int]:
+    """Amounts over time as steps of lines, with the least and the greatest amount."""
+    every = [value for values in series.values() for value in values]
+    low, high = min(every, default=0), max(every, default=1)
+    wide, tall = max(span[1] - span[0], 1), max(high - low, 1)
+    each = max(1, -(-len(at) // 240))
+    drawn = []
+    for name, values in series.items():
+        kept = list(zip(at, values, strict=True))
+        kept = kept[::each] + kept[-1:]
+        points = " ".join(
+            f"{100 * (one - span[0]) / wide:.2f},{100 - 100 * (value - low) / tall:.2f}" for one, value in kept
+        )
+        drawn.append(Line(name, points, values[-1] if values else 0))
+    return drawn, low, high
 
 
 GLOBALS: dict[str, Any] = {"VERDICTS": VERDICTS, "runs": runs, "spoken": spoken, "ticks": ticks, "marks": marks}

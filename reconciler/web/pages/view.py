@@ -22,7 +22,7 @@ from reconciler.web.library import Library
 from reconciler.web.pages import charts, words
 from reconciler.web.pages.people import COOKIE, People, Visitor
 
-MENU = (("/", "Overview"),)
+MENU = (("/", "Overview"), ("/incidents", "Incidents"), ("/queues", "Queues and limits"), ("/detector", "Detector"))
 """What is reached from every page, in order."""
 LONGEST_LINK = 300
 """Letters of a source's name, as they stand in an address, up to which it is named; a longer one goes by number."""

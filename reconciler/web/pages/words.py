@@ -78,6 +78,29 @@ def ago(span: Micros) -> str:
     return f"{format_duration(coarse)} ago" if span > 0 else f"in {format_duration(coarse)}"
 
 
+_EXPLAINED = {
+    "queue_expired": "the queue deleted them before anybody had read them",
+    "passed_expired": "the consumer passed over them, and then the queue deleted them",
+    "purged": "the queue was emptied: its start moved to its end",
+    "not_enqueued": "fewer records were written to the queue than were accepted",
+    "skipped": "the consumer jumped over records that nobody processed",
+    "queue_balance": "the gap is larger than all that the queue still holds",
+    "overtaken": "later buckets of this source are through, and this one is not",
+    "retention_passed": "they are older than anything that the queue keeps",
+    "lag_exceeded": "they are older than lag ever explains, while the pipeline moves",
+    "shrunk": "a count that was there has become smaller",
+    "digest": "the counts are equal, but they are not the same events",
+    "misplaced": "a neighbouring bucket has as many too many: they were counted there",
+    "forecast": "at the pace of the last 15 minutes they are deleted before they are read",
+    "not_reported": "somebody who counts here has not reported: a missing count is unknown, not zero",
+}
+
+
+def explain(word: str) -> str:
+    """A piece of evidence in words."""
+    return _EXPLAINED.get(word, word.replace("_", " "))
+
+
 FILTERS: dict[str, Any] = {
     "plain": plain,
     "name": name,
@@ -88,4 +111,5 @@ FILTERS: dict[str, Any] = {
     "iso": iso,
     "duration": duration,
     "ago": ago,
+    "explain": explain,
 }
