@@ -12,6 +12,7 @@ from reconciler.core.tiles import TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.core.verdicts import Verdict
 from reconciler.ports import Horizon, Lease, Retirement, Run, Store, Tenure, Token
+from reconciler.replaying import Replays
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,10 @@ class Sessions(Protocol):
 
 class ServiceStore(Store, Protocol):
     """What the service asks of the ledger beyond what the passes do."""
+
+    @property
+    def replays(self) -> Replays:
+        """Who sends what again."""
 
     def take_lease(self, holder: str, length: Micros) -> Lease | None:
         """Take the lease if nobody holds it; `None` while somebody does. Of an embedded ledger: if no other process

@@ -253,18 +253,9 @@ def upgrade() -> None:
         comment="What each channel is to be told of each incident: the newest notice, and the version it took",
     )
     op.create_index("ix_outbox_channel", "outbox", ["channel", "status"])
-    _create_sessions()
     _create_sendings()
-    op.create_table(
-        "reach",
-        *_columns(sa.Text(), "pipeline hop"),
-        sa.Column("chunk", sa.BigInteger(), nullable=False),
-        *_columns(sa.Text(), "born through"),
-        sa.PrimaryKeyConstraint("pipeline", "hop", "chunk", name="pk_reach"),
-        comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
-    )
-    for view in _views(op.get_bind().dialect.name):
-        op.execute(view)
+    _create_sessions()
+    _make_replays()
 
 
 def _create_sendings() -> None:
@@ -281,6 +272,38 @@ def _create_sendings() -> None:
     op.create_index("ix_sending_incident", "sending", ["incident"])
 
 
+def _make_replays() -> None:
+    """How far all is complete, and who sends what again."""
+    op.create_table(
+        "reach",
+        *_columns(sa.Text(), "pipeline hop"),
+        *_columns(sa.BigInteger(), "chunk"),
+        *_columns(sa.Text(), "born through"),
+        sa.PrimaryKeyConstraint("pipeline", "hop", "chunk", name="pk_reach"),
+        comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
+    )
+    op.create_table(
+        "replay",
+        *_columns(sa.Text(), "id pipeline status"),
+        *_columns(sa.BigInteger(), "created_at counted_at"),
+        sa.Column("due", sa.BigInteger(), nullable=True),
+        *_columns(sa.Text(), "missing state"),
+        sa.PrimaryKeyConstraint("id", name="pk_replay"),
+        comment="Who sends what again. missing: JSON, by part, as counted while its deadline is near",
+    )
+    op.create_table(
+        "replay_act",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        *_columns(sa.BigInteger(), "at"),
+        *_columns(sa.Text(), "replay act author reason payload"),
+        sa.PrimaryKeyConstraint("id", name="pk_replay_act"),
+        comment="What people did with replays, append-only",
+    )
+    op.create_index("ix_replay_act_replay", "replay_act", ["replay"])
+    for view in _views(op.get_bind().dialect.name):
+        op.execute(view)
+
+
 def _create_sessions() -> None:
     op.create_table(
         "session",
@@ -290,6 +313,15 @@ def _create_sessions() -> None:
         sa.PrimaryKeyConstraint("hash", name="pk_session"),
         comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
     )
+
+
+def _drop_replays() -> None:
+    op.execute("DROP VIEW pipeline_complete_through")
+    op.execute("DROP VIEW complete_through")
+    op.drop_index("ix_replay_act_replay", table_name="replay_act")
+    op.drop_table("replay_act")
+    op.drop_table("replay")
+    op.drop_table("reach")
 
 
 NEVER = 2**62
@@ -338,10 +370,8 @@ def downgrade() -> None:
     op.drop_table("sending")
     op.drop_index("ix_outbox_channel", table_name="outbox")
     op.drop_table("outbox")
-    op.execute("DROP VIEW pipeline_complete_through")
-    op.execute("DROP VIEW complete_through")
-    op.drop_table("reach")
     op.drop_table("session")
+    _drop_replays()
     op.drop_table("model")
     op.drop_table("horizon")
     op.drop_index("ix_retirement_pipeline", table_name="retirement")

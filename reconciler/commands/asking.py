@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.abilities import Remembering
+from reconciler.announce import notifiers_of
 from reconciler.collect import connectors_of
 from reconciler.core.observations import Count, Observation, Progress, QueueSample, Refusal
 from reconciler.core.times import Micros, floor_to, format_time
 from reconciler.errors import OutOfReach, Refused
 from reconciler.ports import Connector, ConnectorFailed
+from reconciler.posting import Notifier, NotifyFailed
 from reconciler.settings import Settings
 
 SHOWN = 5
@@ -107,6 +109,45 @@ def ask(connector: Connector, width: Micros, now: Micros) -> Answer:
     except ConnectorFailed as failure:
         answer.failure = failure
     return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one channel said when it was asked whether it would take a notice; none was sent."""
+
+    channel: str
+    said: str
+    failure: NotifyFailed | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Of the command, were this the only channel."""
+        return 0 if self.failure is None else OutOfReach.exit_code
+
+    def record(self) -> dict[str, Any]:
+        """For programs."""
+        failure = None if self.failure is None else self.failure.message
+        return {"channel": self.channel, "said": self.said, "failure": failure}
+
+    def text(self) -> Iterator[str]:
+        """For people."""
+        yield ""
+        if self.failure is None:
+            yield f"channel {self.channel}: {self.said}"
+        else:
+            yield f"would not take a notice: {self.failure.message}"
+
+
+def ask_channels(settings: Settings) -> list[Reply]:
+    """Ask every channel; nobody is told anything."""
+    return [_ask_channel(notifier) for notifier in notifiers_of(settings)]
+
+
+def _ask_channel(notifier: Notifier) -> Reply:
+    try:
+        return Reply(notifier.name, notifier.check())
+    except NotifyFailed as failure:
+        return Reply(notifier.name, "", failure)
 
 
 def permissions_text(settings: Settings) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from reconciler.app import now
-from reconciler.commands.asking import ask_all, permissions_json, permissions_text
+from reconciler.commands.asking import Answer, Reply, ask_all, ask_channels, permissions_json, permissions_text
 from reconciler.commands.options import as_time, config_option, json_option
 from reconciler.core.adoption import QUEUE_PROVES, Level, Standing, standings
 from reconciler.core.advice import LOSS_PAGES_FROM
@@ -27,14 +27,18 @@ Examples:
   reconciler check-config --permissions
 
 Exit codes: 0 sound; 2 something is wrong with the configuration; and with --connect 3 a connector refused a part, 4 one
-is out of reach.
+or a channel is out of reach.
 """
 )
 @click.argument("file", required=False)
 @config_option
 @json_option
 @click.option("--schema", is_flag=True, help="Print the JSON schema of the configuration instead, for editors.")
-@click.option("--connect", is_flag=True, help="Ask every connector too, and say what it answers; nothing is stored.")
+@click.option(
+    "--connect",
+    is_flag=True,
+    help="Ask every connector and channel too, and say what it answers; nothing is stored or sent.",
+)
 @click.option("--now", "at", metavar="TIME", callback=as_time, help="Ask as of then.  [default: the machine's clock]")
 @click.option("--permissions", is_flag=True, help="Print the rights that each connector needs instead, all to read.")
 def command(
@@ -51,7 +55,9 @@ def command(
     if permissions:
         click.echo(permissions_json(settings) if as_json else "\n".join(permissions_text(settings)))
         return None
-    answers = ask_all(settings, now() if at is None else at) if connect else []
+    answers: list[Answer | Reply] = []
+    if connect:
+        answers = [*ask_all(settings, now() if at is None else at), *ask_channels(settings)]
     if as_json:
         told = {"answers": [answer.record() for answer in answers]} if connect else {}
         click.echo(json.dumps(as_record(settings) | told, indent=2))
@@ -73,6 +79,11 @@ def as_record(settings: Settings) -> dict[str, Any]:
             {"name": found.name, "kind": found.kind}
             | found.options.model_dump(mode="json", include={"pipeline", "stage"})
             for found in settings.connectors.values()
+        ],
+        "notifiers": [
+            {"name": name, "kind": found.kind, "severities": list(found.options.severities)}
+            | {"pipelines": list(found.options.pipelines), "kinds": found.options.kinds}
+            for name, found in settings.notifiers.items()
         ],
         "sources": {pattern: known.model_dump(mode="json") for pattern, known in settings.sources.items()},
     }
@@ -163,9 +174,23 @@ def as_text(settings: Settings) -> Iterator[str]:
             options = found.options
             if isinstance(options, SamplerOptions) and options.pipeline == pipeline.name:
                 yield f"  connector    {found.name} ({found.kind}) {_connector_text(options)}"
+    yield from _channels_text(settings)
     for pattern, known in settings.sources.items():
         replay = f"; sent again by: {known.replay}" if known.replay else ""
         yield f"\nsources {pattern}: {known.owner or 'no owner'}{replay}"
+
+
+def _channels_text(settings: Settings) -> Iterator[str]:
+    """Who is told of what."""
+    yield ""
+    if not settings.notifiers:
+        yield "channels: none; nobody is told of anything (see notifiers)"
+    for name, found in settings.notifiers.items():
+        options = found.options
+        kinds = "all kinds" if options.kinds is None else ", ".join(options.kinds)
+        given_up = format_duration(options.give_up_after)
+        yield f"channel {name} ({found.kind}): {', '.join(options.severities)} of {', '.join(options.pipelines)}"
+        yield f"  {kinds}; what it does not take for {given_up} is a dead letter"
 
 
 def _connector_text(options: SamplerOptions) -> str:

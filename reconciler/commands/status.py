@@ -21,8 +21,8 @@ Examples:
   reconciler status
   reconciler status --json --exit-code
 
-Exit codes: 0 done, whatever is found; 1 with --exit-code only: a pipeline was not judged for too long, or counts are
-missing; 2 usage or configuration; 4 the ledger was out of reach.
+Exit codes: 0 done, whatever is found; 1 with --exit-code only: a pipeline was not judged for too long, counts are
+missing, or a channel has dead letters; 2 usage or configuration; 4 the ledger was out of reach.
 """,
 )
 @config_option
@@ -43,6 +43,7 @@ def command(config: str, at: Micros | None, *, tells: bool, as_json: bool) -> in
     else:
         say(_text(found))
     wrong = any(one["blind"] or one["missing"] for one in found["pipelines"])
+    wrong |= any(one["dead_letters"] for one in found["channels"])
     return 1 if tells and wrong else 0
 
 
@@ -55,10 +56,25 @@ def _text(found: Record) -> Iterator[str]:
     for pipeline in found["pipelines"]:
         yield ""
         yield from _pipeline(pipeline)
+    if found["channels"]:
+        yield ""
+        yield from (_channel(one) for one in found["channels"])
     failed = [duty for duty in found["duties"] if duty["failure"]]
     if failed:
         yield ""
         yield from (f"{duty['duty']} failed at {duty['at']}: {duty['failure']}" for duty in failed)
+
+
+def _channel(one: Record) -> str:
+    said = f"channel {one['channel']} ({one['kind'] or 'not configured any more'}): "
+    said += f"told at {one['sent_at']}" if one["sent_at"] else "nothing told yet"
+    if one["pending"]:
+        said += f", {one['pending']:,} waiting"
+    if one["dead_letters"]:
+        said += f", {one['dead_letters']:,} DEAD LETTERS"
+    if one["failing_since"]:
+        said += f", failing since {one['failing_since']}: {one['failure']}"
+    return said
 
 
 def _pipeline(one: Record) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from urllib.parse import urlsplit
 
+SHORT = 6
+"""What is shorter is a word and no secret."""
+
 
 def base_url(url: str) -> str:
     """An http or https address without a user, without a slash at its end."""
@@ -21,6 +24,13 @@ def whole_url(url: str) -> str:
     """The same, and a slash at its end means something."""
     base_url(url)
     return url
+
+
+def secret_parts(url: str) -> list[str]:
+    """An address that is a secret, and whatever of it would give it away."""
+    parts = urlsplit(url)
+    found = [url, parts.path, parts.query, parts.password or "", *parts.path.split("/")]
+    return [part for part in found if len(part) >= SHORT]
 
 
 def host_of(url: str) -> str:

@@ -1,5 +1,6 @@
 """A notice as an alert of Prometheus' Alertmanager: labels that say which, annotations that say what."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -46,6 +47,11 @@ def alert(notice: Notice, ends_at: Micros) -> dict[str, Any]:
         "endsAt": format_time(max(ends_at, notice.opened_at)),
         "generatorURL": notice.link,
     }
+
+
+def key_of(incident: str, most: int = 200) -> str:
+    """The id, or what stands for one that is too long for a channel."""
+    return incident if len(incident) <= most else hashlib.sha256(incident.encode(errors="replace")).hexdigest()
 
 
 def packed(value: Any) -> bytes:

@@ -1,6 +1,5 @@
 """Incidents in PagerDuty by its Events API v2. The id of ours is the key of theirs, so twice the same is harmless."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -12,11 +11,11 @@ from reconciler.core.outbox import Manner
 from reconciler.core.times import format_time
 from reconciler.notifiers import _http, _text
 from reconciler.notifiers._addresses import base_url
-from reconciler.notifiers._alerts import packed
+from reconciler.notifiers._alerts import key_of, packed
 from reconciler.posting import Letter
 from reconciler.settings.notifying import NotifierOptions, Secret, Severity
 
-SUMMARY, KEY, DETAIL = 1024, 255, 2000
+SUMMARY, NAME, DETAIL = 1024, 255, 2000
 """Characters that PagerDuty takes, and, in DETAIL, that we say of one fact."""
 FACTS, SOURCES = 30, 50
 _SEVERITIES = {"page": "critical", "ticket": "warning", "info": "info"}
@@ -83,11 +82,6 @@ class PagerDuty:
         caller.post(f"{self.options.url}/v2/enqueue", packed({"routing_key": key} | dict(event)), headers)
 
 
-def key_of(incident: str) -> str:
-    """The id, or what stands for one that is too long for PagerDuty."""
-    return incident if len(incident) <= KEY else hashlib.sha256(incident.encode()).hexdigest()
-
-
 def payload(notice: Notice) -> dict[str, Any]:
     """What the person who is woken sees."""
     details = {label: _text.cut(value, DETAIL) for label, value in _text.facts(notice)[:FACTS]}
@@ -98,10 +92,10 @@ def payload(notice: Notice) -> dict[str, Any]:
     drill = "DRILL: " if notice.drill else ""
     return {
         "summary": _text.cut(f"{drill}{notice.title}", SUMMARY) or notice.id,
-        "source": _text.cut(notice.pipeline or "reconciler", KEY),
+        "source": _text.cut(notice.pipeline or "reconciler", NAME),
         "severity": _SEVERITIES[notice.severity],
         "timestamp": format_time(notice.opened_at),
-        "component": _text.cut(notice.pipeline, KEY),
+        "component": _text.cut(notice.pipeline, NAME),
         "class": notice.kind,
         "custom_details": details | done | {"sources": list(notice.sources[:SOURCES])},
     }

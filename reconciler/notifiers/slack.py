@@ -18,6 +18,7 @@ from reconciler.core.notices import Notice
 from reconciler.core.outbox import Manner, mood
 from reconciler.core.times import MINUTE, SECOND, Micros
 from reconciler.notifiers import _http
+from reconciler.notifiers._alerts import key_of
 from reconciler.notifiers._blocks import blocks, fallback, step_blocks, step_text
 from reconciler.posting import Letter, NotifyFailed
 from reconciler.settings.notifying import NotifierOptions, Secret
@@ -153,7 +154,7 @@ class Slack:
         shown = {
             "channel": self.options.channel,
             "text": fallback(notice),
-            "metadata": {"event_type": EVENT, "event_payload": {"incident": notice.id, "mood": mood(notice)}},
+            "metadata": {"event_type": EVENT, "event_payload": {"incident": key_of(notice.id), "mood": mood(notice)}},
             "unfurl_links": False,
         } | dict(place)
         built = blocks(notice, buttons=self.options.signing_secret is not None)
@@ -164,7 +165,7 @@ class Slack:
 
     def _step(self, letter: Letter, known: Answer) -> None:
         """One line in the thread; once, whatever happened to an earlier try."""
-        notice, label = letter.notice, f"{letter.notice.id}/{letter.version}"
+        notice, label = letter.notice, f"{key_of(letter.notice.id)}/{letter.version}"
         place = {"channel": self.options.channel, "ts": known["ts"]}
         try:
             if letter.doubt_since and self._search("conversations.replies", place, f"{EVENT}_step", "step", label):
@@ -179,7 +180,7 @@ class Slack:
     def _find(self, letter: Letter) -> dict[str, Any]:
         """The message of an earlier try, if it arrived."""
         place = {"channel": self.options.channel, "oldest": f"{(letter.doubt_since - EARLIER) / SECOND:.6f}"}
-        found = self._search("conversations.history", place, EVENT, "incident", letter.notice.id)
+        found = self._search("conversations.history", place, EVENT, "incident", key_of(letter.notice.id))
         if found is None:
             return {}
         told = found["metadata"]["event_payload"].get("mood", "")

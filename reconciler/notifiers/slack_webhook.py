@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr, field_validator
+
 from reconciler.core.outbox import Manner
 from reconciler.notifiers import _http
-from reconciler.notifiers._addresses import host_of, whole_url
+from reconciler.notifiers._addresses import host_of, secret_parts, whole_url
 from reconciler.notifiers._alerts import packed
 from reconciler.notifiers._blocks import blocks, fallback
 from reconciler.posting import Letter
@@ -24,10 +26,15 @@ class Options(OnceOptions):
     url: Secret
     """https://hooks.slack.com/services/... Whoever knows it can write there: it is a secret."""
 
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: SecretStr) -> SecretStr:
+        whole_url(url.get_secret_value())
+        return url
+
 
 def build(name: str, options: Options) -> "SlackWebhook":
     """The notifier as configured."""
-    whole_url(options.url.get_secret_value())
     return SlackWebhook(name, options)
 
 
@@ -57,4 +64,4 @@ class SlackWebhook:
 
     def _caller(self) -> _http.Caller:
         url = self.options.url.get_secret_value()
-        return _http.Caller(self.name, self.options.timeout, [url, url.rpartition("/")[2]])
+        return _http.Caller(self.name, self.options.timeout, secret_parts(url))

@@ -4,15 +4,16 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
+from urllib.parse import quote
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, SecretStr, field_validator
 
 from reconciler.core.notices import Notice
 from reconciler.core.outbox import Manner
 from reconciler.core.times import SECOND, Micros, format_time
 from reconciler.notifiers import _http
-from reconciler.notifiers._addresses import host_of, whole_url
+from reconciler.notifiers._addresses import host_of, secret_parts, whole_url
 from reconciler.notifiers._alerts import alert, packed
 from reconciler.posting import Letter
 from reconciler.settings.notifying import NotifierOptions, Secret
@@ -26,8 +27,15 @@ SIGNATURE, TIMESTAMP, DELIVERY = "X-Reconciler-Signature", "X-Reconciler-Timesta
 class Options(NotifierOptions):
     """A POST for each state."""
 
-    url: Annotated[str, AfterValidator(whole_url)]
-    """Where it goes. Its path may be a secret, and is never printed."""
+    url: Secret
+    """Where it goes. Its path may be a secret, so that nothing but its host is ever printed."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: SecretStr) -> SecretStr:
+        whole_url(url.get_secret_value())
+        return url
+
     secret: Secret | None = None
     """Key of the signature: HMAC-SHA256 over `TIMESTAMP.BODY`, in hex, after `v1=`. Without it nothing is signed."""
     headers: dict[Name, Secret] = Field(default_factory=dict, repr=False)
@@ -55,20 +63,22 @@ class Webhook:
         """One state. The delivery's name tells whether it was here before."""
         body = packed(payload(self.name, letter.notice))
         headers = {name: value.get_secret_value() for name, value in self.options.headers.items()}
-        headers |= {"Content-Type": "application/json", DELIVERY: f"{letter.notice.id}/{letter.version}"}
+        headers |= {"Content-Type": "application/json", DELIVERY: f"{quote(letter.notice.id)[:200]}/{letter.version}"}
         if self.options.secret is not None:
             headers |= signed(self.options.secret.get_secret_value(), body, letter.now)
-        self._caller().post(self.options.url, body, headers)
+        self._caller().post(self.options.url.get_secret_value(), body, headers)
         return {"version": letter.version}
 
     def check(self) -> str:
         """Whether somebody is there; what it does with a notice only a notice can show."""
-        return f"{host_of(self.options.url)} {self._caller().knock(self.options.url)}"
+        url = self.options.url.get_secret_value()
+        return f"{host_of(url)} {self._caller().knock(url)}"
 
     def _caller(self) -> _http.Caller:
         options = self.options
         secrets = [value.get_secret_value() for value in (*options.headers.values(), options.secret) if value]
-        return _http.Caller(self.name, options.timeout, [*secrets, options.url])
+        secrets += secret_parts(options.url.get_secret_value())
+        return _http.Caller(self.name, options.timeout, secrets)
 
 
 def payload(receiver: str, notice: Notice) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def status(store: ServiceStore, settings: Settings, now: Micros) -> Record:
         "at": format_time(now),
         "service": _service(store.tenure()),
         "pipelines": [_pipeline(store, settings, settings.pipelines[name], runs, standing, now) for name in names],
+        "channels": list(_channels(store, settings, now)),
         "duties": [_run(run) for run in runs if not run.subject],
     }
 
@@ -79,6 +80,26 @@ def _complete(store: ServiceStore, pipeline: Pipeline) -> Record:
         "sources": len(directory.sources),
         "beyond_limit": directory.beyond,
     }
+
+
+def _channels(store: ServiceStore, settings: Settings, now: Micros) -> Iterator[Record]:
+    """Every channel that is configured, and every other that still has something to say."""
+    stand = {one.channel: one for one in store.outbox.backlogs()}
+    known = {name: found.kind for name, found in settings.notifiers.items()}
+    left = [name for name, one in stand.items() if name not in known and one.pending]
+    for name in (*known, *left):
+        one = stand.get(name)
+        since = one.failing_since if one else None
+        yield {
+            "channel": name,
+            "kind": known.get(name),
+            "pending": one.pending if one else 0,
+            "dead_letters": one.dead if one else 0,
+            "failing_since": _time(since),
+            "failing_seconds": (now - since) // SECOND if since else 0,
+            "sent_at": _time(one.sent_at if one else None),
+            "failure": one.error if one and one.error else None,
+        }
 
 
 def _stage(ledger: Ledger, name: str, now: Micros) -> Record:

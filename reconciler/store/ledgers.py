@@ -39,6 +39,7 @@ from reconciler.store.leases import Leases
 from reconciler.store.outbox import SqlOutbox
 from reconciler.store.outlines import outlines, outlines_as_of
 from reconciler.store.recording import Recording
+from reconciler.store.replays import SqlReplays
 from reconciler.store.sessions import SqlSessions
 from reconciler.store.tokens import SqlTokens
 
@@ -56,6 +57,7 @@ class SqlStore:
         self._lease = lease
         self.tokens = SqlTokens(database)
         self.sessions = SqlSessions(database)
+        self.replays = SqlReplays(database)
         self.outbox = SqlOutbox(database, self._writing)
 
     def record(
@@ -157,6 +159,11 @@ class SqlStore:
         with self.database.reading() as connection:
             found = connection.execute(select(table.at).where(table.pipeline == pipeline.name)).scalars().all()
         return min(found, default=None)
+
+    def samples(self, pipeline: Pipeline, first: Micros, last: Micros) -> list[QueueSample]:
+        """See `reconciler.ports.Store.samples`."""
+        with self.database.reading() as connection:
+            return facts.samples(connection, pipeline.name, first, last)
 
     def reached(self, pipeline: Pipeline) -> Ints:
         """See `reconciler.ports.Store.reached`."""

@@ -1,4 +1,10 @@
-"""Brings what tests run against: Apache Kafka by Maven; Prometheus, compilers and Chromium by apt.
+"""Brings what tests run against: Apache Kafka by Maven; Prometheus, Alertmanager, compilers and Chromium by apt.
+
+`make test` calls it once. Everything goes into `.venv/servers`. Java, Maven, the compilers and Chromium are taken from
+the machine; as root on Debian they are installed where they are missing. Where Kafka cannot be had, a note is left, and
+the tests of the connector run against an emulator and say so. The others have no such stand-in.
+"""Brings what tests run against: Apache Kafka by Maven, Prometheus, its Alertmanager and compilers by apt. `make test`
+calls it once.
 
 `make test` calls it once. Everything goes into `.venv/servers`. Java, Maven, the compilers and Chromium are taken from
 the machine; as root on Debian they are installed where they are missing. Where Kafka cannot be had, a note is left, and
@@ -10,13 +16,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SERVERS = HERE.parents[1] / ".venv" / "servers"
 KAFKA, NO_KAFKA = SERVERS / "kafka", SERVERS / "kafka-is-missing.txt"
-PROMETHEUS = SERVERS / "prometheus"
+PROMETHEUS, ALERTMANAGER = SERVERS / "prometheus", SERVERS / "alertmanager"
+TEMPLATES = Path("/usr/share/prometheus/alertmanager")
 JAVA_NEEDED = 17
 PATIENCE = 900
 """Seconds that one download may take."""
@@ -70,20 +77,37 @@ def install_kafka() -> None:
 
 
 def install_prometheus() -> None:
+    """Prometheus, its tool, and its Alertmanager."""
+    _unpack("prometheus", PROMETHEUS, {"prometheus": "prometheus", "promtool": "promtool"})
+    _unpack("prometheus-alertmanager", ALERTMANAGER, {"prometheus-alertmanager": "alertmanager"})
+
+
+def _share(unpacked: Path) -> None:
+    """Debian's Alertmanager reads its templates from one place only, which has to be on the machine."""
+    if not unpacked.exists() or TEMPLATES.exists():
+        return
+    try:
+        shutil.copytree(unpacked, TEMPLATES)
+    except OSError as error:
+        remedy = "on Debian: apt-get install prometheus-alertmanager"
+        raise Missing(f"{TEMPLATES} cannot be written ({error.strerror}); {remedy}") from None
+
+
+def _unpack(package_name: str, place: Path, programs: Mapping[str, str]) -> None:
     """Take the programs of the machine, or unpack Debian's package; nothing is started or set up by it."""
-    programs = ("prometheus", "promtool")
-    PROMETHEUS.mkdir(parents=True, exist_ok=True)
+    place.mkdir(parents=True, exist_ok=True)
     found = [shutil.which(program) for program in programs]
     with tempfile.TemporaryDirectory() as name:
         if not all(found):
             folder = Path(name)
             folder.chmod(0o755)
-            apt("download", "prometheus", folder=folder)
+            apt("download", package_name, folder=folder)
             (package,) = folder.glob("*.deb")
             run("dpkg-deb", "-x", package, folder / "unpacked")
             found = [str(folder / "unpacked" / "usr" / "bin" / program) for program in programs]
-        for program, path in zip(programs, found, strict=True):
-            shutil.copy(str(path), PROMETHEUS / program)
+        for program, path in zip(programs.values(), found, strict=True):
+            shutil.copy(str(path), place / program)
+        _share(Path(name) / "unpacked" / TEMPLATES.relative_to("/"))
 
 
 def install_compilers() -> None:
@@ -118,7 +142,7 @@ def main() -> int:
     try:
         install_prometheus()
     except Missing as error:
-        print(f"error: no Prometheus for the tests: {error}", file=sys.stderr)  # noqa: T201  a script
+        print(f"error: no Prometheus or Alertmanager for the tests: {error}", file=sys.stderr)  # noqa: T201  a script
         return 1
     return 0
 
