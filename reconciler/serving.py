@@ -124,7 +124,7 @@ class ServiceStore(Store, Protocol):
     def readings(self, pipeline: Pipeline, stage: str, source: int, bucket: Micros, as_of: Micros) -> list[Reading]:
         """All that had been counted of one source and bucket at a stage by `as_of`, in order."""
 
-    def samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
+    def latest_samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
         """The latest queue samples of an interval (ends included), at most so many, in order of `at`."""
 
     def capacities(self, pipeline: str, now: Micros) -> dict[str, list[Capacity]]:

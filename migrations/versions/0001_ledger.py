@@ -79,16 +79,11 @@ def upgrade() -> None:
         sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
         *_columns(sa.BigInteger(), "partition at"),
         sa.Column("queue", sa.Text(), nullable=False),
-        sa.Column("start_offset", sa.BigInteger(), nullable=True),
-        sa.Column("end_offset", sa.BigInteger(), nullable=True),
-        sa.Column("committed_offset", sa.BigInteger(), nullable=True),
-        sa.Column("depth", sa.BigInteger(), nullable=True),
-        sa.Column("oldest_at", sa.BigInteger(), nullable=True),
-        sa.Column("committed_at", sa.BigInteger(), nullable=True),
-        sa.Column("retention", sa.BigInteger(), nullable=True),
-        sa.Column("retention_bytes", sa.BigInteger(), nullable=True),
-        sa.Column("replicas", sa.BigInteger(), nullable=True),
-        sa.Column("in_sync_replicas", sa.BigInteger(), nullable=True),
+        *_columns(
+            sa.BigInteger(),
+            "start_offset end_offset committed_offset depth oldest_at committed_at retention retention_bytes replicas in_sync_replicas",
+            null=True,
+        ),
         sa.Column("exact", sa.Boolean(), nullable=False),
         sa.Column("epoch", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("pipeline", "queue_hash", "partition", "at", name="pk_queue_sample"),
@@ -188,8 +183,7 @@ def upgrade() -> None:
         *_columns(sa.Boolean(), "reads writes operates"),
         sa.Column("pipelines", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("used_at", sa.BigInteger(), nullable=True),
-        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        *_columns(sa.BigInteger(), "used_at revoked_at", null=True),
         sa.PrimaryKeyConstraint("id", name="pk_token"),
         comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
     )
@@ -360,9 +354,9 @@ def _views(dialect: str) -> tuple[str, str]:
     return sources, whole
 
 
-def _columns(kind: sa.types.TypeEngine[Any], names: str) -> list[sa.Column[Any]]:
-    """Columns of one kind, none of them empty."""
-    return [sa.Column(name, kind, nullable=False) for name in names.split()]
+def _columns(kind: sa.types.TypeEngine[Any], names: str, *, null: bool = False) -> list[sa.Column[Any]]:
+    """Columns of one kind, none of them empty unless that is said."""
+    return [sa.Column(name, kind, nullable=null) for name in names.split()]
 
 
 def downgrade() -> None:

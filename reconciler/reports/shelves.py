@@ -67,7 +67,7 @@ class Stand:
 
 def stands(store: ServiceStore, pipeline: Pipeline, span: tuple[Micros, Micros], until: Micros) -> list[Stand]:
     """All queues of a pipeline, configured or seen, by samples of the span that had come by `until`."""
-    samples = store.samples(pipeline.name, span[0], min(span[1], until), MOST)
+    samples = store.latest_samples(pipeline.name, span[0], min(span[1], until), MOST)
     names = sorted({*pipeline.queues, *(sample.queue for sample in samples)})
     return [stand(pipeline, pipeline.queue(name), [one for one in samples if one.queue == name]) for name in names]
 

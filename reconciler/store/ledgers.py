@@ -260,8 +260,8 @@ class SqlStore:
             directory = self._directories.load(connection, pipeline)
             return looks.readings(connection, pipeline, directory, stage, source, bucket, as_of)
 
-    def samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
-        """See `reconciler.serving.ServiceStore.samples`."""
+    def latest_samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
+        """See `reconciler.serving.ServiceStore.latest_samples`."""
         with self.database.reading() as connection:
             return facts.latest_samples(connection, pipeline, since, until, most)
 

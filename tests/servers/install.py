@@ -3,12 +3,6 @@
 `make test` calls it once. Everything goes into `.venv/servers`. Java, Maven, the compilers and Chromium are taken from
 the machine; as root on Debian they are installed where they are missing. Where Kafka cannot be had, a note is left, and
 the tests of the connector run against an emulator and say so. The others have no such stand-in.
-"""Brings what tests run against: Apache Kafka by Maven, Prometheus, its Alertmanager and compilers by apt. `make test`
-calls it once.
-
-`make test` calls it once. Everything goes into `.venv/servers`. Java, Maven, the compilers and Chromium are taken from
-the machine; as root on Debian they are installed where they are missing. Where Kafka cannot be had, a note is left, and
-the tests of the connector run against an emulator and say so. Prometheus and Chromium have no such stand-in.
 """
 
 import os
