@@ -79,11 +79,8 @@ def upgrade() -> None:
         sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
         *_columns(sa.BigInteger(), "partition at"),
         sa.Column("queue", sa.Text(), nullable=False),
-        *_columns(
-            sa.BigInteger(),
-            "start_offset end_offset committed_offset depth oldest_at committed_at retention retention_bytes replicas in_sync_replicas",
-            null=True,
-        ),
+        *_columns(sa.BigInteger(), "start_offset end_offset committed_offset depth oldest_at committed_at", null=True),
+        *_columns(sa.BigInteger(), "retention retention_bytes replicas in_sync_replicas", null=True),
         sa.Column("exact", sa.Boolean(), nullable=False),
         sa.Column("epoch", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("pipeline", "queue_hash", "partition", "at", name="pk_queue_sample"),
@@ -164,8 +161,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_tile"),
         sa.UniqueConstraint("pipeline", "kind", "part", "span", "chunk", name="uq_tile_pipeline_kind_part_span_chunk"),
         comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells; "
-        "borders: where a neighbour must be judged with it; outline: of verdicts, what they come to; "
-        "it stands before the payload, so that it is read without it",
+        "borders: where a neighbour must be judged with it; outline: of verdicts, what they come to",
     )
     op.create_index(
         "ix_tile_active",

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 from reconciler.commands.demo.play import CONFIG, STORY
 from reconciler.core.observations import parse
 from reconciler.core.times import MINUTE, SECOND
-from reconciler.scenarios.story import load_story
+from reconciler.scenarios import load as load_story
 from reconciler.service import judge_all
 from reconciler.settings import load
 from reconciler.store import open_store
