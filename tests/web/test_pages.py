@@ -1,6 +1,7 @@
 """What the pages say of a ledger: whatever sources are called, whatever is asked for, and the numbers themselves."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import httpx
@@ -31,7 +32,7 @@ HOSTILE = (
     "é" * 10_000,
     " ",
 )
-PAGES = ("/", "/pipeline", "/queues", "/detector", "/incidents", "/incidents?status=all", "/mutes-that-are-not-there")
+PAGES = ("/", "/pipeline", "/queues", "/detector", "/incidents", "/incidents?status=all")
 
 
 @pytest.fixture(scope="module")
@@ -75,21 +76,20 @@ def links(page: httpx.Response) -> set[str]:
 
 
 def test_every_page_and_every_link_answers_whatever_the_sources_are_called(judged: Service) -> None:
-    todo, done = [*PAGES[:-1]], set[str]()
-    while todo and len(done) < 160:
-        path = todo.pop(0)
-        if path in done:
-            continue
+    todo, done, looked = set(PAGES), set[str](), Counter[str]()
+    while todo and len(done) < 60:
+        path = min(todo, key=lambda one: (looked[one.partition("?")[0]], one))  # of each page some
+        todo.remove(path)
         done.add(path)
+        looked[path.partition("?")[0]] += 1
         page = look(judged, path)
         assert page.status_code == 200, (path[:300], page.text[-500:])
         shown = re.sub(r'value="[^"]*"', "", page.text)  # what a hidden field holds goes back as it came
         for raw in ("<script>alert", "<img src=x", "\u202e", "\u0007"):
             assert raw not in shown, path[:300]
-        assert "{{ 7 * 7 }}" not in page.text or "49" in page.text or "7 * 7" in page.text
         assert len(page.content) < 1_000_000
-        todo += sorted(links(page) - done, key=len)
-    assert {link.partition("?")[0] for link in done} >= {"/source", "/cell", "/incident", "/pipeline"}
+        todo |= links(page) - done
+    assert looked.keys() >= {"/source", "/cell", "/incident", "/pipeline"}
 
 
 def test_each_hostile_source_has_its_page_and_its_cell(judged: Service) -> None:
@@ -110,7 +110,7 @@ def test_what_is_not_there_is_answered_with_what_is(judged: Service) -> None:
         ("/cell", {"source": "x" * 10_000, "bucket": "2021-07-20T18:45:00Z"}, "such as:"),
         ("/incident", {"id": "<b>"}, "there are:"),
         ("/pipeline", {"pipeline": "nowhere"}, "there are: batch"),
-        ("/mutes-that-are-not-there", {}, "There is no page"),
+        ("/nowhere", {}, "There is no page"),
     ):
         page = look(judged, path, **query)
         assert (page.status_code, said in page.text) == (404, True), (path, query, page.text)
@@ -118,6 +118,7 @@ def test_what_is_not_there_is_answered_with_what_is(judged: Service) -> None:
         ("/cell", {"source": "a"}),
         ("/cell", {"source": "a", "bucket": "noon"}),
         ("/source", {"source": "a", "from": "2021-13-01"}),
+        ("/", {"from": "1970-01-01", "to": "9999-12-31"}),
         ("/incidents", {"page": "-1"}),
         ("/", {"as_of": "9" * 5_000}),
     ):
@@ -161,9 +162,9 @@ def test_an_outline_survives_its_packing(judged: Service) -> None:
 def test_groups_hold_the_sources_that_have_no_row_of_their_own(judged: Service) -> None:
     pipeline = judged.pipelines["batch"]
     span = (LOSS_START, parse_end())
-    found = board(judged.store, pipeline, pipeline.hops[0], span, judged.clock.instant, None, most=2)
-    assert len(found.rows) == 2
+    found = board(judged.store, pipeline, pipeline.hops[0], span, judged.clock.instant, None, most=1)
+    assert [row.name for row in found.rows] == ["a"]
     assert {row.name for row in found.groups} == {"a/", "=cmd|' /", "<script>alert(1)</", ""}
-    assert sum(row.sources for row in found.groups) == found.found - 2
+    assert sum(row.sources for row in found.groups) == found.found - 1
     inner = board(judged.store, pipeline, pipeline.hops[0], span, judged.clock.instant, None, prefix="a/")
     assert [row.name for row in inner.rows] == ["a/../b?x=1&y=2#z"]

@@ -28,7 +28,10 @@ LONGEST_LINK = 300
 """Letters of a source's name, as they stand in an address, up to which it is named; a longer one goes by number."""
 LONGEST_FORM = 65_536
 """Bytes."""
-DAYS: Micros = 3_660 * DAY
+LONGEST_SPAN: Micros = 92 * DAY
+"""More is not looked at at once: ten thousand sources by quarters of an hour must fit into memory."""
+LAST_INSTANT = parse_time("9000-01-01T00:00:00Z")
+"""Whatever is asked for later is this: so that one may still go on from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,17 @@ class View:
         length = usual
         if last := self.asked("last"):
             try:
-                length = min(parse_duration(last), DAYS) or usual
+                length = min(parse_duration(last), LONGEST_SPAN) or usual
             except ValueError as error:
                 raise HTTPException(422, f"last: {error}.") from None
         if end is None:
-            latest = self.as_of if self.as_of is not None else self.judged_at(*pipelines)
+            latest = self.judged_at(*pipelines) if self.as_of is None else min(self.as_of, max(self.now, MINUTE))
             end = -floor_to(-(self.now if latest is None else latest), MINUTE)
-            end = end if start is None else max(start + MINUTE, min(end, start + DAYS))
+            end = max(end, MINUTE) if start is None else max(start + MINUTE, min(end, start + LONGEST_SPAN))
+        if start is not None and end - start > LONGEST_SPAN:
+            raise HTTPException(
+                422, f"from and to lie more than {LONGEST_SPAN // DAY} days apart; ask for less at once."
+            )
         return Span(max(0, end - length) if start is None else start, end, given=start is not None)
 
     def instant(self, name: str) -> Micros | None:
@@ -157,7 +164,7 @@ def read_instant(name: str, text: str) -> Micros | None:
     whole = f"{whole}:00" if len(whole) == 16 else whole
     for attempt in (whole, f"{whole}Z"):
         try:
-            return max(0, parse_time(attempt))
+            return min(max(0, parse_time(attempt)), LAST_INSTANT)
         except ValueError:
             continue
     raise HTTPException(422, f"{name} is {words.name(text)!r}, not a time such as 2021-07-20T18:45:00Z.")
