@@ -124,7 +124,8 @@ def _read(
         if count > 0 and high > low:
             here, there = slice(low - first, high - first), slice(low - begins, high - begins)
             worst[rows, here], cells[rows, here] = found.worst[:count, there], found.cells[:count, there]
-            sums[:, rows] += found.sums[:, :count, there].sum(axis=2)
+            for quarter in range(there.start, there.stop):  # faster than a sum over so short an axis
+                sums[:, rows] += found.sums[:, :count, quarter]
     return worst, cells, sums
 
 

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, select
@@ -32,7 +33,7 @@ def pack_outline(found: Outline) -> bytes:
 def unpack_outline(packed: bytes) -> Outline:
     """The outline again; to be read only."""
     raw = np.frombuffer(zlib.decompress(packed), np.uint8)
-    there, worst, cells, planes = np.split(raw, _ENDS)
+    there, worst, cells, planes = (raw[start:end] for start, end in pairwise((0, *_ENDS, len(raw))))
     sums = np.zeros((len(SUMS), _GRID), np.int64)
     octets = np.ascontiguousarray(planes.reshape(8, -1).T)
     sums[there > 0] = octets.view("<i8").reshape(-1, _GRID)
