@@ -44,6 +44,9 @@ COMMANDS: Mapping[str, Entry] = {
     "replay": Entry("reconciler.commands.replay:command", "Plan who sends lost events again, and prove what came."),
     "wait": Entry("reconciler.commands.wait:command", "Wait until nothing is missing before an instant."),
     "report": Entry("reconciler.commands.report:command", "Say how complete a day is, source by source."),
+    "forensics": Entry(
+        "reconciler.commands.forensics:command", "Say what happened, what was known when, and who can mend it."
+    ),
     "model": Entry(
         "reconciler.commands.model:command", "Say what volume is usual for a source, and what is not known yet."
     ),

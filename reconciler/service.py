@@ -68,7 +68,8 @@ def _judge(
         found = engine.tick(work.ledger, now)
         said = [_said(hop, changes) for hop, changes in found.changes]
         posts = telling.posts(pipeline, found.incidents)
-        work.save(now, found.dirty, said, engine.incidents(), found.incidents, engine.dump(), posts)
+        state = engine.dump() | engine.rules()
+        work.save(now, found.dirty, said, engine.incidents(), found.incidents, state, posts)
     for hop, changes in found.changes:
         told = changes if every else changes.take(~np.isin(changes.code, WELL))
         yield from verdict_lines(pipeline.name, hop, told, work.ledger.directory, now, engine.volume)

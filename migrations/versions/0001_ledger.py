@@ -79,8 +79,8 @@ def upgrade() -> None:
         sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
         *_columns(sa.BigInteger(), "partition at"),
         sa.Column("queue", sa.Text(), nullable=False),
-        *_columns(sa.BigInteger(), "start_offset end_offset committed_offset depth oldest_at committed_at", null=True),
-        *_columns(sa.BigInteger(), "retention retention_bytes replicas in_sync_replicas", null=True),
+        *_columns(sa.BigInteger(), "start_offset end_offset committed_offset depth oldest_at", null=True),
+        *_columns(sa.BigInteger(), "committed_at retention retention_bytes replicas in_sync_replicas", null=True),
         sa.Column("exact", sa.Boolean(), nullable=False),
         sa.Column("epoch", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("pipeline", "queue_hash", "partition", "at", name="pk_queue_sample"),
@@ -290,6 +290,7 @@ def _make_replays() -> None:
         comment="What people did with replays, append-only",
     )
     op.create_index("ix_replay_act_replay", "replay_act", ["replay"])
+    _make_reports()
     for view in _views(op.get_bind().dialect.name):
         op.execute(view)
 
@@ -308,7 +309,6 @@ def _create_sessions() -> None:
 def _drop_replays() -> None:
     op.execute("DROP VIEW pipeline_complete_through")
     op.execute("DROP VIEW complete_through")
-    op.drop_index("ix_replay_act_replay", table_name="replay_act")
     op.drop_table("replay_act")
     op.drop_table("replay")
     op.drop_table("reach")
@@ -316,6 +316,21 @@ def _drop_replays() -> None:
 
 NEVER = 2**62
 CHUNK = 256
+
+
+def _make_reports() -> None:
+    op.create_table(
+        "report",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        *_columns(sa.Text(), "day zone"),
+        *_columns(sa.BigInteger(), "made_at"),
+        sa.Column("as_of", sa.BigInteger(), nullable=True),
+        *_columns(sa.Text(), "version settings sent_to"),
+        *_columns(sa.LargeBinary(), "record html"),
+        sa.PrimaryKeyConstraint("id", name="pk_report"),
+        comment="Daily reports as they were sent, packed by zlib; version and settings: of the engine that made them",
+    )
+    op.create_index("ix_report_day", "report", ["day", "zone"])
 
 
 def _views(dialect: str) -> tuple[str, str]:
@@ -351,47 +366,27 @@ def _views(dialect: str) -> tuple[str, str]:
 
 
 def _columns(kind: sa.types.TypeEngine[Any], names: str, *, null: bool = False) -> list[sa.Column[Any]]:
-    """Columns of one kind, none of them empty unless that is said."""
+    """Columns of one kind; none of them is empty unless `null`."""
     return [sa.Column(name, kind, nullable=null) for name in names.split()]
 
 
 def downgrade() -> None:
-    op.drop_index("ix_sending_incident", table_name="sending")
+    op.drop_table("report")
     op.drop_table("sending")
-    op.drop_index("ix_outbox_channel", table_name="outbox")
     op.drop_table("outbox")
     op.drop_table("session")
     _drop_replays()
     op.drop_table("model")
     op.drop_table("horizon")
-    op.drop_index("ix_retirement_pipeline", table_name="retirement")
-    op.drop_table("retirement")
-    op.drop_table("run")
-    op.drop_table("lease")
-    op.drop_table("token")
-    op.drop_index("ix_tile_touched", table_name="tile")
-    op.drop_index("ix_tile_latest_at", table_name="tile")
-    op.drop_index(
-        "ix_tile_active", table_name="tile", sqlite_where=sa.text("active > 0"), postgresql_where=sa.text("active > 0")
-    )
-    op.drop_table("tile")
-    op.drop_table("state")
-    op.drop_table("source")
-    op.drop_table("series")
-    op.drop_index("ix_said_max_bucket", table_name="said")
+    for name in ("retirement", "run", "lease", "token"):
+        op.drop_table(name)
+    for name in ("tile", "state", "source", "series"):
+        op.drop_table(name)
     op.drop_table("said")
     op.drop_table("reporter")
-    op.drop_index("ix_reading_max_bucket", table_name="reading")
-    op.drop_index("ix_reading_max_at", table_name="reading")
     op.drop_table("reading")
-    op.drop_index("ix_queue_sample_at", table_name="queue_sample")
-    op.drop_table("queue_sample")
-    op.drop_table("progress")
-    op.drop_table("pipeline")
-    op.drop_table("ledger")
-    op.drop_table("judged")
-    op.drop_table("incident_change")
-    op.drop_index("ix_incident_updated_at", table_name="incident")
+    for name in ("queue_sample", "progress", "pipeline", "ledger", "judged", "incident_change"):
+        op.drop_table(name)
     op.drop_table("incident")
     op.drop_table("connector_cursor")
     op.drop_table("capacity")

@@ -17,6 +17,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
 from reconciler.core.replays import alarms
+from reconciler.core.rules import VERSION
 from reconciler.core.sheets import PART
 from reconciler.core.silence import silent_reporters, silent_samplers
 from reconciler.core.stages import stage_now
@@ -42,8 +43,12 @@ class Findings:
 class Engine:
     """Judges a pipeline. Same ledger and same `now`, same findings."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, version: str = VERSION) -> None:
         self.pipeline = pipeline
+        self.version = version
+        """Of the rules; when it changes, what is settled stands."""
+        self.upgraded = 0
+        """Ordinal of the first bucket that the rules of this version may judge again where nothing has changed."""
         self.queues: dict[str, QueueLedger] = {}
         self.judges = [
             HopJudge(hop, [Lane(hop, names) for names in lanes_of(pipeline, hop)]) for hop in pipeline.hops
@@ -213,6 +218,15 @@ class Engine:
             if incident.opened_at or incident.status == "pending":  # the others came to nothing
                 self.register.incidents[incident.id] = incident
         self.judged_at = judged_at
+        rules = state.get("rules", {"version": "", "from": 0})
+        same = rules["version"] == self.version or judged_at is None
+        self.upgraded = rules["from"] if same else (judged_at or 0) // self.pipeline.width
+        for judge in self.judges:
+            judge.stands_before = self.upgraded
+
+    def rules(self) -> dict[str, Any]:
+        """By which rules was judged, to be remembered with the rest of `dump`."""
+        return {"rules": {"version": self.version, "from": self.upgraded}}
 
 
 def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) -> Micros:

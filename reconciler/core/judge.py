@@ -81,6 +81,8 @@ class HopJudge:
     hop: Hop
     lanes: list[Lane]
     lane_of_source: list[int] = field(default_factory=list)
+    stands_before: int = 0
+    """What was said of settled cells before the bucket of this ordinal was said by other rules, and stands."""
 
     def judge(
         self, ledger: Ledger, queues: Mapping[str, QueueLedger], now: Micros, judged_at: Micros | None
@@ -92,7 +94,8 @@ class HopJudge:
         for sheet in sheets:
             self._note_unreported(sheet, stages, ledger.pipeline.width)
             plain(sheet, proven=stages[0].progressed and stages[1].progressed)
-        keep_final(sheets, [lane.remembered_from for lane in self.lanes], ledger.pipeline.reach)
+        remembered = [lane.remembered_from for lane in self.lanes]
+        keep_final(sheets, remembered, ledger.pipeline.reach, self.stands_before)
         unplaced: dict[int, int] = {}
         for position, lane in self._used_lanes():
             note_head(lane, queues, ledger.pipeline.width)

@@ -13,6 +13,7 @@ from reconciler.ports import Connector, Horizon
 from reconciler.posting import Notifier
 from reconciler.running.look import Look
 from reconciler.running.readers import Readers
+from reconciler.running.reporting import report_daily
 from reconciler.running.turns import Duty, Turn
 from reconciler.service import Telling, learn
 from reconciler.settings import Settings
@@ -39,6 +40,8 @@ def duties_of(
     look = Look(Readers(connectors, settings.pipelines), telling=Telling(tuple(routes_of(settings))))
     duties = [Duty("look", tick, look), Duty("prune", tick, prune)]
     duties.append(Duty("learn", tick, learn_volume))
+    if settings.reports is not None:
+        duties.append(Duty("report", tick, report_daily))
     # One for each channel: one that hangs delays no other.
     duties += [Duty(f"announce {one.name}", min(tick, ANNOUNCE), Announce(Channel(one), clock)) for one in notifiers]
     for connector in connectors:

@@ -16,6 +16,7 @@ from reconciler.settings.people import (
     Kind,
     ObjectivesSettings,
     PagingSettings,
+    ReportSettings,
     SenderSettings,
     WatchdogSettings,
 )
@@ -295,6 +296,8 @@ class FileSettings(Section):
     """How much may be pushed over HTTP."""
     senders: tuple[SenderSettings, ...] = ()
     """How sources can send their events again; of several that fit, the first holds."""
+    reports: ReportSettings | None = None
+    """The daily report of completeness. Default: the service makes none."""
     watchdog: WatchdogSettings = WatchdogSettings()
     """Signs of life for people, and what is done when the ledger itself cannot be reached."""
     access: AccessSettings = AccessSettings()

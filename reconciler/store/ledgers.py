@@ -15,11 +15,13 @@ from reconciler.core.outlines import Outline
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
-from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
-from reconciler.serving import Judgement, Reading
+from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Said, Tenure
+from reconciler.serving import Judgement, KeptReport, Reading
 from reconciler.store import (
+    archive,
     facts,
     findings,
+    history,
     journal,
     leases,
     looks,
@@ -274,6 +276,36 @@ class SqlStore:
         """See `reconciler.serving.ServiceStore.state`."""
         with self.database.reading() as connection:
             return findings.load_state(connection, pipeline)
+
+    def observations(
+        self, pipeline: Pipeline, first: Micros, last: Micros, *, counts: bool = True
+    ) -> Iterator[Observation]:
+        """See `reconciler.serving.ServiceStore.observations`."""
+        with self.database.reading() as connection:
+            directory = self._directories.load(connection, pipeline)
+            yield from history.observations(connection, pipeline, directory if counts else None, first, last)
+
+    def spoken(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Iterator[tuple[Micros, Said]]:
+        """See `reconciler.serving.ServiceStore.spoken`."""
+        with self.database.reading() as connection:
+            yield from history.spoken(connection, pipeline, hop, first, last, as_of)
+
+    def keep_report(self, report: KeptReport) -> int:
+        """See `reconciler.serving.ServiceStore.keep_report`."""
+        with self._writing() as connection:
+            return archive.keep(connection, report)
+
+    def kept_reports(self, day: str | None = None, zone: str | None = None) -> list[KeptReport]:
+        """See `reconciler.serving.ServiceStore.kept_reports`."""
+        with self.database.reading() as connection:
+            return archive.kept(connection, day, zone)
+
+    def kept_report(self, number: int) -> KeptReport | None:
+        """See `reconciler.serving.ServiceStore.kept_report`."""
+        with self.database.reading() as connection:
+            return archive.whole(connection, number)
 
     def close(self) -> None:
         """See `reconciler.ports.Store.close`."""

@@ -79,7 +79,9 @@ class Fake:
         if fault is Fault.LIMIT:
             return 429, {"Retry-After": "7"}, b"too many"
         if fault is Fault.ECHO:
-            said = " ".join([request.path, *request.headers.values(), request.body.decode(), str(request.asked)])
+            said = " ".join(
+                [request.path, *request.headers.values(), request.body.decode(errors="replace"), str(request.asked)]
+            )
             return 403, {}, said.encode()
         status, told = done if fault is Fault.NONE else self.refusal()
         return status, {"Content-Type": "application/json"}, json.dumps(told).encode()
@@ -97,7 +99,7 @@ def running(fake: Fake) -> Iterator[Fake]:
             parts = urlsplit(self.path)
             asked = {key: values[0] for key, values in parse_qs(parts.query).items()}
             if "urlencoded" in self.headers.get("Content-Type", ""):
-                asked |= {key: values[0] for key, values in parse_qs(body.decode()).items()}
+                asked |= {key: values[0] for key, values in parse_qs(body.decode(errors="replace")).items()}
             answer = fake.take(Request(parts.path, dict(self.headers.items()), body, asked))
             self.close_connection = True
             if answer is None:
