@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, Entry] = {
         "reconciler.commands.check_config:command", "Say what is wrong with the configuration, or what follows."
     ),
     "import": Entry("reconciler.commands.import_:command", "Store observations from NDJSON or CSV files."),
+    "count": Entry("reconciler.commands.count:command", "Count raw events in files: Parquet, CSV, NDJSON."),
+    "agent": Entry("reconciler.commands.agent:command", "Merge the reports of many processes into one reporter."),
     "run": Entry("reconciler.commands.run:command", "Run as a service: count, judge, prune, answer over HTTP."),
     "pages": Entry("reconciler.commands.pages:command", "Show the pages for people, without running the service."),
     "status": Entry("reconciler.commands.status:command", "Say how far everything is, and what is missing."),
