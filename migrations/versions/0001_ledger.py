@@ -14,11 +14,9 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "capacity",
+        *_columns(sa.Text(), "resource pipelines"),
+        *_columns(sa.BigInteger(), "at used limit"),
         sa.Column("resource_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("resource", sa.Text(), nullable=False),
-        *_columns(sa.BigInteger(), "used limit"),
-        sa.Column("pipelines", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("resource_hash", "at", name="pk_capacity"),
     )
     op.create_table(
@@ -37,9 +35,8 @@ def upgrade() -> None:
     op.create_index("ix_incident_updated_at", "incident", ["pipeline", "updated_at"])
     op.create_table(
         "incident_change",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        *_columns(sa.Text(), "pipeline line"),
+        *_columns(sa.Text(), "id pipeline line"),
+        *_columns(sa.BigInteger(), "at"),
         sa.PrimaryKeyConstraint("id", "at", name="pk_incident_change"),
     )
     op.create_table(
@@ -65,20 +62,17 @@ def upgrade() -> None:
     )
     op.create_table(
         "progress",
-        *_columns(sa.Text(), "pipeline stage"),
+        *_columns(sa.Text(), "pipeline stage reporter"),
+        *_columns(sa.BigInteger(), "at through"),
         sa.Column("reporter_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("reporter", sa.Text(), nullable=False),
-        sa.Column("through", sa.BigInteger(), nullable=False),
         sa.Column("final", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("pipeline", "stage", "reporter_hash", "at", name="pk_progress"),
     )
     op.create_table(
         "queue_sample",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
+        *_columns(sa.Text(), "pipeline queue"),
         *_columns(sa.BigInteger(), "partition at"),
-        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
         *_columns(sa.BigInteger(), "start_offset end_offset committed_offset depth oldest_at", null=True),
         *_columns(sa.BigInteger(), "committed_at retention retention_bytes replicas in_sync_replicas", null=True),
         sa.Column("exact", sa.Boolean(), nullable=False),
@@ -100,12 +94,10 @@ def upgrade() -> None:
     op.create_index("ix_reading_max_bucket", "reading", ["pipeline", "stage", "max_bucket"])
     op.create_table(
         "reporter",
-        *_columns(sa.Text(), "pipeline stage"),
-        sa.Column("reporter_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline stage name advances"),
         *_columns(sa.BigInteger(), "heard_at through"),
+        sa.Column("reporter_hash", sa.LargeBinary(), nullable=False),
         sa.Column("final", sa.Boolean(), nullable=False),
-        sa.Column("advances", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("pipeline", "stage", "reporter_hash", name="pk_reporter"),
         comment="What the rows of progress come to, per reporter",
     )
@@ -174,11 +166,10 @@ def upgrade() -> None:
     op.create_index("ix_tile_touched", "tile", ["pipeline", "touched"])
     op.create_table(
         "token",
-        *_columns(sa.Text(), "id name"),
+        *_columns(sa.Text(), "id name pipelines"),
+        *_columns(sa.BigInteger(), "created_at"),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         *_columns(sa.Boolean(), "reads writes operates"),
-        sa.Column("pipelines", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
         *_columns(sa.BigInteger(), "used_at revoked_at", null=True),
         sa.PrimaryKeyConstraint("id", name="pk_token"),
         comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
@@ -226,7 +217,7 @@ def upgrade() -> None:
     op.create_index("ix_retirement_pipeline", "retirement", ["pipeline", "kind"])
     op.create_table(
         "horizon",
-        sa.Column("pipeline", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline"),
         *_columns(sa.BigInteger(), "detail verdicts"),
         sa.PrimaryKeyConstraint("pipeline", name="pk_horizon"),
         comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
@@ -262,8 +253,23 @@ def _create_sendings() -> None:
     op.create_index("ix_sending_incident", "sending", ["incident"])
 
 
+def _make_acts() -> None:
+    """What people say of incidents."""
+    op.create_table(
+        "act",
+        *_columns(sa.Text(), "author kind reason pipeline incident incident_kind sources"),
+        *_columns(sa.BigInteger(), "at since ends"),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_act"),
+        comment="What people said of incidents: mutes, planned work, who has one, that it is over. Append-only",
+    )
+    op.create_index("ix_act_incident", "act", ["incident"])
+
+
 def _make_replays() -> None:
     """How far all is complete, and who sends what again."""
+    _make_acts()
     op.create_table(
         "reach",
         *_columns(sa.Text(), "pipeline hop"),
@@ -375,6 +381,7 @@ def downgrade() -> None:
     op.drop_table("sending")
     op.drop_table("outbox")
     op.drop_table("session")
+    op.drop_table("act")
     _drop_replays()
     op.drop_table("model")
     op.drop_table("horizon")

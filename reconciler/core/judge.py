@@ -53,6 +53,14 @@ class Changes:
     old_code: Ints
     old_evidence: Ints
     old_lost: Ints
+    old_accepted: Ints
+    old_gap: Ints
+    """Accepted, and neither processed nor accounted for, before; negative: too many."""
+
+    @property
+    def gap(self) -> Ints:
+        """Accepted, and neither processed nor accounted for; negative: too many."""
+        return gap_of(self.parts)
 
     def take(self, which: Bools) -> "Changes":
         """Those of these cells."""
@@ -67,6 +75,12 @@ class HopJudgement:
     dirty: list[TileKey]
     unplaced: dict[int, int] = field(default_factory=dict)
     """By lane: events that a queue deleted unread and that cannot be given to a source yet."""
+
+
+def gap_of(parts: Ints) -> Ints:
+    """What is accepted, and neither processed nor accounted for; negative: too many. `parts`: `(len(PARTS), …)`."""
+    gap: Ints = parts[PART["accepted"]] - parts[PART["processed"]] - parts[PART["accounted"]]
+    return gap
 
 
 def part_of(hop: Hop) -> str:
@@ -274,12 +288,15 @@ class HopJudge:
                     old_code[row, column].astype(np.int64),
                     old_evidence.ravel()[at],
                     old_parts[PART["lost"]][row, column],
+                    old_parts[PART["accepted"]][row, column],
+                    gap_of(old_parts[:, row, column]),
                 )
             )
         if not rows:
             empty = np.zeros(0, np.int64)
             wide = np.zeros((len(PARTS), 0), np.int64)
-            return Changes(empty, empty, empty, empty, wide, empty, empty.astype(np.bool_), empty, empty, empty)
+            flags = empty.astype(np.bool_)
+            return Changes(empty, empty, empty, empty, wide, empty, flags, empty, empty, empty, empty, empty)
         return Changes(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
 
     def _write(self, ledger: Ledger, sheets: list[Sheet], now: Micros) -> list[TileKey]:

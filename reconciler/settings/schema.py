@@ -3,7 +3,7 @@
 The text under each setting is its description in the published JSON schema.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -70,6 +70,8 @@ class QueueSettings(Section):
     """What the queue is meant to guarantee."""
     sources: Annotated[tuple[Name, ...], Field(min_length=1)] = ("*",)
     """Patterns (`partner/*`) of the sources whose events it carries, where several queues share a hop."""
+    record_bytes: Positive | None = None
+    """What a record takes on disk, on average. Then advice to raise the retention says how much disk that takes."""
 
 
 class ToleranceSettings(Section):
@@ -233,6 +235,10 @@ class SamplerOptions(Section):
     def samples(self) -> Collection[str]:
         """Names of the queues that it samples; for a kind to say."""
         return ()
+
+    def addresses(self) -> Mapping[str, tuple[str, str, str]]:
+        """By queue: its topic, who reads it, and the brokers to ask; for a kind to say, so that advice names them."""
+        return {}
 
     def resources(self) -> str:
         """How the names of the capacities that it reads begin; empty: it reads none. For a kind to say."""

@@ -33,6 +33,7 @@ from reconciler.store import (
     tables,
     tiles,
 )
+from reconciler.store.acts import SqlActs
 from reconciler.store.database import Database, upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -59,6 +60,7 @@ class SqlStore:
         self._lease = lease
         self.tokens = SqlTokens(database)
         self.sessions = SqlSessions(database)
+        self.acts = SqlActs(database)
         self.replays = SqlReplays(database)
         self.outbox = SqlOutbox(database, self._writing)
 
@@ -154,6 +156,11 @@ class SqlStore:
         """See `reconciler.ports.Store.learned_at`."""
         with self.database.reading() as connection:
             return findings.learned_at(connection, pipeline.name)
+
+    def remembered(self, pipeline: Pipeline) -> dict[str, Any]:
+        """See `reconciler.ports.Store.remembered`."""
+        with self.database.reading() as connection:
+            return findings.load_state(connection, pipeline.name)
 
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """See `reconciler.ports.Store.judged_at`."""
