@@ -1,6 +1,5 @@
 """What a story says that a detector must say, must never say, and by when; and what a run itself must show."""
 
-
 from reconciler.scenarios.expressions import Expression
 from reconciler.scenarios.sections import Section, StoryError, as_number
 from reconciler.scenarios.story import Checkpoint, Expectation, Minute, Never, Soonest, Total
