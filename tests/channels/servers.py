@@ -97,7 +97,7 @@ def running(fake: Fake) -> Iterator[Fake]:
             parts = urlsplit(self.path)
             asked = {key: values[0] for key, values in parse_qs(parts.query).items()}
             if "urlencoded" in self.headers.get("Content-Type", ""):
-                asked |= {key: values[0] for key, values in parse_qs(body.decode()).items()}
+                asked |= {key: values[0] for key, values in parse_qs(body.decode(errors="replace")).items()}
             answer = fake.take(Request(parts.path, dict(self.headers.items()), body, asked))
             self.close_connection = True
             if answer is None:
