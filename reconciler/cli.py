@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Entry] = {
     "sources": Entry("reconciler.commands.sources:command", "List who sends, or say that one has ended."),
     "reporters": Entry("reconciler.commands.reporters:command", "List who counts, or say that one has ended."),
     "missing": Entry("reconciler.commands.missing:command", "Name the files and offsets that are missing."),
+    "replay": Entry("reconciler.commands.replay:command", "Plan who sends lost events again, and prove what came."),
     "wait": Entry("reconciler.commands.wait:command", "Wait until nothing is missing before an instant."),
     "report": Entry("reconciler.commands.report:command", "Say how complete a day is, source by source."),
     "model": Entry(

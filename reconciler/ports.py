@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
-from reconciler.core.observations import Observation, Refusal
+from reconciler.core.observations import Observation, QueueSample, Refusal
 from reconciler.core.outbox import Post
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import Bools, CountTile, Ints, TileKey, VerdictTile
@@ -177,6 +177,9 @@ class Store(Protocol):
 
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """`now` of the last judgement of the pipeline."""
+
+    def samples(self, pipeline: Pipeline, first: Micros, last: Micros) -> list[QueueSample]:
+        """The samples of the pipeline's queues that were taken from `first` to `last` (inclusive), in order."""
 
     def reached(self, pipeline: Pipeline) -> Ints:
         """By source: before which instant every bucket is settled and complete at every hop, as last judged, µs.

@@ -7,10 +7,15 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros
 from reconciler.ports import Horizon, Lease, Retirement, Run, Store, Tenure
+from reconciler.replaying import Replays
 
 
 class ServiceStore(Store, Protocol):
     """What the service asks of the ledger beyond what the passes do."""
+
+    @property
+    def replays(self) -> Replays:
+        """Who sends what again."""
 
     def take_lease(self, holder: str, length: Micros) -> Lease | None:
         """Take the lease if nobody holds it; `None` while somebody does. Of an embedded ledger: if no other process

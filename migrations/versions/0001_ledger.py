@@ -17,23 +17,20 @@ def upgrade() -> None:
         sa.Column("resource_hash", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("resource", sa.Text(), nullable=False),
-        sa.Column("used", sa.BigInteger(), nullable=False),
-        sa.Column("limit", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "used limit"),
         sa.Column("pipelines", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("resource_hash", "at", name="pk_capacity"),
     )
     op.create_table(
         "connector_cursor",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("payload", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "name payload"),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_connector_cursor"),
     )
     op.create_table(
         "incident",
         *_columns(sa.Text(), "id pipeline kind status"),
-        sa.Column("opened_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "opened_at updated_at"),
         sa.Column("state", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_incident"),
     )
@@ -42,16 +39,13 @@ def upgrade() -> None:
         "incident_change",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("line", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline line"),
         sa.PrimaryKeyConstraint("id", "at", name="pk_incident_change"),
     )
     op.create_table(
         "judged",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("hop", sa.Text(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
+        *_columns(sa.Text(), "pipeline hop"),
+        *_columns(sa.BigInteger(), "at position"),
         sa.PrimaryKeyConstraint("pipeline", "hop", name="pk_judged"),
         comment="Up to which tick and which position of the ledger each hop is judged",
     )
@@ -65,15 +59,13 @@ def upgrade() -> None:
     op.create_table(
         "pipeline",
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("width", sa.BigInteger(), nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "width revision"),
         sa.PrimaryKeyConstraint("name", name="pk_pipeline"),
         comment="Pipelines that have counts; width of a bucket; revision counts the changes of sources that were known",
     )
     op.create_table(
         "progress",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("stage", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline stage"),
         sa.Column("reporter_hash", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("reporter", sa.Text(), nullable=False),
@@ -85,8 +77,7 @@ def upgrade() -> None:
         "queue_sample",
         sa.Column("pipeline", sa.Text(), nullable=False),
         sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("partition", sa.BigInteger(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "partition at"),
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("start_offset", sa.BigInteger(), nullable=True),
         sa.Column("end_offset", sa.BigInteger(), nullable=True),
@@ -105,8 +96,7 @@ def upgrade() -> None:
     op.create_index("ix_queue_sample_at", "queue_sample", ["pipeline", "at"])
     op.create_table(
         "reading",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("stage", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline stage"),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
         *_columns(sa.BigInteger(), "min_bucket max_bucket min_at max_at"),
@@ -118,12 +108,10 @@ def upgrade() -> None:
     op.create_index("ix_reading_max_bucket", "reading", ["pipeline", "stage", "max_bucket"])
     op.create_table(
         "reporter",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("stage", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline stage"),
         sa.Column("reporter_hash", sa.LargeBinary(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("heard_at", sa.BigInteger(), nullable=False),
-        sa.Column("through", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "heard_at through"),
         sa.Column("final", sa.Boolean(), nullable=False),
         sa.Column("advances", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("pipeline", "stage", "reporter_hash", name="pk_reporter"),
@@ -131,13 +119,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "said",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("hop", sa.Text(), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
+        *_columns(sa.Text(), "pipeline hop"),
+        *_columns(sa.BigInteger(), "position at"),
         sa.Column("n", sa.Integer(), nullable=False),
-        sa.Column("min_bucket", sa.BigInteger(), nullable=False),
-        sa.Column("max_bucket", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "min_bucket max_bucket"),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("pipeline", "hop", "position", name="pk_said"),
         comment="What was said of cells when, append-only",
@@ -149,8 +134,7 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("source", sa.BigInteger(), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("reporter", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "outcome reporter"),
         sa.Column("replay", sa.Text(), nullable=True),
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("key_hash", sa.LargeBinary(), nullable=False),
@@ -163,15 +147,13 @@ def upgrade() -> None:
         sa.Column("ordinal", sa.BigInteger(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("name_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("first_bucket", sa.BigInteger(), nullable=False),
-        sa.Column("retired_at", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "first_bucket retired_at"),
         sa.PrimaryKeyConstraint("pipeline", "ordinal", name="pk_source"),
         sa.UniqueConstraint("pipeline", "name_hash", name="uq_source_pipeline_name_hash"),
     )
     op.create_table(
         "state",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline name"),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("json", sa.Boolean(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
@@ -182,8 +164,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         *_columns(sa.Text(), "pipeline kind part"),
         *_columns(sa.BigInteger(), "span chunk touched latest_at"),
-        sa.Column("active", sa.Integer(), nullable=False),
-        sa.Column("borders", sa.Integer(), nullable=False),
+        *_columns(sa.Integer(), "active borders"),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_tile"),
         sa.UniqueConstraint("pipeline", "kind", "part", "span", "chunk", name="uq_tile_pipeline_kind_part_span_chunk"),
@@ -201,11 +182,9 @@ def upgrade() -> None:
     op.create_index("ix_tile_touched", "tile", ["pipeline", "touched"])
     op.create_table(
         "token",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "id name"),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.Column("reads", sa.Boolean(), nullable=False),
-        sa.Column("writes", sa.Boolean(), nullable=False),
+        *_columns(sa.Boolean(), "reads writes"),
         sa.Column("pipelines", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
@@ -215,8 +194,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "model",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline name"),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
@@ -230,18 +208,15 @@ def upgrade() -> None:
             op.execute(f"ALTER TABLE {table} ALTER COLUMN payload SET STORAGE EXTERNAL")
     op.create_table(
         "lease",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("holder", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "name holder"),
         *_columns(sa.BigInteger(), "epoch since expires_at"),
         sa.PrimaryKeyConstraint("name", name="pk_lease"),
         comment="Who does the work. epoch grows when another takes over; times are of the database's clock",
     )
     op.create_table(
         "run",
-        sa.Column("duty", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("took", sa.BigInteger(), nullable=False),
+        *_columns(sa.Text(), "duty subject"),
+        *_columns(sa.BigInteger(), "at took"),
         sa.Column("failure", sa.Text(), nullable=True),
         sa.Column("succeeded_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("duty", "subject", name="pk_run"),
@@ -253,8 +228,7 @@ def upgrade() -> None:
         *_columns(sa.Text(), "pipeline kind stage name"),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("effective", sa.BigInteger(), nullable=True),
-        sa.Column("author", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "author reason"),
         sa.PrimaryKeyConstraint("id", name="pk_retirement"),
         comment="Who said of a source or a reporter that it has ended, and why; effective: null where it came back",
     )
@@ -262,8 +236,7 @@ def upgrade() -> None:
     op.create_table(
         "horizon",
         sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("detail", sa.BigInteger(), nullable=False),
-        sa.Column("verdicts", sa.BigInteger(), nullable=False),
+        *_columns(sa.BigInteger(), "detail verdicts"),
         sa.PrimaryKeyConstraint("pipeline", name="pk_horizon"),
         comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
     )
@@ -290,18 +263,48 @@ def upgrade() -> None:
         comment="What channels took of incidents, and what was given up, append-only",
     )
     op.create_index("ix_sending_incident", "sending", ["incident"])
+    _make_replays()
+
+
+def _make_replays() -> None:
+    """How far all is complete, and who sends what again."""
     op.create_table(
         "reach",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("hop", sa.Text(), nullable=False),
-        sa.Column("chunk", sa.BigInteger(), nullable=False),
-        sa.Column("born", sa.Text(), nullable=False),
-        sa.Column("through", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline hop"),
+        *_columns(sa.BigInteger(), "chunk"),
+        *_columns(sa.Text(), "born through"),
         sa.PrimaryKeyConstraint("pipeline", "hop", "chunk", name="pk_reach"),
         comment="How far the sources of a chunk are complete: JSON arrays of µs, for the view complete_through",
     )
+    op.create_table(
+        "replay",
+        *_columns(sa.Text(), "id pipeline status"),
+        *_columns(sa.BigInteger(), "created_at counted_at"),
+        sa.Column("due", sa.BigInteger(), nullable=True),
+        *_columns(sa.Text(), "missing state"),
+        sa.PrimaryKeyConstraint("id", name="pk_replay"),
+        comment="Who sends what again. missing: JSON, by part, as counted while its deadline is near",
+    )
+    op.create_table(
+        "replay_act",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        *_columns(sa.BigInteger(), "at"),
+        *_columns(sa.Text(), "replay act author reason payload"),
+        sa.PrimaryKeyConstraint("id", name="pk_replay_act"),
+        comment="What people did with replays, append-only",
+    )
+    op.create_index("ix_replay_act_replay", "replay_act", ["replay"])
     for view in _views(op.get_bind().dialect.name):
         op.execute(view)
+
+
+def _drop_replays() -> None:
+    op.execute("DROP VIEW pipeline_complete_through")
+    op.execute("DROP VIEW complete_through")
+    op.drop_index("ix_replay_act_replay", table_name="replay_act")
+    op.drop_table("replay_act")
+    op.drop_table("replay")
+    op.drop_table("reach")
 
 
 NEVER = 2**62
@@ -350,9 +353,7 @@ def downgrade() -> None:
     op.drop_table("sending")
     op.drop_index("ix_outbox_channel", table_name="outbox")
     op.drop_table("outbox")
-    op.execute("DROP VIEW pipeline_complete_through")
-    op.execute("DROP VIEW complete_through")
-    op.drop_table("reach")
+    _drop_replays()
     op.drop_table("model")
     op.drop_table("horizon")
     op.drop_index("ix_retirement_pipeline", table_name="retirement")

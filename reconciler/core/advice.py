@@ -12,7 +12,7 @@ NAMED_SOURCES = 3
 
 def severity(incident: Incident) -> str:
     """`page`, `ticket` or `info`, by what is at stake."""
-    if incident.kind in {"queue_policy", "capacity"}:
+    if incident.kind in {"queue_policy", "capacity", "replay"}:
         return incident.severity
     if incident.kind == "at_risk":
         return "page"
@@ -28,6 +28,8 @@ def summary(incident: Incident) -> str:
     if incident.kind in {"queue_policy", "capacity"} or incident.mechanism in {"unsampled", "unread_capacity"}:
         noun = "resource" if incident.kind == "capacity" or incident.mechanism == "unread_capacity" else "queue"
         return f"{incident.pipeline}: {noun} {incident.hop} {incident.detail}"
+    if incident.kind == "replay":
+        return f"{incident.pipeline}: {incident.hop} {incident.detail}"
     since = f"since {format_time(incident.since)}"
     who = _who(incident)
     if incident.kind == "loss":
@@ -110,6 +112,7 @@ _ADVICE = {
     "rejects": "Look at why events are dropped: a schema change, a filter, a new client version.",
     "queue_policy": "Bring the queue back to its policy.",
     "capacity": "Make room before it ends: a larger type, a larger disk, a clean-up, a vacuum.",
+    "replay": "Ask the senders that `reconciler replay show` names, before it is too late; or close what is final.",
     "low_volume": "Ask the senders; nothing inside the pipeline is missing.",
 }
 _USED_UP = (

@@ -16,6 +16,7 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
+from reconciler.core.replays import alarms
 from reconciler.core.sheets import PART
 from reconciler.core.silence import silent_reporters, silent_samplers
 from reconciler.core.stages import stage_now
@@ -75,6 +76,7 @@ class Engine:
         self.register.hold(queue_policies(self.pipeline, self.queues.values()), now)
         self.register.hold(crowd(self.pipeline, ledger.directory), now)
         self.register.hold(capacities(ledger.capacities.values(), self.pipeline, now), now)
+        self.register.hold(alarms(self.pipeline, ledger.dues(), now), now)
         self.register.hold(silent_samplers(self.pipeline, self.queues, now), now)
         for hop in self.pipeline.hops:
             self.register.explain(part_of(hop), "missing_counts", partial(silent_reporters, ledger, hop, now))

@@ -293,7 +293,7 @@ class Register:
 
     def _sure(self, incident: Incident, now: Micros) -> bool:
         """Direct evidence opens at once; the rest must hold at two ticks running and be more than a stray cell."""
-        if incident.kind in {"queue_policy", "capacity", "missing_counts"} or incident.evidence & DIRECT:
+        if incident.kind in {"queue_policy", "capacity", "missing_counts", "replay"} or incident.evidence & DIRECT:
             return True
         lasting = now - incident.seen_at
         if incident.kind == "rejects":

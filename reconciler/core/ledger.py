@@ -4,7 +4,7 @@ The backtest keeps one `Ledger` for its whole run; the service loads the tiles t
 judges, and writes back what is new. Either way observations enter by `apply`, and the judgement sees the same arrays.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
@@ -14,6 +14,7 @@ import numpy as np
 from reconciler.core.directory import Directory
 from reconciler.core.observations import Capacity, Count, Observation, Progress, QueueSample
 from reconciler.core.pipelines import Pipeline
+from reconciler.core.replays import Due
 from reconciler.core.tiles import CHUNK, SPAN, CountTile, Ints, Readings, TileKey, VerdictTile
 from reconciler.core.times import Micros
 
@@ -72,6 +73,8 @@ class Ledger:
     """Queue samples since the last judgement (or since the oldest open cell, after a load), in order of `at`."""
     capacities: dict[str, list[Capacity]] = field(default_factory=dict)
     """By resource: the latest readings, oldest first."""
+    dues: Callable[[], list[Due]] = list
+    """Replays whose deadline is near, and what they still lack; asked once the cells are judged."""
     counted_at: dict[str, Micros] = field(default_factory=dict)
     """By stage: `at` of its latest count. A stage without progress is judged by it."""
 

@@ -40,6 +40,8 @@ class Sender:
     """The field by which duplicates are dropped, so that what is sent twice counts once; empty: there is none."""
     contact: str = ""
     """Whom to ask."""
+    dedupe: Micros | None = None
+    """How long after the first copy of an event a second one is still recognised; `None`: no end is known."""
 
     @property
     def name(self) -> str:

@@ -55,7 +55,7 @@ def holes(store: Store, pipeline: Pipeline, start: Micros, end: Micros) -> list[
         cells = [np.zeros((4, 0), np.int64)]
         for key, tile in store.verdict_tiles(pipeline, hop, start, end - pipeline.width):
             cells.append(_bad(tile, key.chunk * CHUNK, key.span * SPAN))
-        found += _ranges(np.concatenate(cells, axis=1), hop, names, pipeline.width, (start, end))
+        found += ranges(np.concatenate(cells, axis=1), hop, names, pipeline.width, (start, end))
     return sorted(found, key=lambda hole: (-hole.verdict, -hole.events, hole.start, hole.source))
 
 
@@ -70,7 +70,8 @@ def _bad(tile: VerdictTile, first_source: int, first_bucket: int) -> Ints:
     return np.stack([row + first_source, code, column + first_bucket, events])
 
 
-def _ranges(cells: Ints, hop: str, names: list[str], width: Micros, within: tuple[Micros, Micros]) -> Iterator[Hole]:
+def ranges(cells: Ints, hop: str, names: list[str], width: Micros, within: tuple[Micros, Micros]) -> Iterator[Hole]:
+    """Neighbouring cells of a source and verdict as one hole; `cells` (4, n): source, verdict, ordinal, events."""
     inside = (cells[2] * width >= within[0]) & (cells[2] * width < within[1])
     cells = cells[:, inside]
     source, code, bucket, events = cells[:, np.lexsort((cells[2], cells[1], cells[0]))]

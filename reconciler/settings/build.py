@@ -69,7 +69,7 @@ def sender_of(found: SenderSettings) -> Sender:
     """How sources of a pattern can send again, as plans and drafts need it."""
     return Sender(
         found.pattern, Way(found.way), found.title or "", found.consent, found.horizon, found.until,
-        found.identity or "", found.contact or "",
+        found.identity or "", found.contact or "", found.dedupe,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from reconciler.settings.values import Duration, Instant, Name, Objective, Posit
 
 Kind = Literal[
     "loss", "at_risk", "delay", "surplus", "low_volume", "rejects", "missing_counts", "queue_policy", "capacity",
-    "default",
+    "replay", "default",
 ]  # fmt: skip
 """Of incidents (contract §5); `default` stands for those that are not named."""
 
@@ -54,6 +54,9 @@ class SenderSettings(Section):
     """The field by which duplicates are dropped downstream, so that sending twice counts once."""
     contact: Name | None = None
     """Whom to ask."""
+    dedupe: Duration | None = None
+    """How long after the first copy of an event a second one is still recognised by `identity`. Default: no end is
+    known."""
 
 
 class WatchdogSettings(Section):

@@ -19,6 +19,7 @@ from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
 from reconciler.store.marks import advance, horizon_of, position_of
+from reconciler.store.replays import Deadlines
 
 
 def part_of(hop: Hop) -> str:
@@ -105,6 +106,7 @@ class SqlJudging:
                 findings.append_said(connection, name, position, now, block)
         if position > self._position:
             advance(connection, position)
+        self._deadlines.save()
         findings.save_incidents(connection, name, now, incidents)
         findings.save_changes(connection, name, now, changes)
         findings.save_state(connection, name, now, state)
@@ -195,6 +197,8 @@ class SqlJudging:
         connection, name, ledger = self._connection, self._pipeline.name, self.ledger
         ledger.reporters = facts.reporters(connection, name, self._now)
         ledger.samples = facts.samples(connection, name, self._oldest() - self._pipeline.looks_back, self._now)
+        self._deadlines = Deadlines(connection, self._pipeline, ledger, self._now)
+        ledger.dues = self._deadlines.dues
         ledger.capacities = facts.capacities(connection, name, self._now)
         for stage in self._pipeline.stages:
             at = journal.latest_at(connection, Place(name, stage, self._pipeline.width), self._now)

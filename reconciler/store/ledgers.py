@@ -10,12 +10,24 @@ from sqlalchemy import Connection, select
 
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
-from reconciler.core.observations import Observation
+from reconciler.core.observations import Observation, QueueSample
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
-from reconciler.store import findings, journal, leases, marks, pruning, reach, retirements, services, tables, tiles
+from reconciler.store import (
+    facts,
+    findings,
+    journal,
+    leases,
+    marks,
+    pruning,
+    reach,
+    retirements,
+    services,
+    tables,
+    tiles,
+)
 from reconciler.store.database import Database, upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -23,6 +35,7 @@ from reconciler.store.judging import SqlJudging, portions
 from reconciler.store.leases import Leases
 from reconciler.store.outbox import SqlOutbox
 from reconciler.store.recording import Recording
+from reconciler.store.replays import SqlReplays
 from reconciler.store.tokens import SqlTokens
 
 TILES_AT_ONCE = 64
@@ -38,6 +51,7 @@ class SqlStore:
         self._leases = Leases(database)
         self._lease = lease
         self.tokens = SqlTokens(database)
+        self.replays = SqlReplays(database)
         self.outbox = SqlOutbox(database, self._writing)
 
     def record(
@@ -139,6 +153,11 @@ class SqlStore:
         with self.database.reading() as connection:
             found = connection.execute(select(table.at).where(table.pipeline == pipeline.name)).scalars().all()
         return min(found, default=None)
+
+    def samples(self, pipeline: Pipeline, first: Micros, last: Micros) -> list[QueueSample]:
+        """See `reconciler.ports.Store.samples`."""
+        with self.database.reading() as connection:
+            return facts.samples(connection, pipeline.name, first, last)
 
     def reached(self, pipeline: Pipeline) -> Ints:
         """See `reconciler.ports.Store.reached`."""

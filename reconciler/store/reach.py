@@ -16,7 +16,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, Bools, Ints, TileKey, VerdictTile
 from reconciler.core.times import NEVER
-from reconciler.store import tables, tiles
+from reconciler.store import replay_tables, tables, tiles
 from reconciler.store.database import upsert
 
 
@@ -47,10 +47,10 @@ def carry_on(
             place = {"pipeline": pipeline.name, "hop": part, "chunk": chunk}
             rows.append(place | {"born": _written(reach.born), "through": _written(reach.through)})
     if rows:
-        upsert(connection, tables.reach, rows)
+        upsert(connection, replay_tables.reach, rows)
     if gone := {part for part, _ in known} - set(hops):
-        here = tables.reach.c.pipeline == pipeline.name, tables.reach.c.hop.in_(sorted(gone))
-        connection.execute(delete(tables.reach).where(*here))
+        here = replay_tables.reach.c.pipeline == pipeline.name, replay_tables.reach.c.hop.in_(sorted(gone))
+        connection.execute(delete(replay_tables.reach).where(*here))
 
 
 def reached(connection: Connection, pipeline: Pipeline, directory: Directory) -> Ints:
@@ -69,7 +69,7 @@ def reached(connection: Connection, pipeline: Pipeline, directory: Directory) ->
 
 
 def _load(connection: Connection, pipeline: str) -> dict[tuple[str, int], Reach]:
-    table = tables.reach.c
+    table = replay_tables.reach.c
     query = select(table.hop, table.chunk, table.born, table.through).where(table.pipeline == pipeline)
     return {(hop, chunk): Reach(_read(born), _read(through)) for hop, chunk, born, through in connection.execute(query)}
 

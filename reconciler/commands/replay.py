@@ -1,0 +1,224 @@
+"""`reconciler replay`: who sends what again, and the proof of what came of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+import click
+
+from reconciler.app import App, now, opened
+from reconciler.commands.options import as_time, config_option, json_option
+from reconciler.commands.terminal import say, say_records
+from reconciler.core.replays import Part, Replay, changed
+from reconciler.core.times import Micros, format_time, parse_time
+from reconciler.errors import ConfigError
+from reconciler.replaying import ReplayAct
+from reconciler.reports.replay_text import list_text, part_record, plan_text, proof_text, record
+from reconciler.reports.replays import planned, prove
+
+now_option = click.option(
+    "--now", "at", metavar="TIME", callback=as_time, help="As of then.  [default: the machine's clock]"
+)
+author_option = click.option("--author", required=True, metavar="WHO", help="Who says so.")
+source_option = click.option(
+    "--source", "pattern", metavar="PATTERN", default="*", show_default=True, help="Of sources such as partner/*."
+)
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  reconciler replay plan --incident loss-9ac3db30fbe3 --author ann
+  reconciler replay start replay-3f2a… --source 'partner/*' --label partners-july --consented --author ann
+  reconciler replay verify replay-3f2a…
+  reconciler replay close replay-3f2a… --source 'direct/*' --author ann --reason 'the deadline is over'
+
+Exit codes: 0 done; 1 (of verify) events are still missing; 2 usage or configuration; 4 the ledger was out of reach.
+""",
+)
+def command() -> None:
+    """Plan who sends lost events again, note that it has begun, prove what came of it, and close it.
+
+    How each source can send again stands in the configuration under `senders`. Events that are sent again are counted
+    with the label of the replay (`replay` in the observations), in the buckets in which they were first accepted.
+    """
+
+
+@command.command("plan", epilog="Example: reconciler replay plan --pipeline batch --from 2021-07-20 --author ann")
+@click.option("--pipeline", metavar="NAME", help="Of this pipeline; with --incident it need not be said.")
+@click.option("--incident", metavar="ID", help="What this incident covers.")
+@click.option("--from", "start", metavar="TIME", callback=as_time, help="Buckets from then on.")
+@click.option("--to", "end", metavar="TIME", callback=as_time, help="Buckets before then.  [default: now]")
+@source_option
+@author_option
+@now_option
+@config_option
+@json_option
+def plan_(
+    pipeline: str | None, incident: str | None, start: Micros | None, end: Micros | None, pattern: str, author: str,
+    at: Micros | None, config: str, *, as_json: bool,
+) -> None:  # fmt: skip
+    """Plan a replay of what is lost: windows, numbers, way, what keeps events from counting twice, and by when."""
+    moment = now() if at is None else at
+    with opened(config) as app:
+        if incident is not None:
+            pipeline, start, end = _incident(app, incident, start, end)
+        if pipeline is None or start is None:
+            raise click.UsageError("say --incident, or --pipeline and --from")
+        flow, span = app.pipelines(pipeline)[pipeline], (start, moment if end is None else end)
+        wanted = {name for name in app.store.directory(flow).sources if fnmatchcase(name, pattern)}
+        made = planned(app.store, flow, app.settings.senders, span, moment, wanted)
+        if not made.parts:
+            raise ConfigError(f"{pipeline}: nothing of that time is lost, so there is nothing to send again")
+        if app.store.replays.find(made.id) is not None:
+            raise ConfigError(f"{made.id} is planned already: `reconciler replay show {made.id}`")
+        app.store.replays.save(made, ReplayAct(made.id, moment, "plan", author, "", {"events": _events(made.parts)}))
+    _say(record(made), list(plan_text(made)), as_json=as_json)
+
+
+@command.command("show", epilog="Example: reconciler replay show replay-3f2a…")
+@click.argument("replay")
+@config_option
+@json_option
+def show(replay: str, config: str, *, as_json: bool) -> None:
+    """Show a REPLAY as it was planned, and what was done with it."""
+    with opened(config) as app:
+        found, acts = _found(app, replay), app.store.replays.acts(replay)
+    done = [asdict(act) | {"at": format_time(act.at)} for act in acts]
+    lines = [f"{act['at']}  {act['act']} {act['author']} {act['reason']}".rstrip() for act in done]
+    _say(record(found) | {"acts": done}, [*plan_text(found), "", *lines], as_json=as_json)
+
+
+@command.command("list", epilog="Example: reconciler replay list --all --json")
+@click.option("--all", "every", is_flag=True, help="Those that are closed too.")
+@config_option
+@json_option
+def list_(config: str, *, every: bool, as_json: bool) -> None:
+    """List the replays, those that are due first at the top."""
+    with opened(config) as app:
+        found = [one for one in app.store.replays.all() if every or one.state != "closed"]
+    found.sort(key=lambda one: (one.state == "closed", one.due or parse_time("9999-01-01T00:00:00Z"), one.id))
+    if as_json:
+        say_records([record(one) for one in found])
+    else:
+        say(list_text(found))
+
+
+@command.command("start", epilog="Example: reconciler replay start replay-3f2a… --source vacuum --author ann")
+@click.argument("replay")
+@source_option
+@click.option("--label", metavar="TEXT", help="What the counts bear as `replay`.  [default: the id of the replay]")
+@click.option("--consented", is_flag=True, help="Every customer who has to agree has agreed.")
+@click.option("--reason", metavar="TEXT", default="", help="Whatever should be remembered.")
+@author_option
+@now_option
+@config_option
+@json_option
+def start_(
+    replay: str, pattern: str, label: str | None, reason: str, author: str, at: Micros | None, config: str, *,
+    consented: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Note that sources of a REPLAY send again from now on, and under which label."""
+    with opened(config) as app:
+        found = _found(app, replay)
+        parts = _parts(found, pattern)
+        unasked = [part.source for part in parts if part.consent and not consented]
+        if unasked:
+            raise ConfigError(f"{', '.join(unasked)}: each customer has to agree first; say --consented once they have")
+        begun = [replace(part, state="started", label=label or part.label) for part in parts]
+        _act(app, changed(found, begun), "start", (author, reason), begun, at)
+        found = changed(found, begun)
+    _say(record(found), [f"{part.source}: started under the label {part.label}" for part in begun], as_json=as_json)
+
+
+@command.command("verify", epilog="Example: reconciler replay verify replay-3f2a… --json")
+@click.argument("replay")
+@now_option
+@config_option
+@json_option
+def verify(replay: str, at: Micros | None, config: str, *, as_json: bool) -> int:
+    """Prove what came of a REPLAY, source by source, as last judged; ends with 1 while events are missing.
+
+    recovered: filled the hole. already there: had been processed before, and were dropped as copies. duplicated: count
+    twice. missing: still lost. What was accepted and processed the first time is apart from all of these.
+    """
+    moment = now() if at is None else at
+    with opened(config) as app:
+        found = _found(app, replay)
+        proofs = prove(app.store, app.pipelines(found.pipeline)[found.pipeline], found)
+        told = [part_record(part, proof, moment) for part, proof in proofs]
+        payload = {"sources": [{name: one[name] for name in ("source", *_KEPT)} for one in told]}
+        app.store.replays.save(found, ReplayAct(found.id, moment, "verify", "", "", payload))
+    _say(record(found) | {"sources": told}, list(proof_text(found, proofs, moment)), as_json=as_json)
+    return int(
+        any((proof.missing or proof.waiting or proof.unknown) and part.state != "closed" for part, proof in proofs)
+    )
+
+
+@command.command("close", epilog="Example: reconciler replay close replay-3f2a… --author ann --reason 'all is back'")
+@click.argument("replay")
+@source_option
+@click.option("--reason", required=True, metavar="TEXT", help="Why nothing more is expected.")
+@author_option
+@now_option
+@config_option
+@json_option
+def close(
+    replay: str, pattern: str, reason: str, author: str, at: Micros | None, config: str, *, as_json: bool
+) -> None:
+    """Say that nothing more is expected of sources of a REPLAY; what is missing then is final, and kept as such."""
+    with opened(config) as app:
+        found = _found(app, replay)
+        over = [replace(part, state="closed") for part in _parts(found, pattern) if part.state != "closed"]
+        found = changed(found, over)
+        proofs = prove(app.store, app.pipelines(found.pipeline)[found.pipeline], found)
+        final = {part.source: proof.missing for part, proof in proofs if part in over}
+        if over:
+            _act(app, found, "close", (author, reason), over, at, final=final)
+    lines = [f"{source}: closed, {missing:,} events missing for good" for source, missing in final.items()]
+    _say(record(found), lines, as_json=as_json)
+
+
+_KEPT = ("sent", "recovered", "already_there", "dropped", "duplicated", "under_way", "missing", "waiting", "unknown")
+
+
+def _act(
+    app: App, replay: Replay, act: Literal["start", "close"], who: tuple[str, str], parts: Sequence[Part],
+    at: Micros | None, **more: Any,
+) -> None:  # fmt: skip
+    payload = {"sources": [part.source for part in parts], "labels": sorted({part.label for part in parts})} | more
+    app.store.replays.save(replay, ReplayAct(replay.id, now() if at is None else at, act, *who, payload))
+
+
+def _say(found: dict[str, Any], lines: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        say(lines)
+
+
+def _events(parts: Sequence[Part]) -> int:
+    return sum(part.events for part in parts)
+
+
+def _found(app: App, replay: str) -> Replay:
+    found = app.store.replays.find(replay)
+    if found is None:
+        raise ConfigError(f"there is no replay {replay!r}; `reconciler replay list --all` lists all")
+    return found
+
+
+def _parts(replay: Replay, pattern: str) -> list[Part]:
+    parts = [part for part in replay.parts if fnmatchcase(part.source, pattern)]
+    if not parts:
+        raise ConfigError(f"{replay.id} has no source that fits {pattern!r}; `reconciler replay show {replay.id}`")
+    return parts
+
+
+def _incident(app: App, incident: str, start: Micros | None, end: Micros | None) -> tuple[str, Micros, Micros]:
+    line = next(iter(app.store.incident_changes(incident)[-1:]), None)
+    if line is None:
+        raise ConfigError(f"there is no incident {incident!r}; `reconciler incidents --all` lists all")
+    return line["pipeline"], start or parse_time(line["from"]), end or parse_time(line["to"])
