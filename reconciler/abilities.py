@@ -2,10 +2,11 @@
 notifiers can: show pictures, and hear buttons.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from reconciler.core.identities import Identity, Summary
 from reconciler.core.times import Micros
 
 
@@ -42,6 +43,26 @@ class Holed(Protocol):
 
     def holes(self, start: Micros, end: Micros) -> Sequence[Hole]:
         """Holes after records of [start, end), by partition and offset. Raises `ConnectorFailed`."""
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A connector that can say which events it counted, by their ids, beside being a `Connector`."""
+
+    @property
+    def unnamed(self) -> str | None:
+        """Why it cannot, as it is configured, as the rest of a sentence; `None`: it can."""
+
+    def summaries(self, start: Micros, end: Micros, slots: int, *, handed_on: bool) -> Iterator[Summary]:
+        """What it has of [start, end), by source, bucket and slot of the hash, in any order. Raises `ConnectorFailed`.
+
+        `handed_on`: only what goes on to the next stage; what ended legally is left out.
+        """
+
+    def identities(
+        self, start: Micros, end: Micros, slots: int, wanted: Sequence[int], *, handed_on: bool
+    ) -> Iterator[Identity]:
+        """The ids of [start, end) in the `wanted` slots, in order of slot. Raises `ConnectorFailed`."""
 
 
 @runtime_checkable

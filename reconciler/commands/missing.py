@@ -8,10 +8,12 @@ import click
 
 from reconciler.abilities import Holed
 from reconciler.app import App, now, opened
+from reconciler.commands import missing_ids
 from reconciler.commands.options import as_time, config_option, json_option
 from reconciler.commands.terminal import say, say_records
 from reconciler.core.files import FileSeen, changed, missing, seen_in
-from reconciler.core.pipelines import Pipeline
+from reconciler.core.identities import Oddity
+from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.times import DAY, Micros, format_time
 from reconciler.ports import Connector
 
@@ -49,6 +51,7 @@ Examples:
   reconciler missing
   reconciler missing --pipeline vacuum --json
   reconciler missing --from 2021-07-20T18:00:00Z --to 2021-07-21T00:00:00Z
+  reconciler missing --ids --pipeline orders --from 2021-07-20 --to 2021-07-21 --json > ids.ndjson
 
 Exit codes: 0 done, whatever it finds; 2 usage or configuration; 4 a database or the ledger was out of reach.
 """,
@@ -56,22 +59,60 @@ Exit codes: 0 done, whatever it finds; 2 usage or configuration; 4 a database or
 @click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
 @click.option("--from", "start", metavar="TIME", callback=as_time, help="From then on.  [default: a day ago]")
 @click.option("--to", "end", metavar="TIME", callback=as_time, help="Before then.  [default: the machine's clock]")
+@click.option("--ids", is_flag=True, help="Which events: ids that are missing, double, extra or elsewhere.")
 @config_option
 @json_option
-def command(pipeline: str | None, start: Micros | None, end: Micros | None, config: str, *, as_json: bool) -> None:
-    """Name the files that shrank, vanished or were never loaded, and the offsets that have not arrived.
+def command(
+    pipeline: str | None, start: Micros | None, end: Micros | None, config: str, *, ids: bool, as_json: bool
+) -> None:
+    """Name the files that shrank, vanished or were never loaded, and the offsets that have not arrived; or the events.
 
     Files are those that the connectors of kind `files` saw at their last reading, stage by stage; nothing is read anew.
     Offsets are asked of the tables that are counted `by: offset`: ranges that are missing though later ones arrived.
+
+    With --ids both sides of each hop are asked for digests of their ids, and for the ids only where these differ, where
+    tables (`table.id`) and files (`columns.id`) name them. What is on its way just now is missing too: let --to be
+    older than events usually take.
     """
     last = now() if end is None else end
     first = last - DAY if start is None else start
     with opened(config) as app:
+        if ids:
+            _events(app, pipeline, first, last, as_json=as_json)
+            return
         found = [one for flow in app.pipelines(pipeline).values() for one in findings(app, flow, first, last)]
     if as_json:
         say_records([one.record() for one in found])
     else:
         say(as_text(found))
+
+
+def _events(app: App, pipeline: str | None, start: Micros, end: Micros, *, as_json: bool) -> None:
+    """Say which events; as JSON each as soon as it is found, for there may be many."""
+    unable: list[str] = []
+    found = _oddities(app, pipeline, start, end, unable)
+    if as_json:
+        say_records(missing_ids.record(flow.name, hop, one) for flow, hop, one in found)
+    else:
+        some = False
+        for line in missing_ids.in_short((hop, one) for _, hop, one in found):
+            some = True
+            say([line])
+        if not some:
+            say(["no id is missing or double where ids could be compared"])
+    say(unable, err=True)
+
+
+def _oddities(
+    app: App, pipeline: str | None, start: Micros, end: Micros, unable: list[str]
+) -> Iterator[tuple[Pipeline, Hop, Oddity]]:
+    for flow in app.pipelines(pipeline).values():
+        connectors = [one for one in app.connectors() if one.pipeline == flow.name]
+        for hop in flow.hops:
+            search = missing_ids.Search(hop)
+            for one in search.run(flow, connectors, start, end):
+                yield flow, hop, one
+            unable += search.unable
 
 
 def findings(app: App, pipeline: Pipeline, start: Micros, end: Micros) -> Iterator[Finding]:

@@ -23,6 +23,14 @@ def format_of(path: str) -> Format:
     return found
 
 
+def table_of(kind: Format, path: str, *, header: bool, typed: bool) -> str:
+    """The function of DuckDB that reads such a file; `path` as SQL."""
+    if kind == "csv":
+        text = "" if typed else ", all_varchar = true"
+        return f"read_csv({path}, header = {str(header).lower()}, strict_mode = true{text})"
+    return f"read_parquet({path})" if kind == "parquet" else f"read_json({path}, format = 'newline_delimited')"
+
+
 class Counter:
     """DuckDB in this process, without a file and without a network."""
 
@@ -58,10 +66,7 @@ class Counter:
         return [(name, number) for name, number in self._ask(query, {"path": str(path)})]
 
     def _table(self, kind: Format, *, typed: bool) -> str:
-        if kind == "csv":
-            text = "" if typed else ", all_varchar = true"
-            return f"read_csv($path, header = {str(self._header).lower()}, strict_mode = true{text})"
-        return "read_parquet($path)" if kind == "parquet" else "read_json($path, format = 'newline_delimited')"
+        return table_of(kind, "$path", header=self._header, typed=typed)
 
     def _ask(self, query: str, values: dict[str, str]) -> list[tuple[Any, ...]]:
         try:

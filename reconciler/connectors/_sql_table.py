@@ -1,5 +1,6 @@
 """A table's columns -> the query that counts it, for every database that `_sql_dialects` knows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -84,6 +85,42 @@ class Counting:
             f"FROM (SELECT r_source, r_at, r_offset, {missing} AS r_missing FROM ({self._offsets()}) AS arrived)"
             f" AS written\nWHERE r_missing > 0 AND r_at >= :first AND r_at < :last\nORDER BY 1, 3"
         )
+
+    def summaries(self, slots: int, usual: str, *, handed_on: bool) -> str:
+        """How many ids there are by source, bucket and slot of their hash, and a digest of them."""
+        return (
+            f"SELECT r_source AS source, r_bucket AS bucket, {self._slot(slots)} AS slot,\n"
+            f"  SUM(CASE WHEN r_id IS NULL THEN 0 ELSE 1 END) AS ids,\n"
+            f"  SUM(CASE WHEN r_id IS NOT NULL AND r_usual > 1 THEN r_usual - 1 ELSE 0 END) AS doubles,\n"
+            f"  SUM(CASE WHEN r_id IS NULL THEN r_copies ELSE 0 END) AS unidentified,\n"
+            f"  SUM(r_high) AS digest_high, SUM(r_low) AS digest_low\n"
+            f"FROM ({self._hashed(usual, handed_on=handed_on)}) AS hashed\nGROUP BY 1, 2, 3"
+        )
+
+    def identities(self, slots: int, wanted: Sequence[int], usual: str, *, handed_on: bool) -> str:
+        """The ids of some slots, and how often each is there, in order of slot."""
+        some = f" AND {self._slot(slots)} IN ({', '.join(map(str, wanted))})" if slots > 1 else ""
+        return (
+            f"SELECT {self._slot(slots)} AS slot, r_source AS source, r_bucket AS bucket, r_id AS id,"
+            f" r_usual AS copies\nFROM ({self._hashed(usual, handed_on=handed_on)}) AS hashed\n"
+            f"WHERE r_id IS NOT NULL{some}\nORDER BY 1"
+        )
+
+    def _slot(self, slots: int) -> str:
+        return self.dialect.remainder.format(x="r_high", by=slots) if slots > 1 else "0"
+
+    def _hashed(self, usual: str, *, handed_on: bool) -> str:
+        """Each id once by source and bucket, with its hash: how often it is there, and how often with its usual end."""
+        table, dialect = self.table, self.dialect
+        ends = f"SUM(CASE WHEN {table.outcome} = '{usual}' THEN 1 ELSE 0 END)" if table.outcome else "COUNT(*)"
+        only = f" AND {table.outcome} = '{usual}'" if table.outcome and handed_on else ""
+        ids = (
+            f"SELECT {table.source} AS r_source, {self._bucket(self._instant())} AS r_bucket,"
+            f" {dialect.text.format(x=table.id)} AS r_id, {ends} AS r_usual, COUNT(*) AS r_copies\n"
+            f"{self._from()}{only}\nGROUP BY 1, 2, 3"
+        )
+        hashes = f"{dialect.high('r_id')} AS r_high, {dialect.low('r_id')} AS r_low"
+        return f"SELECT r_source, r_bucket, r_id, r_usual, r_copies, {hashes}\nFROM ({ids}) AS ids"
 
     def _rows(self) -> str:
         table = self.table

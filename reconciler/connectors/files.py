@@ -4,7 +4,8 @@ A file is counted once and remembered; it is looked into again only where it has
 arrived stands, at later ones a file that shrank or vanished makes the count smaller. Either is noted by name.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -12,10 +13,14 @@ from pydantic import AfterValidator, ValidationInfo, model_validator
 
 from reconciler.abilities import Note
 from reconciler.connectors import _shapes
+from reconciler.connectors._files_ids import FileIds, Piece
 from reconciler.connectors._files_memory import Memory, Rows
 from reconciler.connectors._files_paths import PathPattern, Place
 from reconciler.connectors._files_rows import Counter, Format, format_of
 from reconciler.connectors._files_stores import Away, FileStore, Folder, Listed, Unreadable, bucket_of
+from reconciler.connectors._identities import identity_of, summary_of
+from reconciler.connectors._sql_table import Counting as TableCounting
+from reconciler.core.identities import Identity, Summary
 from reconciler.core.observations import LIMIT, Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import MINUTE, SECOND, Micros, floor_to
@@ -37,6 +42,8 @@ class ColumnSettings(Section):
     """The accept time."""
     source: Name | None = None
     """Who sent the event. Default: as the path says."""
+    id: Name | None = None
+    """What is different for each event. It is only used by `reconciler missing --ids`."""
 
 
 class ManifestSettings(Section):
@@ -103,6 +110,10 @@ def build(name: str, options: Options, pipelines: Mapping[str, Pipeline]) -> "Fi
     return FilesConnector(name, options, pipelines[options.pipeline])
 
 
+def _epoch(seconds: object) -> Micros:
+    return int(str(seconds)) * SECOND
+
+
 class FilesConnector(_shapes.Counting):
     """Lists files and counts their rows."""
 
@@ -160,6 +171,43 @@ class FilesConnector(_shapes.Counting):
         if not refused:
             yield Progress(now, self.pipeline, self.stage, min(now - self.options.settle, end), self.name)
         self._memory.forget(now - self.window - 2 * self.target.width)
+
+    @property
+    def unnamed(self) -> str | None:
+        """See `abilities.Identified`."""
+        return None if self.options.columns and self.options.columns.id else "has no `columns.id`"
+
+    def summaries(self, start: Micros, end: Micros, slots: int, *, handed_on: bool) -> Iterator[Summary]:
+        """See `abilities.Identified`."""
+        for row in self._ids(start, end, lambda counting: counting.summaries(slots, "", handed_on=handed_on)):
+            yield summary_of(row, _epoch)
+
+    def identities(
+        self, start: Micros, end: Micros, slots: int, wanted: Sequence[int], *, handed_on: bool
+    ) -> Iterator[Identity]:
+        """See `abilities.Identified`."""
+        for row in self._ids(start, end, lambda counting: counting.identities(slots, wanted, "", handed_on=handed_on)):
+            yield identity_of(row, _epoch)
+
+    def _ids(self, start: Micros, end: Micros, ask: Callable[[TableCounting], str]) -> Iterator[tuple[Any, ...]]:
+        """Asked of all files that may hold rows of [start, end), together: an id may be in two of them."""
+        columns, store = self.options.columns, self._store()
+        if columns is None or columns.id is None:
+            return
+        try:
+            with ExitStack() as stack:
+                pieces = []
+                for file in store.list(self._listing.prefixes(start, end, by_time=False)):
+                    place = self._listing.read(file.path)
+                    if place is not None and file.changed_at >= start:
+                        kind = self.options.format or format_of(file.path)
+                        pieces.append(Piece(stack.enter_context(store.near(file, footer=False)), kind, place.source))
+                files = FileIds(pieces, columns.id, columns.time, columns.source, self.target.width)
+                yield from files.rows(start, end, ask, header=self.options.header)
+        except ImportError as error:
+            raise self._failure(f"the package {error.name} is missing", "pip install 'reconciler[files]'.") from None
+        except (Away, Unreadable, ValueError) as error:
+            raise self._failure(str(error), "Check the files and the columns by hand, with DuckDB.") from None
 
     def _failure(self, reason: str, remedy: str) -> ConnectorFailed:
         where = self.options.url + (f" ({self.options.endpoint})" if self.options.endpoint else "")

@@ -1,7 +1,7 @@
 """Counts out of tables, from any database that SQLAlchemy has a dialect for. The database does the counting."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,12 +11,14 @@ from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.abilities import Hole
 from reconciler.connectors import _shapes
+from reconciler.connectors._identities import identity_of, summary_of
 from reconciler.connectors._sql_database import Database, database_url
 from reconciler.connectors._sql_dialects import DIALECTS
 from reconciler.connectors._sql_table import By, Counting, TableSettings, Which, unit_of
 from reconciler.connectors._sql_tally import Tally, field
 from reconciler.connectors._sql_values import Bind, instant_reader, name_of, to_database, whole_number
 from reconciler.core.adoption import Level
+from reconciler.core.identities import Identity, Summary
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import MINUTE, Micros
@@ -187,6 +189,39 @@ class SqlConnector(_shapes.Counting):
             rows = connection.execute(sa.text(counting.holes()), self._bound(connection.dialect.name, start, end))
             read = self._read_counts
             return [Hole(str(who), int(before) + 1, int(missing), read(at)) for who, at, before, missing in rows]
+
+    @property
+    def unnamed(self) -> str | None:
+        """See `abilities.Identified`."""
+        if self.options.by == "offset":
+            return "counts offsets, which name no event"
+        if self.options.table is None:
+            return "counts by a query of yours; give `table` with `id` in its place"
+        return None if self.options.table.id else "has no `table.id`"
+
+    def summaries(self, start: Micros, end: Micros, slots: int, *, handed_on: bool) -> Iterator[Summary]:
+        """See `abilities.Identified`."""
+        usual = self.target.usual_outcome(self.stage)
+        for row in self._rows(start, end, lambda counting: counting.summaries(slots, usual, handed_on=handed_on)):
+            yield summary_of(row, self._read_counts)
+
+    def identities(
+        self, start: Micros, end: Micros, slots: int, wanted: Sequence[int], *, handed_on: bool
+    ) -> Iterator[Identity]:
+        """See `abilities.Identified`."""
+        usual = self.target.usual_outcome(self.stage)
+        ask = lambda counting: counting.identities(slots, wanted, usual, handed_on=handed_on)  # noqa: E731  one name less
+        for row in self._rows(start, end, ask):
+            yield identity_of(row, self._read_counts)
+
+    def _rows(self, start: Micros, end: Micros, ask: Callable[[Counting], str]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a question about [start, end), few at a time."""
+        with self.database.connection() as connection:
+            dialect = connection.dialect.name
+            streaming = connection.execution_options(stream_results=True, max_row_buffer=FETCH)
+            question = sa.text(ask(self._counting(dialect)))
+            with streaming.execute(question, self._ends(dialect, start, end)) as result:
+                yield from map(tuple, result)
 
     @property
     def database(self) -> Database:
