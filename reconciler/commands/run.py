@@ -43,7 +43,7 @@ def command(config: str) -> int:
     with opened(config) as app:
         settings = app.settings
         write_logs(settings.service.log)
-        stop = _told_to_end()
+        stop = told_to_end()
         service = Service(app.store, settings, app.connectors(), now, app.notifiers())
         face = build_api(app.store, settings, now)
         face.include_router(watch_router(service.health, service.meters))
@@ -60,7 +60,7 @@ def command(config: str) -> int:
     return 0
 
 
-def _told_to_end() -> threading.Event:
+def told_to_end() -> threading.Event:
     """Set by the first SIGTERM or SIGINT."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

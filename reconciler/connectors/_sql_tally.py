@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reconciler.connectors._sql_values import digest_of, name_of, whole_number
+from reconciler.connectors._sql_values import digest_of, halves_joined, name_of, whole_number
 from reconciler.core.observations import OUTCOMES, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, floor_to, format_time
@@ -140,7 +140,7 @@ def _digest(row: sa.Row[Any], columns: dict[str, int]) -> int | None:
         if field("unidentified", whole_number, row[columns["unidentified"]]):
             return None
         high, low = (_half(row[columns[name]], name) for name in ("digest_high", "digest_low"))
-        return ((high << 32) + low) % 2**64
+        return halves_joined(high, low)
     if "digest" in columns and row[columns["digest"]] is not None:
         found: int = field("digest", digest_of, row[columns["digest"]])
         return found

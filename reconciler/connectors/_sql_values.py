@@ -94,6 +94,11 @@ def digest_of(value: object) -> int:
     return int(value)
 
 
+def halves_joined(high: int, low: int) -> int:
+    """The digest, of the sums of the first and the second four bytes of all hashes."""
+    return ((high << 32) + low) % 2**64
+
+
 def name_of(value: object) -> str:
     """The name of a source; numbers and UUIDs that identify customers are names too."""
     if isinstance(value, str):

@@ -140,7 +140,7 @@ class _Splitter:
         if self.need.any():
             self._direct()
             self._net()
-            self._prove(self.facts.overrun, self.open, self._deleted)
+            self._prove(self.facts.overrun, self.open, self._deleted, self._still_there)
             passed_over = self._passed_over()
             faded = self._claim(self.facts.faded, self.open)
             inferred = self._inferred()
@@ -159,13 +159,19 @@ class _Splitter:
             evidence=self.evidence,
         )
 
-    def _claim(self, capacity: Ints, of: Bools, used: Ints | int = 0) -> Ints:
+    @property
+    def _still_there(self) -> Ints:
+        facts = self.facts
+        return facts.unread + facts.stale + facts.kept + facts.faded
+
+    def _claim(self, capacity: Ints, of: Bools, used: Ints | int = 0, slack: Ints | None = None) -> Ints:
         """Take from the needs of these cells what the buckets hold, give or take the slack at their edges."""
         need = np.where(of, self.need, 0)
         if not capacity.any() or not need.any():
             return np.zeros(len(self.need), np.int64)
         total = _sum(self.cells.bucket, need, len(capacity))
-        taken = share_out(need, self.cells.bucket, beyond(capacity, used, total, self.facts.slack))
+        lent = self.facts.slack if slack is None else slack
+        taken = share_out(need, self.cells.bucket, beyond(capacity, used, total, lent))
         self.need = self.need - taken
         return taken
 
@@ -187,13 +193,13 @@ class _Splitter:
         self._book(known, np.where(known > 0, cells.remembered_evidence, 0))
         self.need = self.need - known
         self.again = known
-        self._prove(facts.expired, self.open, self._deleted)
+        self._prove(facts.expired, self.open, self._deleted, facts.unread + facts.stale)
         shown = np.minimum(self._remembered(Evidence.SHRUNK), cells.shrunk)
         self.again = self.again - shown
         gone = np.where(self.open, np.minimum(self.need, cells.shrunk - shown), 0)
         self.need = self.need - gone
         self._book(gone, Evidence.SHRUNK)
-        self._prove(facts.not_enqueued, self.open, Evidence.NOT_ENQUEUED)
+        self._prove(facts.not_enqueued, self.open, Evidence.NOT_ENQUEUED, None)
         hidden = np.where(cells.unequal & self.open, np.minimum(self.need, 1), 0)
         self.need = self.need - hidden
         self._book(hidden, Evidence.DIGEST)
@@ -202,12 +208,16 @@ class _Splitter:
     def _deleted(self) -> Ints:
         return np.where(self.facts.purged, int(Evidence.PURGED), int(Evidence.QUEUE_EXPIRED))[self.cells.bucket]
 
-    def _prove(self, capacity: Ints, of: Bools, evidence: Ints | Evidence) -> Ints:
-        """Claim what these records prove to be lost; what is remembered of them is not claimed a second time."""
+    def _prove(self, capacity: Ints, of: Bools, evidence: Ints | Evidence, there: Ints | None) -> Ints:
+        """Claim what these records prove to be lost; what is remembered of them is not claimed a second time.
+
+        Deletion goes by offset: while records of a bucket are still `there`, none of a later bucket is deleted.
+        """
+        slack = self.facts.slack if there is None else np.where(there > 0, 0, self.facts.slack)
         same = self._remembered(_OFFSETS)
-        used = reach(capacity, _sum(self.cells.bucket, same, len(capacity)), self.facts.slack)
+        used = reach(capacity, _sum(self.cells.bucket, same, len(capacity)), slack)
         self.again = self.again - share_out(same, self.cells.bucket, used)
-        taken = self._claim(capacity, of, used)
+        taken = self._claim(capacity, of, used, slack)
         self._book(taken, evidence)
         if not self.facts.exact:
             self.bounded = self.bounded + taken
@@ -256,12 +266,26 @@ class _Splitter:
         sure = self.open & facts.settled[cells.bucket]
         skipped = self._skipped(sure)
         sure &= facts.mature[cells.bucket] | skipped
-        passed = self._claim(facts.kept, sure)
-        deleted = self._prove(facts.gone, sure, Evidence.PASSED_EXPIRED)
+        passed = self._kept(sure)
+        deleted = self._prove(facts.gone, sure, Evidence.PASSED_EXPIRED, self._still_there)
         both = passed + deleted > 0
         self.evidence |= np.where(both & (passed > 0), int(Evidence.SKIPPED), 0)
         self.evidence |= np.where(both & ~skipped & (passed > 0), int(Evidence.LAG_EXCEEDED), 0)
         return passed
+
+    def _kept(self, sure: Bools) -> Ints:
+        """Take what is still in the queue: each bucket's own first, and for what its own deleted ones explain no
+        neighbour's. Else a bucket that is gone would take what the next has, that one from its next, and so on, until
+        the last of them is short.
+        """
+        facts, bucket = self.facts, self.cells.bucket
+        own = self._claim(facts.kept, sure, slack=np.zeros_like(facts.slack))
+        need, size = np.where(sure, self.need, 0), len(facts.kept)
+        aside = share_out(need, bucket, np.minimum(_sum(bucket, need, size), facts.gone))
+        self.need = self.need - aside
+        more = self._claim(facts.kept, sure, _sum(bucket, own, size))
+        self.need = self.need + aside
+        return own + more
 
     def _skipped(self, sure: Bools) -> Bools:
         """Cells whose records the consumer's position jumped over, oldest first.

@@ -74,7 +74,7 @@ class Gate:
             raise _unauthorised(f"a token is needed; {_CREATE}")
         if not self._embedded:
             raise _unauthorised(f"a shared ledger answers to nobody without a token, and there is none yet; {_CREATE}")
-        if fault := _why_not_local(request):
+        if fault := why_not_local(request):
             raise _unauthorised(
                 f"without a token only programs on the same machine are answered, and {fault}; {_CREATE}"
             )
@@ -91,7 +91,7 @@ def _unauthorised(message: str) -> HTTPException:
     return HTTPException(401, message, {"WWW-Authenticate": "Bearer"})
 
 
-def _why_not_local(request: Request) -> str:
+def why_not_local(request: Request) -> str:
     """Why the request does not come from a program on this machine; empty where it does."""
     address = request.client.host if request.client else ""
     if not _loops_back(address):

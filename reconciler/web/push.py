@@ -12,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from reconciler.core.times import Micros
-from reconciler.ports import Store
 from reconciler.settings import Settings
 from reconciler.web.access import Caller, Writer
 from reconciler.web.answers import said
@@ -20,7 +19,7 @@ from reconciler.web.arrays import NoArray
 from reconciler.web.bodies import PUSHED
 from reconciler.web.intake import Intake, Taken
 from reconciler.web.rates import Rates
-from reconciler.web.recorder import Recorder
+from reconciler.web.recorder import Recorder, Records
 from reconciler.web.shapes import Pushed
 from reconciler.web.unpacking import PIECE, TooMuch
 
@@ -34,7 +33,7 @@ router = APIRouter()
 class Desk:
     """Where pushes are taken in: limits, and the recorder behind them."""
 
-    def __init__(self, store: Store, settings: Settings, now: Callable[[], Micros]) -> None:
+    def __init__(self, store: Records, settings: Settings, now: Callable[[], Micros]) -> None:
         self._store, self._limits, self._now = store, settings.push, now
         self._rates = Rates(settings.push.rate)
         self._reading = 0

@@ -5,12 +5,14 @@ being written waits for the next one, together with all others who came. Nobody 
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
+from typing import Protocol
 
 from reconciler.core.observations import Observation
-from reconciler.ports import Store
+from reconciler.core.pipelines import Pipeline
+from reconciler.ports import Horizon, Recorded
 from reconciler.settings import Settings
 
 AT_ONCE = 50_000
@@ -19,10 +21,20 @@ AT_ONCE = 50_000
 _Waiting = tuple[Sequence[Observation], Future[None]]
 
 
+class Records(Protocol):
+    """Where pushes end up: a ledger, or the spool of an agent."""
+
+    def record(self, observations: Sequence[Observation], pipelines: Mapping[str, Pipeline]) -> Recorded:
+        """Keep the observations, durably; see `ports.Store`."""
+
+    def horizon(self, pipeline: Pipeline) -> Horizon:
+        """From which bucket on counts are kept."""
+
+
 class Recorder:
     """Writes what requests bring."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Records, settings: Settings) -> None:
         self._store, self._pipelines = store, settings.pipelines
         self._waiting: deque[_Waiting] = deque()
         self._lock = Lock()

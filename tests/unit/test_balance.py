@@ -274,6 +274,29 @@ def test_events_near_an_edge_are_found_in_the_bucket_next_door_within_the_slack(
     assert near.retained.item() == 8
 
 
+SURE: dict[str, list[int]] = {"mature": [1, 1, 1], "settled": [1, 1, 1]}
+
+
+def three_cells(gaps: list[int]) -> Cells:
+    """One source in all three buckets, of which so many events are missing."""
+    one, three = one_cell(0), np.arange(3)
+    whole = {name: np.repeat(getattr(one, name), 3) for name in Cells.__slots__}
+    return Cells(**(whole | {"accepted": np.array(gaps), "bucket": three}))
+
+
+def test_a_bucket_that_is_gone_takes_nothing_from_the_next_so_that_the_last_is_not_short() -> None:
+    known = knowing(gone=[12, 1, 0], kept=[0, 10, 10], slack=[4, 4, 0], **SURE)
+    parts = split(three_cells([12, 10, 10]), known, NO_LAG)
+    assert (parts.lost.tolist(), parts.passed_over.tolist()) == ([12, 0, 0], [0, 10, 10])
+
+
+@pytest.mark.parametrize(("what", "there"), [("expired", "unread"), ("gone", "kept")])
+def test_while_records_of_a_bucket_are_there_none_of_the_next_is_deleted(what: str, there: str) -> None:
+    known = knowing(slack=[9, 9, 0], mature=[0, 0, 0], settled=[1, 1, 1], **{what: [0, 9, 0], there: [0, 1, 5]})
+    parts = split(three_cells([0, 1, 8]), known, NO_LAG)
+    assert parts.lost.tolist() == [0, 0, 0]
+
+
 @checked
 @given(st.lists(st.tuples(FEW, FEW, FEW), min_size=1, max_size=8))
 def test_no_more_is_met_than_there_is_and_none_beyond_the_slack(columns: list[tuple[int, int, int]]) -> None:
