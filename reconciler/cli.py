@@ -37,12 +37,18 @@ COMMANDS: Mapping[str, Entry] = {
     "tick": Entry("reconciler.commands.tick:command", "Count what is due, judge, and say what is new."),
     "backfill": Entry("reconciler.commands.backfill:command", "Count the past, and say what holes are there already."),
     "incidents": Entry("reconciler.commands.incidents:command", "List what is wrong, or show one incident in full."),
+    "ack": Entry("reconciler.commands.ack:command", "Say that you have an incident."),
+    "mute": Entry("reconciler.commands.mute:command", "Keep incidents quiet for a while, with a reason and an end."),
+    "objectives": Entry("reconciler.commands.objectives:command", "Say how the objectives stand, or export them."),
     "sources": Entry("reconciler.commands.sources:command", "List who sends, or say that one has ended."),
     "reporters": Entry("reconciler.commands.reporters:command", "List who counts, or say that one has ended."),
     "missing": Entry("reconciler.commands.missing:command", "Name the files and offsets that are missing."),
     "replay": Entry("reconciler.commands.replay:command", "Plan who sends lost events again, and prove what came."),
     "wait": Entry("reconciler.commands.wait:command", "Wait until nothing is missing before an instant."),
     "report": Entry("reconciler.commands.report:command", "Say how complete a day is, source by source."),
+    "forensics": Entry(
+        "reconciler.commands.forensics:command", "Say what happened, what was known when, and who can mend it."
+    ),
     "model": Entry(
         "reconciler.commands.model:command", "Say what volume is usual for a source, and what is not known yet."
     ),

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from reconciler.core.acts import Act
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Observation, QueueSample, Refusal
@@ -88,6 +89,8 @@ class Judging(Protocol):
     """`now` of the last judgement; 0 before the first, and after a hop was added."""
     incidents: list[dict[str, Any]]
     """States of the incidents that are not resolved, or that were resolved in the last 24 h."""
+    acts: list[Act]
+    """What people had said by `now` of these incidents, mutes that may hold, and all planned work; in order."""
     state: dict[str, Any]
     """Small memory of the engine by name: JSON values or bytes."""
     week: bytes
@@ -178,6 +181,9 @@ class Store(Protocol):
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """`now` of the last judgement of the pipeline."""
 
+    def remembered(self, pipeline: Pipeline) -> dict[str, Any]:
+        """The engine's small memory of a pipeline, as `Judging.state`."""
+
     def samples(self, pipeline: Pipeline, first: Micros, last: Micros) -> list[QueueSample]:
         """The samples of the pipeline's queues that were taken from `first` to `last` (inclusive), in order."""
 
@@ -193,6 +199,10 @@ class Store(Protocol):
     @property
     def tokens(self) -> "Tokens":
         """Who may use the HTTP face."""
+
+    @property
+    def acts(self) -> "Acts":
+        """What people said of incidents."""
 
     @property
     def outbox(self) -> Outbox:
@@ -366,3 +376,13 @@ class Tokens(Protocol):
 
     def use(self, token: str, now: Micros) -> None:
         """Note that the token of this id was used."""
+
+
+class Acts(Protocol):
+    """What people said of incidents. The next judgement takes it; nothing is ever changed or removed."""
+
+    def add(self, act: Act) -> Act:
+        """Write down what somebody said; returns it with its id."""
+
+    def all(self, incident: str | None = None) -> list[Act]:
+        """All that was ever said, or all about one incident, in order."""

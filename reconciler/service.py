@@ -1,19 +1,23 @@
 """The passes: gather what is known, decide, write it in one transaction. Arguments are ports and `now`."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import glob
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
+from reconciler.core.acts import Act
 from reconciler.core.engine import Engine
 from reconciler.core.judge import Changes
 from reconciler.core.lines import verdict_lines
 from reconciler.core.notices import notice_of, quiet
 from reconciler.core.outbox import Post, Route, posts
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import DAY, Micros
+from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.verdicts import Verdict
+from reconciler.core.volume_plan import Planned
 from reconciler.ports import Portion, Said, Store
 
 NOTHING = Portion(1, 0, -1, is_last=False)
@@ -63,12 +67,13 @@ def _judge(
     with store.judging(pipeline, now, portion) as work:
         if work.judged_at >= now:
             return
-        engine = Engine(pipeline)
+        engine = Engine(with_planned(pipeline, work.acts))
         engine.restore(work.state, work.incidents, work.judged_at or None, work.week)
-        found = engine.tick(work.ledger, now)
+        found = engine.tick(work.ledger, now, work.acts)
         said = [_said(hop, changes) for hop, changes in found.changes]
         posts = telling.posts(pipeline, found.incidents)
-        work.save(now, found.dirty, said, engine.incidents(), found.incidents, engine.dump(), posts)
+        state = engine.dump() | engine.rules()
+        work.save(now, found.dirty, said, engine.incidents(), found.incidents, state, posts)
     for hop, changes in found.changes:
         told = changes if every else changes.take(~np.isin(changes.code, WELL))
         yield from verdict_lines(pipeline.name, hop, told, work.ledger.directory, now, engine.volume)
@@ -92,7 +97,7 @@ def learn(store: Store, pipeline: Pipeline, now: Micros) -> bool:
     if learned is not None and learned // DAY >= now // DAY:
         return False
     with store.judging(pipeline, now, NOTHING) as work:
-        engine = Engine(pipeline)
+        engine = Engine(without_confirmed(with_planned(pipeline, work.acts), store.incidents(pipeline.name)))
         engine.restore(work.state, work.incidents, work.judged_at or None, work.week)
         stage = engine.volume.stage
         found = engine.learn(
@@ -100,6 +105,31 @@ def learn(store: Store, pipeline: Pipeline, now: Micros) -> bool:
         )
         work.keep(now, work.state | engine.volume.dump(), engine.volume.dump_week())
     return found
+
+
+def with_planned(pipeline: Pipeline, acts: Sequence[Act]) -> Pipeline:
+    """The pipeline with the work that people announced beside that of the configuration."""
+    ended = {act.ends for act in acts if act.kind == "unmute"}
+    work = [
+        Planned(act.since, act.until or NEVER, (act.sources,))
+        for act in acts
+        if act.kind == "planned" and act.id not in ended and fnmatchcase(pipeline.name, act.pipeline or "*")
+    ]
+    return _planned(pipeline, work)
+
+
+def without_confirmed(pipeline: Pipeline, incidents: Sequence[Mapping[str, Any]]) -> Pipeline:
+    """The pipeline as what is usual may be learned of it: not from what people confirmed to be an incident."""
+    work = [
+        Planned(one["since"], one["until"], tuple(glob.escape(name) for name in one["shares"]) or ("*",))
+        for one in incidents
+        if one.get("confirmed")
+    ]
+    return _planned(pipeline, work)
+
+
+def _planned(pipeline: Pipeline, work: Sequence[Planned]) -> Pipeline:
+    return replace(pipeline, volume=replace(pipeline.volume, planned=(*pipeline.volume.planned, *work)))
 
 
 def _said(hop: str, changes: Changes) -> Said:

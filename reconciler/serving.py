@@ -1,13 +1,39 @@
 """What the service asks of the ledger beyond what the passes do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reconciler.core.ledger import Ledger
+from reconciler.core.observations import Observation
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros
-from reconciler.ports import Horizon, Lease, Retirement, Run, Store, Tenure
+from reconciler.ports import Horizon, Lease, Retirement, Run, Said, Store, Tenure
 from reconciler.replaying import Replays
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReport:
+    """A daily report as it was sent."""
+
+    day: str
+    """Local date, as in ``2021-07-20``."""
+    zone: str
+    made_at: Micros
+    as_of: Micros | None
+    """What had been said by then; None: what was said last."""
+    version: str
+    """Of the program that made it."""
+    settings: str
+    """Fingerprint of the settings that were judged by."""
+    sent_to: tuple[str, ...]
+    """Names of notifiers and files; none: it was kept by hand."""
+    record: Mapping[str, Any]
+    """What it said, as JSON."""
+    html: str
+    """What it looked like."""
+    id: int = 0
+    """Number in the ledger; 0: it is not there yet."""
 
 
 class ServiceStore(Store, Protocol):
@@ -54,6 +80,28 @@ class ServiceStore(Store, Protocol):
     def retire(self, pipeline: Pipeline, retirement: Retirement) -> None:
         """A source has no cells from then on; nobody waits for a reporter beyond what it reported. `ConfigError` where
         there is no such source or reporter."""
+
+    def observations(
+        self, pipeline: Pipeline, first: Micros, last: Micros, *, counts: bool = True
+    ) -> Iterator[Observation]:
+        """All that concerns the pipeline and has `at` in [first, last], in order of `at`, as far as it is remembered.
+
+        Without `counts` all but the counts, of which there are far more than of the others.
+        """
+
+    def spoken(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Iterator[tuple[Micros, Said]]:
+        """What was said of buckets first to last (inclusive) until `as_of`, block by block in order, and when."""
+
+    def keep_report(self, report: KeptReport) -> int:
+        """Keep a report as it was sent; returns its number."""
+
+    def kept_reports(self, day: str | None = None, zone: str | None = None) -> list[KeptReport]:
+        """Reports that were sent (of a day, of a zone), without their contents, the oldest first."""
+
+    def kept_report(self, number: int) -> KeptReport | None:
+        """One of them in full; `None`: there is none of this number."""
 
     def retirements(self, pipeline: str) -> list[Retirement]:
         """All that was said, in order."""

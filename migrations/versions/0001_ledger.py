@@ -14,11 +14,9 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "capacity",
+        *_columns(sa.Text(), "resource pipelines"),
+        *_columns(sa.BigInteger(), "at used limit"),
         sa.Column("resource_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("resource", sa.Text(), nullable=False),
-        *_columns(sa.BigInteger(), "used limit"),
-        sa.Column("pipelines", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("resource_hash", "at", name="pk_capacity"),
     )
     op.create_table(
@@ -37,9 +35,8 @@ def upgrade() -> None:
     op.create_index("ix_incident_updated_at", "incident", ["pipeline", "updated_at"])
     op.create_table(
         "incident_change",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        *_columns(sa.Text(), "pipeline line"),
+        *_columns(sa.Text(), "id pipeline line"),
+        *_columns(sa.BigInteger(), "at"),
         sa.PrimaryKeyConstraint("id", "at", name="pk_incident_change"),
     )
     op.create_table(
@@ -65,30 +62,19 @@ def upgrade() -> None:
     )
     op.create_table(
         "progress",
-        *_columns(sa.Text(), "pipeline stage"),
+        *_columns(sa.Text(), "pipeline stage reporter"),
+        *_columns(sa.BigInteger(), "at through"),
         sa.Column("reporter_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("reporter", sa.Text(), nullable=False),
-        sa.Column("through", sa.BigInteger(), nullable=False),
         sa.Column("final", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("pipeline", "stage", "reporter_hash", "at", name="pk_progress"),
     )
     op.create_table(
         "queue_sample",
-        sa.Column("pipeline", sa.Text(), nullable=False),
-        sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
+        *_columns(sa.Text(), "pipeline queue"),
         *_columns(sa.BigInteger(), "partition at"),
-        sa.Column("queue", sa.Text(), nullable=False),
-        sa.Column("start_offset", sa.BigInteger(), nullable=True),
-        sa.Column("end_offset", sa.BigInteger(), nullable=True),
-        sa.Column("committed_offset", sa.BigInteger(), nullable=True),
-        sa.Column("depth", sa.BigInteger(), nullable=True),
-        sa.Column("oldest_at", sa.BigInteger(), nullable=True),
-        sa.Column("committed_at", sa.BigInteger(), nullable=True),
-        sa.Column("retention", sa.BigInteger(), nullable=True),
-        sa.Column("retention_bytes", sa.BigInteger(), nullable=True),
-        sa.Column("replicas", sa.BigInteger(), nullable=True),
-        sa.Column("in_sync_replicas", sa.BigInteger(), nullable=True),
+        sa.Column("queue_hash", sa.LargeBinary(), nullable=False),
+        *_columns(sa.BigInteger(), "start_offset end_offset committed_offset depth oldest_at", null=True),
+        *_columns(sa.BigInteger(), "committed_at retention retention_bytes replicas in_sync_replicas", null=True),
         sa.Column("exact", sa.Boolean(), nullable=False),
         sa.Column("epoch", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("pipeline", "queue_hash", "partition", "at", name="pk_queue_sample"),
@@ -108,12 +94,10 @@ def upgrade() -> None:
     op.create_index("ix_reading_max_bucket", "reading", ["pipeline", "stage", "max_bucket"])
     op.create_table(
         "reporter",
-        *_columns(sa.Text(), "pipeline stage"),
-        sa.Column("reporter_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline stage name advances"),
         *_columns(sa.BigInteger(), "heard_at through"),
+        sa.Column("reporter_hash", sa.LargeBinary(), nullable=False),
         sa.Column("final", sa.Boolean(), nullable=False),
-        sa.Column("advances", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("pipeline", "stage", "reporter_hash", name="pk_reporter"),
         comment="What the rows of progress come to, per reporter",
     )
@@ -182,13 +166,11 @@ def upgrade() -> None:
     op.create_index("ix_tile_touched", "tile", ["pipeline", "touched"])
     op.create_table(
         "token",
-        *_columns(sa.Text(), "id name"),
+        *_columns(sa.Text(), "id name pipelines"),
+        *_columns(sa.BigInteger(), "created_at"),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         *_columns(sa.Boolean(), "reads writes"),
-        sa.Column("pipelines", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("used_at", sa.BigInteger(), nullable=True),
-        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        *_columns(sa.BigInteger(), "used_at revoked_at", null=True),
         sa.PrimaryKeyConstraint("id", name="pk_token"),
         comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
     )
@@ -235,7 +217,7 @@ def upgrade() -> None:
     op.create_index("ix_retirement_pipeline", "retirement", ["pipeline", "kind"])
     op.create_table(
         "horizon",
-        sa.Column("pipeline", sa.Text(), nullable=False),
+        *_columns(sa.Text(), "pipeline"),
         *_columns(sa.BigInteger(), "detail verdicts"),
         sa.PrimaryKeyConstraint("pipeline", name="pk_horizon"),
         comment="Start of the first bucket whose counts and history are kept, and of the first whose verdict is",
@@ -266,8 +248,23 @@ def upgrade() -> None:
     _make_replays()
 
 
+def _make_acts() -> None:
+    """What people say of incidents."""
+    op.create_table(
+        "act",
+        *_columns(sa.Text(), "author kind reason pipeline incident incident_kind sources"),
+        *_columns(sa.BigInteger(), "at since ends"),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_act"),
+        comment="What people said of incidents: mutes, planned work, who has one, that it is over. Append-only",
+    )
+    op.create_index("ix_act_incident", "act", ["incident"])
+
+
 def _make_replays() -> None:
     """How far all is complete, and who sends what again."""
+    _make_acts()
     op.create_table(
         "reach",
         *_columns(sa.Text(), "pipeline hop"),
@@ -294,6 +291,7 @@ def _make_replays() -> None:
         comment="What people did with replays, append-only",
     )
     op.create_index("ix_replay_act_replay", "replay_act", ["replay"])
+    _make_reports()
     for view in _views(op.get_bind().dialect.name):
         op.execute(view)
 
@@ -309,6 +307,21 @@ def _drop_replays() -> None:
 
 NEVER = 2**62
 CHUNK = 256
+
+
+def _make_reports() -> None:
+    op.create_table(
+        "report",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        *_columns(sa.Text(), "day zone"),
+        *_columns(sa.BigInteger(), "made_at"),
+        sa.Column("as_of", sa.BigInteger(), nullable=True),
+        *_columns(sa.Text(), "version settings sent_to"),
+        *_columns(sa.LargeBinary(), "record html"),
+        sa.PrimaryKeyConstraint("id", name="pk_report"),
+        comment="Daily reports as they were sent, packed by zlib; version and settings: of the engine that made them",
+    )
+    op.create_index("ix_report_day", "report", ["day", "zone"])
 
 
 def _views(dialect: str) -> tuple[str, str]:
@@ -343,33 +356,33 @@ def _views(dialect: str) -> tuple[str, str]:
     return sources, whole
 
 
-def _columns(kind: sa.types.TypeEngine[Any], names: str) -> list[sa.Column[Any]]:
-    """Columns of one kind, none of them empty."""
-    return [sa.Column(name, kind, nullable=False) for name in names.split()]
+def _columns(kind: sa.types.TypeEngine[Any], names: str, *, null: bool = False) -> list[sa.Column[Any]]:
+    """Columns of one kind; none of them is empty unless `null`."""
+    return [sa.Column(name, kind, nullable=null) for name in names.split()]
 
 
 def downgrade() -> None:
+    op.drop_index("ix_report_day", table_name="report")
+    op.drop_table("report")
     op.drop_index("ix_sending_incident", table_name="sending")
     op.drop_table("sending")
     op.drop_index("ix_outbox_channel", table_name="outbox")
     op.drop_table("outbox")
+    op.drop_index("ix_act_incident", table_name="act")
+    op.drop_table("act")
     _drop_replays()
     op.drop_table("model")
     op.drop_table("horizon")
     op.drop_index("ix_retirement_pipeline", table_name="retirement")
-    op.drop_table("retirement")
-    op.drop_table("run")
-    op.drop_table("lease")
-    op.drop_table("token")
+    for name in ("retirement", "run", "lease", "token"):
+        op.drop_table(name)
     op.drop_index("ix_tile_touched", table_name="tile")
     op.drop_index("ix_tile_latest_at", table_name="tile")
     op.drop_index(
         "ix_tile_active", table_name="tile", sqlite_where=sa.text("active > 0"), postgresql_where=sa.text("active > 0")
     )
-    op.drop_table("tile")
-    op.drop_table("state")
-    op.drop_table("source")
-    op.drop_table("series")
+    for name in ("tile", "state", "source", "series"):
+        op.drop_table(name)
     op.drop_index("ix_said_max_bucket", table_name="said")
     op.drop_table("said")
     op.drop_table("reporter")
@@ -377,12 +390,8 @@ def downgrade() -> None:
     op.drop_index("ix_reading_max_at", table_name="reading")
     op.drop_table("reading")
     op.drop_index("ix_queue_sample_at", table_name="queue_sample")
-    op.drop_table("queue_sample")
-    op.drop_table("progress")
-    op.drop_table("pipeline")
-    op.drop_table("ledger")
-    op.drop_table("judged")
-    op.drop_table("incident_change")
+    for name in ("queue_sample", "progress", "pipeline", "ledger", "judged", "incident_change"):
+        op.drop_table(name)
     op.drop_index("ix_incident_updated_at", table_name="incident")
     op.drop_table("incident")
     op.drop_table("connector_cursor")

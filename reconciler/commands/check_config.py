@@ -10,7 +10,7 @@ from reconciler.app import now
 from reconciler.commands.asking import Answer, Reply, ask_all, ask_channels, permissions_json, permissions_text
 from reconciler.commands.options import as_time, config_option, json_option
 from reconciler.core.adoption import QUEUE_PROVES, Level, Standing, standings
-from reconciler.core.advice import LOSS_PAGES_FROM
+from reconciler.core.objectives import ALERTS
 from reconciler.core.pipelines import HEARD_WITHIN, Pipeline, Queue
 from reconciler.core.times import HOUR, SECOND, Micros, format_duration
 from reconciler.settings import Settings, json_schema, load
@@ -97,6 +97,10 @@ def _pipeline_record(pipeline: Pipeline) -> dict[str, Any]:
         "bucket_seconds": pipeline.width // SECOND,
         "mode": "alert" if pipeline.alert else "observe",
         "objective": pipeline.objective,
+        "objectives": dict(pipeline.objectives),
+        "budget_seconds": pipeline.budget_window // SECOND,
+        "paging": {"lost": pipeline.paging.lost, "burn": pipeline.paging.burn},
+        "runbooks": pipeline.runbooks,
         "tolerance": {"events": pipeline.tolerance.events, "ratio": pipeline.tolerance.ratio},
         "clock_allowance_seconds": pipeline.clock_allowance // SECOND,
         "queues": [_queue_record(pipeline, queue) for queue in pipeline.queues.values()],
@@ -174,6 +178,8 @@ def as_text(settings: Settings) -> Iterator[str]:
             options = found.options
             if isinstance(options, SamplerOptions) and options.pipeline == pipeline.name:
                 yield f"  connector    {found.name} ({found.kind}) {_connector_text(options)}"
+    for sender in settings.senders:
+        yield f"\nsenders {sender.pattern}: {sender.name}, {sender.way.value}"
     yield from _channels_text(settings)
     for pattern, known in settings.sources.items():
         replay = f"; sent again by: {known.replay}" if known.replay else ""
@@ -211,11 +217,29 @@ def _pipeline_text(pipeline: Pipeline) -> Iterator[str]:
     yield f"  bucket       {format_duration(pipeline.width)}, at most {format_duration(pipeline.clock_allowance)} ahead"
     yield f"  objective    {100 * pipeline.objective:g}%: {missing:,} of a million events may be missing"
     yield f"  tolerance    {tolerance.events} events or {100 * tolerance.ratio:g}% of a cell"
-    yield f"  severity     a deletion and what is at risk page; other losses page from {LOSS_PAGES_FROM:,} events"
+    yield from _severity_text(pipeline)
     for queue in pipeline.queues.values():
         yield f"  queue        {_queue_text(pipeline, queue)}"
     for stage in pipeline.stages:
         yield f"  reporters    {_reporters_text(pipeline, stage)}"
+
+
+def _severity_text(pipeline: Pipeline) -> Iterator[str]:
+    """From when on somebody is woken."""
+    paging = pipeline.paging
+    fast = [one for one in ALERTS if one.severity == "page"]
+    rates = " or ".join(
+        f"{one.rate:g} over {format_duration(one.long)} and {format_duration(one.short)}" for one in fast
+    )
+    yield "  pages        unread events that a queue has deleted, or is about to delete"
+    yield f"  pages        a loss of {paging.lost:,} events, whatever share of the source it is"
+    yield f"  pages        a loss of {paging.burn:,} events while the budget burns too fast: {rates}"
+    yield "  tickets      smaller losses, delays, policies that are not kept; a capacity by its time left"
+    yield f"  budget       over {format_duration(pipeline.budget_window)}"
+    for pattern, objective in pipeline.objectives:
+        yield f"  objective    {100 * objective:g}% of sources {pattern}"
+    for kind, url in sorted(pipeline.runbooks.items()):
+        yield f"  runbook      {kind}: {url}"
 
 
 def _queue_text(pipeline: Pipeline, queue: Queue) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from reconciler.app import App, opened
+from reconciler.commands.draft import command as draft
+from reconciler.commands.incident_acts import close, confirm, reopen
 from reconciler.commands.options import config_option, json_option
 from reconciler.commands.terminal import say, say_records
 from reconciler.core.times import NEVER
@@ -40,13 +42,20 @@ Examples:
   reconciler incidents
   reconciler incidents --all --pipeline batch --json
   reconciler incidents show loss-9ac3db30fbe3
+  reconciler incidents close loss-9ac3db30fbe3 --author ann --reason "all of it was sent again"
 
 Exit codes: 0 done, whatever is open; 1 a page is open (with --exit-code only); 2 usage or configuration; 4 the ledger
 was out of reach.
 """,
 )
 def command() -> None:
-    """What is wrong, as of the last judgement: `list` (which may be left out) or `show ID`."""
+    """What is wrong, as of the last judgement: `list` (which may be left out) or `show ID`. `close`, `confirm` and
+    `reopen` are for people to say something of one."""
+
+
+for _one in (close, confirm, reopen):
+    command.add_command(_one)
+command.add_command(draft, "draft")
 
 
 @command.command("list", epilog="Example: reconciler incidents list --all")
@@ -111,6 +120,7 @@ def _table(lines: Sequence[Line], over: int) -> Iterator[str]:
         row = f"{line['severity']:<9} {line['kind']:<14} {line['status']:<9} {line['from']:<20} {lost:>13} {sources:>8}"
         yield f"{row}  {line['id']}"
         yield from textwrap.wrap(line["summary"], WIDTH, initial_indent="  ", subsequent_indent="    ")
+        yield from (f"    {said}" for said in spoken(line))
     if ended:
         yield f"and {ended.removeprefix('; ')}"
 
@@ -123,12 +133,24 @@ def _page(changes: Sequence[Line], lost: Mapping[str, int]) -> Iterator[str]:
     for name in (*_FIELDS, *_MORE):
         if last.get(name) not in (None, [], ""):
             yield f"{name:<11} {_plain(last[name])}"
+    yield from spoken(last)
     yield from ["", "sources, and what each has lost"]
     yield from [f"  {source}  {amount:,}" for source, amount in lost.items()] or ["  not known yet"]
     yield from ["", "what was said when"]
     for line in changes:
         said = f"{line['at']}  {line['status']} ({line['severity']}): {line['summary']}"
         yield from textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent=" " * 24)
+
+
+def spoken(line: Line) -> Iterator[str]:
+    """What people said of an incident, and how often it came back; one sentence each."""
+    for word in ("acknowledged", "confirmed", "closed"):
+        if said := line.get(word):
+            yield f"{word} by {said['author']} at {said['at']}: {said['reason']}"
+    if said := line.get("muted"):
+        yield f"muted until {said['until']} by {said['author']}: {said['reason']}"
+    if times := line.get("reopened"):
+        yield f"it came back {times} time{'' if times == 1 else 's'}"
 
 
 def _plain(value: object) -> str:

@@ -17,6 +17,8 @@ config_option = click.option(
     help="The configuration.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+author_option = click.option("--author", required=True, metavar="NAME", help="Who says so; kept in the ledger.")
+reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the ledger.")
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 

@@ -1,39 +1,22 @@
 """`reconciler report`: how complete a day is, source by source."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, date, tzinfo
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
-from reconciler.app import now, opened
+from reconciler.app import App, now, opened
 from reconciler.commands.options import as_time, config_option
-from reconciler.commands.terminal import say
-from reconciler.core.times import Micros
+from reconciler.commands.terminal import say, say_records
+from reconciler.core.times import Micros, format_time
 from reconciler.errors import ConfigError
-from reconciler.reports.daily import daily
+from reconciler.reports import archive
+from reconciler.reports.archive import report
 from reconciler.reports.days import Day, day_of
-from reconciler.reports.html import as_html
-from reconciler.reports.markdown import as_markdown
-from reconciler.reports.tables import as_csv
-from reconciler.reports.text import as_text
-from reconciler.reports.words import Record
-
-
-def _lines(write: Callable[[Record], Any]) -> Callable[[Record], str]:
-    return lambda record: "".join(f"{line}\n" for line in write(record))
-
-
-FORMATS: dict[str, Callable[[Record], str]] = {
-    "text": _lines(as_text),
-    "json": lambda record: json.dumps(record, ensure_ascii=False) + "\n",
-    "html": as_html,
-    "markdown": _lines(as_markdown),
-    "csv": as_csv,
-}
+from reconciler.reports.writing import FORMATS, write
+from reconciler.serving import KeptReport
 
 
 def as_date(_context: click.Context, _option: click.Parameter, text: str | None) -> date | None:
@@ -59,6 +42,7 @@ Examples:
   reconciler report --day 2021-07-20 --pipeline batch
   reconciler report --day 2021-07-20 --format html --output day.html
   reconciler report --day 2021-07-20 --as-of 2021-07-20T19:00:00Z --json
+  reconciler report --kept
 
 Exit codes: 0 done, whatever it says; 2 usage or configuration; 4 the ledger was out of reach.
 """,
@@ -71,37 +55,68 @@ Exit codes: 0 done, whatever it says; 2 usage or configuration; 4 the ledger was
 @click.option("--as-of", metavar="TIME", callback=as_time, help="As it was known then.")
 @click.option("--format", "kind", type=click.Choice(list(FORMATS)), help="How it is written.  [default: text]")
 @click.option("--output", "-o", metavar="FILE", help="Where it goes.  [default: standard output]")
+@click.option("--keep", is_flag=True, help="Keep it in the ledger as it is, as one that was sent.")
+@click.option("--kept", is_flag=True, help="List the reports that were sent (with --day: of that day).")
+@click.option("--number", metavar="N", type=int, help="Show a report as it was sent, by its number in --kept.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(
     day: date | None, zone: tzinfo, pipeline: str | None, as_of: Micros | None, kind: str | None, output: str | None,
-    config: str, *, as_json: bool,
+    number: int | None, config: str, *, keep: bool, kept: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Say how complete a day was: per source accepted, processed, accounted for, late, lost, and whether it is proven.
 
     `complete` is the share that is processed or accounted for, `delivered` the share that is processed; what came twice
     stands for nothing that is missing. `complete through` is the instant before which nothing is missing, in the whole
     ledger and at every hop. The worst sources come first; names with `/` are also summed by what stands before it.
-    Nothing is judged anew: `reconciler tick` does that.
+    Nothing is judged anew: `reconciler tick` does that. Where a report of the day was sent before, the differences are
+    told; --as-of without one tells what has changed since that instant.
     """
     at = now()
     with opened(config) as app:
+        if kept:
+            _list(app.store.kept_reports(None if day is None else day.isoformat()), as_json=as_json)
+            return
         when = day_of(at, zone).before(1) if day is None else Day(day, zone)
-        record = daily(app.store, list(app.pipelines(pipeline).values()), when, at, as_of).record()
+        old = None if number is None else _kept(app, number)
+        record = (
+            report(app.store, list(app.pipelines(pipeline).values()), when, at, as_of) if old is None else old.record
+        )
+        if keep and old is None:
+            archive.keep(app.store, record, ())
     kind = kind or ("json" if as_json else "text")
+    # What was sent as HTML comes back letter by letter; the other formats are made of what it said.
+    text = old.html if old is not None and kind == "html" else FORMATS[kind](record)
     if output is not None:
-        write(Path(output), FORMATS[kind](record))
+        write(Path(output), text.encode())
     elif kind == "text":
-        say(as_text(record))
+        say(text.splitlines())
     else:
-        click.echo(FORMATS[kind](record), nl=False)
+        click.echo(text, nl=False)
 
 
-def write(path: Path, text: str) -> None:
-    """A file, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise ConfigError(f"--output {path}: cannot be written: {error.strerror or error}") from None
+def _kept(app: App, number: int) -> KeptReport:
+    found = app.store.kept_report(number)
+    if found is None:
+        raise ConfigError(
+            f"there is no report {number} in the ledger; `reconciler report --kept` lists those there are"
+        )
+    return found
+
+
+def _list(found: Sequence[KeptReport], *, as_json: bool) -> None:
+    if as_json:
+        say_records(
+            {"number": one.id, "day": one.day, "zone": one.zone, "made_at": format_time(one.made_at),
+             "as_of": None if one.as_of is None else format_time(one.as_of), "version": one.version,
+             "settings": one.settings, "sent_to": one.sent_to}
+            for one in found
+        )  # fmt: skip
+        return
+    for one in found:
+        known = "" if one.as_of is None else f", as known at {format_time(one.as_of)}"
+        sent = ", ".join(one.sent_to) or "kept by hand"
+        made = f"made at {format_time(one.made_at)} by {one.version}, settings {one.settings}"
+        say([f"{one.id}: {one.day} ({one.zone}){known}, {made}: {sent}"])
+    if not found:
+        say(["no report was sent or kept yet"])

@@ -56,6 +56,11 @@ def _text(found: Record) -> Iterator[str]:
     for pipeline in found["pipelines"]:
         yield ""
         yield from _pipeline(pipeline)
+    for one in found["mutes"]:
+        held = "" if one["holds"] else f" from {one['from']}"
+        what = "planned work" if one["planned"] else "muted"
+        where = f"pipeline {one['pipeline']}, kind {one['kind']}, sources {one['sources']}"
+        yield f"{what} {one['id']}: {where}{held} until {one['until']} ({one['author']}: {one['reason']})"
     if found["channels"]:
         yield ""
         yield from (_channel(one) for one in found["channels"])
@@ -94,6 +99,10 @@ def _pipeline(one: Record) -> Iterator[str]:
             yield f"  connector    {connector['connector']} failed at {connector['at']}: {connector['failure']}"
         elif connector["at"] is None:
             yield f"  connector    {connector['connector']} has not been asked yet"
+    for objective in one["objectives"]:
+        if objective["left"] < 0:
+            who = objective["sources"] or "all sources"
+            yield f"  objective    {100 * objective['objective']:g}% of {who} MISSED by {-objective['left']:,} events"
     incidents = ", ".join(f"{number:,} {severity}" for severity, number in one["incidents"].items())
     yield f"  incidents    {incidents or 'none open'}"
 

@@ -77,6 +77,10 @@ class Options(SamplerOptions):
         """All queues."""
         return self.queues
 
+    def addresses(self) -> Mapping[str, tuple[str, str, str]]:
+        """Topic, group and brokers of each queue."""
+        return {name: (self.topic(name), queue.group or "", self.bootstrap) for name, queue in self.queues.items()}
+
     def topic(self, queue: str) -> str:
         """The topic of a queue."""
         return self.queues[queue].topic or queue

@@ -1,25 +1,11 @@
-"""What an incident says to people: how severe, one line of what happened, and what to do now."""
+"""What an incident says to people in one line each: what happened, and what to do now."""
 
 from reconciler.core.incidents import Incident
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, format_duration, format_time
 from reconciler.core.verdicts import DIRECT, Evidence
 
-LOSS_PAGES_FROM = 1000
-"""Inferred losses of so many events page; fewer are a ticket. A proven deletion of unread events always pages."""
 NAMED_SOURCES = 3
-
-
-def severity(incident: Incident) -> str:
-    """`page`, `ticket` or `info`, by what is at stake."""
-    if incident.kind in {"queue_policy", "capacity", "replay"}:
-        return incident.severity
-    if incident.kind == "at_risk":
-        return "page"
-    if incident.kind == "loss":
-        deleted = incident.mechanism == "deleted"
-        return "page" if deleted or incident.lost >= LOSS_PAGES_FROM else "ticket"
-    return "info" if incident.kind == "delay" else "ticket"
 
 
 def summary(incident: Incident) -> str:

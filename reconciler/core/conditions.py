@@ -37,16 +37,18 @@ def crowd(pipeline: Pipeline, directory: Directory) -> list[Condition]:
 
 
 def queue_policies(pipeline: Pipeline, queues: Iterable[QueueLedger]) -> list[Condition]:
-    """What the queues promise less than their policy says, read from their latest samples."""
+    """What the queues promise less than their policy says, read from their latest samples.
+
+    In peace that is a ticket: nothing waits for deletion. As soon as something does, `at_risk` pages.
+    """
     found: list[Condition] = []
     for ledger in queues:
         samples = [part.seen for part in ledger.partitions.values()]
         policy, name = ledger.queue.policy, ledger.queue.name
         kept = [span for part in ledger.partitions.values() if (span := part.retention()) is not None]
         if policy.retention and kept and min(kept) < policy.retention:
-            severe = min(kept) < pipeline.reaction_for(ledger.queue, min(kept))
             text = f"keeps {format_duration(min(kept))} where the policy is {format_duration(policy.retention)}"
-            found.append(Condition(name, "queue_policy", "retention", text, "page" if severe else "ticket"))
+            found.append(Condition(name, "queue_policy", "retention", text, "ticket"))
         copies = [sample.replicas for sample in samples if sample.replicas is not None]
         if policy.replicas and copies and min(copies) < policy.replicas:
             text = f"has {min(copies)} replicas where the policy is {policy.replicas}"

@@ -1,28 +1,34 @@
 """The engine of one pipeline: judges all its hops at an instant and keeps what it must remember in between."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from reconciler.core import advice, volume_incidents
+from reconciler.core import advice, telling, volume_incidents
+from reconciler.core.acts import Act
 from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
 from reconciler.core.judge import Changes, HopJudge, part_of
 from reconciler.core.lanes import Lane, lanes_of
 from reconciler.core.ledger import Ledger
+from reconciler.core.objectives import Objectives
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.rejects import LegalShares
 from reconciler.core.replays import alarms
+from reconciler.core.rules import VERSION
+from reconciler.core.scene import Scene
 from reconciler.core.sheets import PART
 from reconciler.core.silence import silent_reporters, silent_samplers
 from reconciler.core.stages import stage_now
+from reconciler.core.stakes import Stakes, severity
+from reconciler.core.steps import steps
 from reconciler.core.tiles import SPAN, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, format_time
-from reconciler.core.verdicts import Evidence, Verdict
+from reconciler.core.verdicts import DIRECT, Evidence, Verdict
 from reconciler.core.volume_history import Tiles
 from reconciler.core.volume_watch import Watch
 
@@ -42,8 +48,12 @@ class Findings:
 class Engine:
     """Judges a pipeline. Same ledger and same `now`, same findings."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, version: str = VERSION) -> None:
         self.pipeline = pipeline
+        self.version = version
+        """Of the rules; when it changes, what is settled stands."""
+        self.upgraded = 0
+        """Ordinal of the first bucket that the rules of this version may judge again where nothing has changed."""
         self.queues: dict[str, QueueLedger] = {}
         self.judges = [
             HopJudge(hop, [Lane(hop, names) for names in lanes_of(pipeline, hop)]) for hop in pipeline.hops
@@ -51,10 +61,11 @@ class Engine:
         self.shares = [LegalShares() for _ in pipeline.hops]
         self.register = Register(pipeline.name, pipeline.width)
         self.volume = Watch(pipeline)
+        self.objectives = Objectives(pipeline)
         self.judged_at: Micros | None = None
 
-    def tick(self, ledger: Ledger, now: Micros) -> Findings:
-        """Judge all that has changed or may have changed by time, and say what is new."""
+    def tick(self, ledger: Ledger, now: Micros, acts: Sequence[Act] = ()) -> Findings:
+        """Judge all that has changed or may have changed by time, take what people said, and say what is new."""
         for sample in ledger.samples:
             queue = self.queues.get(sample.queue)
             if queue is None:
@@ -63,12 +74,14 @@ class Engine:
         ledger.samples.clear()
         changes: list[tuple[str, Changes]] = []
         dirty: list[TileKey] = []
+        self.objectives.move(now)
         for position, judge in enumerate(self.judges):
             judged = judge.judge(ledger, self.queues, now, self.judged_at)
             name = part_of(judge.hop)
             changes.append((name, judged.changes))
             dirty += judged.dirty
             self.register.take(name, _cells(judged.changes, ledger), now)
+            self.objectives.take(name, judged.changes, ledger.directory.sources)
             self._foretell(name, ledger)
             self.register.unplaced(name, sum(judged.unplaced.values()), now)
             self._rejects(position, name, judged.changes, ledger, now)
@@ -82,9 +95,25 @@ class Engine:
             self.register.explain(part_of(hop), "missing_counts", partial(silent_reporters, ledger, hop, now))
         ledger.touched.clear()
         self.judged_at = now
+        self.register.hear(acts, now)
+        self._weigh(now)
         told = self.register.settle(now)
         self._forget(ledger)
-        return Findings(changes, [self.line(incident, now) for incident in told], dirty)
+        return Findings(changes, [self._tell(incident, ledger, now) for incident in told], dirty)
+
+    def _weigh(self, now: Micros) -> None:
+        """How severe each incident is that is not over."""
+        burning = self.objectives.burning()
+        for incident in self.register.incidents.values():
+            reaction = self._reaction(incident.hop)
+            if incident.status != "resolved" or incident.alive:
+                stakes = Stakes(self.pipeline.paging, reaction, burning)
+                incident.severity = severity(incident, stakes, now)
+
+    def _reaction(self, hop: str) -> Micros:
+        """The time that people need to act where events of this hop are about to be deleted."""
+        queues = [queue for queue in self.pipeline.queues.values() if part_of(queue.hop) == hop]
+        return max((self.pipeline.reaction_for(queue, None) for queue in queues), default=0)
 
     def _foretell(self, hop: str, ledger: Ledger) -> None:
         """Let the incidents of what is at risk say when the first of it is deleted."""
@@ -154,8 +183,29 @@ class Engine:
             for key in parts
         )
 
-    def line(self, incident: Incident, now: Micros) -> dict[str, Any]:
+    def _tell(self, incident: Incident, ledger: Ledger, now: Micros) -> dict[str, Any]:
+        """The line of an incident that is told now."""
+        line = self.line(incident, self._scene(ledger, incident.hop, now))
+        incident.said = telling.mark(incident)
+        return line
+
+    def _scene(self, ledger: Ledger, hop: str, now: Micros) -> Scene:
+        """What the text of an incident of a hop is made from."""
+        stages = [stage_now(ledger, name, now) for name in hop.split(">") if name in self.pipeline.stages]
+        silent = [(absent.stage, absent.name) for stage in stages for absent in stage.missing]
+        return Scene(self.pipeline, now, self.queues, silent, self.objectives.standings()[0])
+
+    def _losing(self, incident: Incident) -> bool:
+        """Whether events of the same hop and time are lost, by what is known now."""
+        return any(
+            one.kind == "loss" and one.hop == incident.hop and one.lost
+            and one.since < incident.until and incident.since < max(one.until, one.since + 1)
+            for one in self.register.incidents.values()
+        )  # fmt: skip
+
+    def line(self, incident: Incident, scene: Scene) -> dict[str, Any]:
         """The incident as the contract writes it."""
+        now = scene.now
         hop = incident.hop.split(">") if ">" in incident.hop else None
         line: dict[str, Any] = {
             "type": "incident",
@@ -163,20 +213,32 @@ class Engine:
             "id": incident.id,
             "kind": incident.kind,
             "status": incident.status,
-            "severity": advice.severity(incident),
+            "severity": incident.severity,
             "pipeline": incident.pipeline,
             "sources": sorted(incident.shares),
             "from": format_time(incident.since),
             "to": format_time(incident.until),
             "opened_at": format_time(incident.opened_at),
             "lost": incident.lost,
+            "accepted": incident.accepted,
+            "events": incident.events,
+            "proven": bool(incident.evidence & DIRECT),
+            "safe": bool(incident.shares) and not incident.unsafe and not self._losing(incident),
             "evidence": incident.evidence.words(),
             "summary": advice.summary(incident),
             "advice": advice.advice(incident, self.pipeline, now),
+            "facts": [list(fact) for fact in telling.facts(incident, scene)],
+            "steps": [asdict(step) for step in steps(incident, scene)],
+            "changed": telling.changed(incident, incident.said),
             "mode": "alert" if self.pipeline.alert else "observe",
         }
         if incident.loss_at:
             line["loss_at"] = format_time(incident.loss_at)
+        told = ("acknowledged", "confirmed", "closed", "muted", "reopened")
+        line |= {name: value for name in told if (value := getattr(incident, name))}
+        runbook = self.pipeline.runbooks.get(incident.kind) or self.pipeline.runbooks.get("default")
+        if runbook:
+            line["runbook"] = runbook
         if incident.follows:
             line["follows"] = incident.follows
         if hop:
@@ -196,7 +258,8 @@ class Engine:
     def dump(self) -> dict[str, Any]:
         """What must be remembered until the next judgement, as plain values; incidents apart."""
         lanes = [[lane.dump() for lane in judge.lanes] for judge in self.judges]
-        return {"lanes": lanes, "shares": [shares.dump() for shares in self.shares]} | self.volume.dump()
+        own = {"lanes": lanes, "shares": [shares.dump() for shares in self.shares]}
+        return own | {"objectives": self.objectives.dump()} | self.volume.dump()
 
     def restore(
         self, state: Mapping[str, Any], incidents: Sequence[Mapping[str, Any]], judged_at: Micros | None,
@@ -204,6 +267,7 @@ class Engine:
     ) -> None:  # fmt: skip
         """Take up what an earlier judgement remembered, and the usual week that was learned last."""
         self.volume.restore(state, week)
+        self.objectives.restore(state.get("objectives", {}))
         for judge, lanes in zip(self.judges, state.get("lanes", []), strict=False):
             for lane, stored in zip(judge.lanes, lanes, strict=False):
                 lane.restore(stored)
@@ -213,14 +277,22 @@ class Engine:
             if incident.opened_at or incident.status == "pending":  # the others came to nothing
                 self.register.incidents[incident.id] = incident
         self.judged_at = judged_at
+        rules = state.get("rules", {"version": "", "from": 0})
+        same = rules["version"] == self.version or judged_at is None
+        self.upgraded = rules["from"] if same else (judged_at or 0) // self.pipeline.width
+        for judge in self.judges:
+            judge.stands_before = self.upgraded
+
+    def rules(self) -> dict[str, Any]:
+        """By which rules was judged, to be remembered with the rest of `dump`."""
+        return {"rules": {"version": self.version, "from": self.upgraded}}
 
 
 def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) -> Micros:
     """When the first event at risk of an incident is deleted, as far as a tile shows."""
     starts = (span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
-    skipped = (tile.evidence & np.uint32(Evidence.SKIPPED)) > 0
     mine = (tile.code == Verdict.AT_RISK) & (tile.loss_at > 0) & (starts >= incident.since) & (starts < incident.until)
-    return int(tile.loss_at[mine & (skipped == (incident.mechanism == "skipped"))].min(initial=NEVER))
+    return int(tile.loss_at[mine].min(initial=NEVER))
 
 
 def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:
@@ -237,17 +309,16 @@ def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
     bad[[int(verdict) for verdict in KINDS]] = True
     at = np.flatnonzero(bad[changes.code] | bad[changes.old_code])
     names, parts = ledger.directory.sources, changes.parts
-    gap = parts[PART["accepted"]] - parts[PART["processed"]] - parts[PART["accounted"]]
     columns = (
-        changes.source, changes.bucket, changes.code, changes.evidence, parts[PART["lost"]], np.abs(gap),
+        changes.source, changes.bucket, changes.code, changes.evidence, parts[PART["lost"]], np.abs(changes.gap),
         changes.old_code, changes.old_evidence, changes.old_lost,
+        parts[PART["accepted"]], np.abs(changes.old_gap), changes.old_accepted, changes.proven,
     )  # fmt: skip
     return [
         CellChange(
-            names[source], bucket, Verdict(code), Evidence(why), lost, events,
-            Verdict(old), Evidence(old_why), old_lost,
+            names[source], bucket, Verdict(code), Evidence(why), lost, events, Verdict(old), Evidence(old_why), *before
         )
-        for source, bucket, code, why, lost, events, old, old_why, old_lost in zip(
+        for source, bucket, code, why, lost, events, old, old_why, *before in zip(
             *(column[at].tolist() for column in columns), strict=True
         )
     ]  # fmt: skip

@@ -1,142 +1,41 @@
 """From verdicts to incidents: one cause, one incident, from its first bad cell until it is over.
 
-A cause is a pipeline, a hop, a kind and a mechanism. Cells come in as changes, so the cost follows what changed; an
-incident keeps, by source, how many of its cells are bad and how many events they have lost.
+A cause is a pipeline, a hop, a kind and a mechanism; buckets and sources are never part of it, so an incident grows and
+shrinks in place. Its neighbours are parted from it by these rules, and by no other:
+
+- another hop, another kind, or another way in which it came about (`mechanism`) is another cause, be it in the same
+  minutes;
+- a bad cell within the buckets that an incident covers belongs to it, however late it is found;
+- a bad cell outside of them belongs to it if its last new bad cell is at most a day (`SAME_WITHIN`) ago: a cause that
+  goes on is one incident, and one that comes back within a day is the same one, re-opened and counted;
+- later than that it is another cause;
+- what is at risk on a hop is one cause, be it unread or passed over: a consumer that is set to the newest record makes
+  the one of the other, and the same events wait for the same deletion;
+- a delay beside events of the same hop that are at risk or were deleted is the same stoppage seen at another age: it
+  becomes an incident of its own only if it lasts (`STRAY_LASTS`).
+
+Cells come in as changes, so the cost follows what changed; an incident keeps, by source, how many of its cells are bad,
+how many events are in question, and how many are lost.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from reconciler.core.times import DAY, MINUTE, Micros
-from reconciler.core.verdicts import DIRECT, Evidence, Verdict
-
-RESOLVE_AFTER: Micros = 15 * MINUTE
-SAME_WITHIN: Micros = DAY
-STRAY_CELLS = 2
-"""Fewer bad cells than this are a stray, unless they last."""
-STRAY_LASTS: Micros = 15 * MINUTE
-
-KINDS = {
-    Verdict.LOST: "loss",
-    Verdict.AT_RISK: "at_risk",
-    Verdict.DELAYED: "delay",
-    Verdict.SURPLUS: "surplus",
-    Verdict.UNKNOWN: "missing_counts",
-}
-_MECHANISMS = (
-    (Evidence.QUEUE_EXPIRED | Evidence.PASSED_EXPIRED | Evidence.PURGED, "deleted"),
-    (Evidence.NOT_ENQUEUED, "not_enqueued"),
-    (Evidence.SHRUNK, "shrunk"),
-    (Evidence.DIGEST, "digest"),
+from reconciler.core.acts import Act
+from reconciler.core.cases import (
+    KINDS,
+    SAME_WITHIN,
+    CellChange,
+    Condition,
+    Incident,
+    Share,
+    mechanism,
 )
+from reconciler.core.lifecycle import fingerprint, hear, patience, reopen, sure
+from reconciler.core.times import Micros
+from reconciler.core.verdicts import Evidence
 
-
-def mechanism(kind: str, evidence: Evidence) -> str:
-    """What brought it about: cells that differ in it belong to different incidents."""
-    if kind == "at_risk":
-        return "skipped" if Evidence.SKIPPED in evidence else "unread"
-    if kind == "loss":
-        return next((name for flags, name in _MECHANISMS if evidence & flags), "inferred")
-    return kind
-
-
-@dataclass(frozen=True, slots=True)
-class CellChange:
-    """One cell of which something new is said; `old` is what was said before."""
-
-    source: str
-    bucket: Micros
-    verdict: Verdict
-    evidence: Evidence
-    lost: int
-    events: int
-    """Events in question: the gap, or the surplus."""
-    old_verdict: Verdict
-    old_evidence: Evidence
-    old_lost: int
-
-
-@dataclass(slots=True)
-class Share:
-    """What an incident has of one source."""
-
-    bad: int = 0
-    """Cells that are bad now."""
-    lost: int = 0
-
-
-@dataclass(slots=True)
-class Incident:
-    """One cause, from its first bad cell until it is over."""
-
-    id: str
-    pipeline: str
-    hop: str
-    """``from>to``; the queue or resource for what concerns no cell."""
-    kind: str
-    mechanism: str
-    seen_at: Micros
-    """When the cause was first seen."""
-    status: str = "pending"
-    """`pending` until it is told of; then as in the contract."""
-    opened_at: Micros = 0
-    since: Micros = 0
-    """Start of the first bucket that it covers."""
-    until: Micros = 0
-    """End of the last bucket that it covers."""
-    shares: dict[str, Share] = field(default_factory=dict)
-    evidence: Evidence = field(default_factory=lambda: Evidence(0))
-    loss_at: Micros = 0
-    last_bad: Micros = 0
-    """When there was last a bad cell."""
-    grew_at: Micros = 0
-    """When the last bad cell was added."""
-    unplaced: int = 0
-    """Events proven lost that no source could be given yet."""
-    follows: str | None = None
-    detail: str = ""
-    """What a condition that concerns no cell says of itself."""
-    severity: str = ""
-    told: str = ""
-    """Fingerprint of what was last told."""
-
-    @property
-    def bad(self) -> int:
-        """Cells that are bad now."""
-        return sum(share.bad for share in self.shares.values())
-
-    @property
-    def lost(self) -> int:
-        """Events lost, those included that belong to no source yet."""
-        return sum(share.lost for share in self.shares.values()) + self.unplaced
-
-    def dump(self) -> dict[str, Any]:
-        """As plain values, to be stored."""
-        plain = {name: getattr(self, name) for name in self.__slots__ if name not in {"shares", "evidence"}}
-        shares = {source: [share.bad, share.lost] for source, share in self.shares.items()}
-        return plain | {"shares": shares, "evidence": int(self.evidence)}
-
-    @classmethod
-    def restore(cls, stored: Mapping[str, Any]) -> "Incident":
-        """What `dump` gave."""
-        shares = {source: Share(*pair) for source, pair in stored["shares"].items()}
-        known = {name: stored[name] for name in cls.__slots__ if name in stored}
-        return cls(**(known | {"shares": shares, "evidence": Evidence(stored["evidence"])}))
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Something wrong that no cell shows: a policy that is not kept, a sequence about to end."""
-
-    subject: str
-    """The queue or resource."""
-    kind: str
-    mechanism: str
-    detail: str
-    severity: str
-    loss_at: Micros = 0
+__all__ = ["KINDS", "CellChange", "Condition", "Incident", "Register", "Share", "mechanism"]
 
 
 class Register:
@@ -164,6 +63,8 @@ class Register:
         if share is not None:
             share.bad = max(0, share.bad - 1)
             share.lost = max(0, share.lost - change.old_lost)
+            share.events = max(0, share.events - change.old_events)
+            share.accepted = max(0, share.accepted - change.old_accepted)
 
     def _join(self, hop: str, change: CellChange, now: Micros) -> None:
         kind = KINDS.get(change.verdict)
@@ -177,9 +78,11 @@ class Register:
         was_in = KINDS.get(change.old_verdict) == kind and mechanism(kind, change.old_evidence) == how
         incident.grew_at = incident.grew_at if was_in else now
         share.bad, share.lost = share.bad + 1, share.lost + change.lost
+        share.events, share.accepted = share.events + change.events, share.accepted + change.accepted
         incident.since = min(incident.since, change.bucket)
         incident.until = max(incident.until, change.bucket + self.width)
         incident.evidence |= change.evidence
+        incident.unsafe |= not change.held
 
     def _another(self, incident: Incident, change: CellChange, now: Micros) -> bool:
         """A bad cell long after the last one, and outside what the incident covers, is another cause."""
@@ -260,20 +163,25 @@ class Register:
         if incident is not None:
             incident.unplaced = events
 
+    def hear(self, acts: Sequence[Act], now: Micros) -> None:
+        """Take what people said until now: who has an incident, that it is over, that nobody is to be told."""
+        for incident in self.incidents.values():
+            hear(incident, acts, now)
+
     def settle(self, now: Micros) -> list[Incident]:
         """Open what has become sure, resolve what is over, drop what is long over; returns those of which to tell."""
         told: list[Incident] = []
         for incident in sorted(self.incidents.values(), key=lambda one: one.id):
             before = incident.status
-            alive = incident.bad > 0 or incident.unplaced > 0
+            alive = incident.alive
             if alive:
                 incident.last_bad = now
             self._step(incident, now, alive=alive or incident.last_bad == now)
-            fingerprint = _fingerprint(incident)
-            if incident.status != "pending" and (incident.status != before or fingerprint != incident.told):
+            mark = fingerprint(incident)
+            if incident.status != "pending" and (incident.status != before or mark != incident.told):
                 if incident.status == before == "open":
                     incident.status = "updated"
-                incident.told = fingerprint
+                incident.told = mark
                 told.append(incident)
         over = {"resolved": SAME_WITHIN, "pending": 0}
         for name, incident in list(self.incidents.items()):
@@ -282,23 +190,23 @@ class Register:
         return told
 
     def _step(self, incident: Incident, now: Micros, *, alive: bool) -> None:
-        if incident.status == "pending" and alive and self._sure(incident, now):
+        if incident.status == "pending" and alive and sure(incident, now, beside=self._beside(incident)):
             incident.status, incident.opened_at = "open", now
             if incident.kind == "loss":
                 incident.follows = self._foretold(incident)
         elif incident.status == "resolved" and alive:
-            incident.status = "updated"
-        elif incident.status in {"open", "updated"} and now - incident.last_bad >= RESOLVE_AFTER:
-            incident.status = "resolved"
+            reopen(incident)
+        elif incident.status in {"open", "updated"}:
+            over = incident.closed is not None or now - incident.last_bad >= patience(incident)
+            incident.status = "resolved" if over else incident.status
 
-    def _sure(self, incident: Incident, now: Micros) -> bool:
-        """Direct evidence opens at once; the rest must hold at two ticks running and be more than a stray cell."""
-        if incident.kind in {"queue_policy", "capacity", "missing_counts", "replay"} or incident.evidence & DIRECT:
-            return True
-        lasting = now - incident.seen_at
-        if incident.kind == "rejects":
-            return lasting > 0
-        return lasting > 0 and (incident.bad >= STRAY_CELLS or lasting >= STRAY_LASTS)
+    def _beside(self, incident: Incident) -> bool:
+        """Whether a delay has a worse incident of the same stoppage beside it."""
+        return incident.kind == "delay" and any(
+            one.kind == "at_risk" or one.mechanism == "deleted"
+            for one in self.incidents.values()
+            if one.hop == incident.hop and one.alive and one.opened_at
+        )
 
     def _foretold(self, loss: Incident) -> str | None:
         """The `at_risk` incident that has come true."""
@@ -308,9 +216,3 @@ class Register:
         ]  # fmt: skip
         latest = max(risks, key=lambda one: one.opened_at, default=None)
         return latest.id if latest else None
-
-
-def _fingerprint(incident: Incident) -> str:
-    sources = ",".join(sorted(incident.shares))
-    facts = (incident.since, incident.until if incident.shares else 0, incident.lost, int(incident.evidence))
-    return hashlib.sha256(f"{facts}{sources}{incident.detail}{incident.severity}".encode()).hexdigest()[:16]

@@ -53,6 +53,14 @@ class Changes:
     old_code: Ints
     old_evidence: Ints
     old_lost: Ints
+    old_accepted: Ints
+    old_gap: Ints
+    """Accepted, and neither processed nor accounted for, before; negative: too many."""
+
+    @property
+    def gap(self) -> Ints:
+        """Accepted, and neither processed nor accounted for; negative: too many."""
+        return gap_of(self.parts)
 
     def take(self, which: Bools) -> "Changes":
         """Those of these cells."""
@@ -69,6 +77,12 @@ class HopJudgement:
     """By lane: events that a queue deleted unread and that cannot be given to a source yet."""
 
 
+def gap_of(parts: Ints) -> Ints:
+    """What is accepted, and neither processed nor accounted for; negative: too many. `parts`: `(len(PARTS), …)`."""
+    gap: Ints = parts[PART["accepted"]] - parts[PART["processed"]] - parts[PART["accounted"]]
+    return gap
+
+
 def part_of(hop: Hop) -> str:
     """The name under which a hop's verdict tiles are kept."""
     return f"{hop.from_stage}>{hop.to_stage}"
@@ -81,6 +95,8 @@ class HopJudge:
     hop: Hop
     lanes: list[Lane]
     lane_of_source: list[int] = field(default_factory=list)
+    stands_before: int = 0
+    """What was said of settled cells before the bucket of this ordinal was said by other rules, and stands."""
 
     def judge(
         self, ledger: Ledger, queues: Mapping[str, QueueLedger], now: Micros, judged_at: Micros | None
@@ -92,7 +108,8 @@ class HopJudge:
         for sheet in sheets:
             self._note_unreported(sheet, stages, ledger.pipeline.width)
             plain(sheet, proven=stages[0].progressed and stages[1].progressed)
-        keep_final(sheets, [lane.remembered_from for lane in self.lanes], ledger.pipeline.reach)
+        remembered = [lane.remembered_from for lane in self.lanes]
+        keep_final(sheets, remembered, ledger.pipeline.reach, self.stands_before)
         unplaced: dict[int, int] = {}
         for position, lane in self._used_lanes():
             note_head(lane, queues, ledger.pipeline.width)
@@ -271,12 +288,15 @@ class HopJudge:
                     old_code[row, column].astype(np.int64),
                     old_evidence.ravel()[at],
                     old_parts[PART["lost"]][row, column],
+                    old_parts[PART["accepted"]][row, column],
+                    gap_of(old_parts[:, row, column]),
                 )
             )
         if not rows:
             empty = np.zeros(0, np.int64)
             wide = np.zeros((len(PARTS), 0), np.int64)
-            return Changes(empty, empty, empty, empty, wide, empty, empty.astype(np.bool_), empty, empty, empty)
+            flags = empty.astype(np.bool_)
+            return Changes(empty, empty, empty, empty, wide, empty, flags, empty, empty, empty, empty, empty)
         return Changes(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
 
     def _write(self, ledger: Ledger, sheets: list[Sheet], now: Micros) -> list[TileKey]:

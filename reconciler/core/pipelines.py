@@ -37,6 +37,14 @@ class Queue:
     """Name of the connector that looks at it; empty: whoever pushes or imports samples."""
     sampled_every: Micros = 0
     """Time between two looks of that connector."""
+    topic: str = ""
+    """What it is called by its brokers; empty: not known."""
+    group: str = ""
+    """Who reads it."""
+    bootstrap: str = ""
+    """Brokers to ask."""
+    record_bytes: int = 0
+    """What a record takes on disk; 0: not known."""
 
     def carries(self, source: str) -> bool:
         """Whether events of this source pass through the queue."""

@@ -16,7 +16,7 @@ from reconciler.core.observations import QueueSample
 from reconciler.core.pipelines import Queue
 from reconciler.core.strips import Strip
 from reconciler.core.tiles import Bools, Ints
-from reconciler.core.times import DAY, MINUTE, NEVER, Micros
+from reconciler.core.times import DAY, MINUTE, NEVER, SECOND, Micros
 
 UNSET = -1
 RATE_WINDOW: Micros = 15 * MINUTE
@@ -105,6 +105,25 @@ class QueueLedger:
         """When the queue was last looked at; 0: never."""
         samples = [*(part.seen for part in self.partitions.values()), *self.depths.latest.values()]
         return max((sample.at for sample in samples), default=0)
+
+    def offsets_at(self, instant: Micros) -> dict[int, int]:
+        """By partition: the first record of this bucket that can still be read; empty where one is not known."""
+        ordinal, found = instant // self.width, {}
+        if self._edges.base <= ordinal < self._edges.end and not self._vague.view(ordinal, ordinal + 1)[0, 0]:
+            edges = self._edges.view(ordinal, ordinal + 1)[:, 0]
+            found = {
+                number: max(int(edges[part.row]), part.start)
+                for number, part in sorted(self.partitions.items())
+                if edges[part.row] != UNSET
+            }
+        return found if len(found) == len(self.partitions) else {}
+
+    def written_per_second(self, now: Micros) -> float:
+        """Records written lately, over `RATE_WINDOW`; 0 where that is not known."""
+        last = now // self.width
+        first = last - max(1, RATE_WINDOW // self.width)
+        amount, known = self.written(first, last)
+        return float(amount[known].sum()) / (known.sum() * self.width / SECOND) if known.any() else 0.0
 
     def observe(self, sample: QueueSample) -> None:
         """Take the next sample of a partition, in order of `at`; one without offsets goes to `depths`."""

@@ -78,13 +78,15 @@ def plain(sheet: Sheet, *, proven: bool) -> None:
     sheet.parts[PART["surplus"]] = np.where(opened, np.maximum(-gap, 0), 0)
 
 
-def keep_final(sheets: list[Sheet], remembered_from: list[int], reach: int) -> None:
+def keep_final(sheets: list[Sheet], remembered_from: list[int], reach: int, stands_before: int = 0) -> None:
     """Let stand what was said of final cells whose detail is forgotten, unless they change.
 
-    `remembered_from`: by lane, the first bucket that is not forgotten. Where a cell changes, or was netted with one
-    that is judged anew, those of its source that are misplaced are judged with it.
+    `remembered_from`: by lane, the first bucket that is not forgotten. What lies before `stands_before` is as good as
+    forgotten: an engine of another version has said it, and it must not be said anew for that reason alone. Where a
+    cell changes, or was netted with one that is judged anew, those of its source that are misplaced are judged with it.
     """
     since = np.array([ordinal if ordinal < NEVER else 0 for ordinal in remembered_from], np.int64)
+    since = np.maximum(since, stands_before)
     old = [sheet for sheet in sheets if sheet.first < since.max(initial=0) + reach]
     looks = [_stands(sheet, (sheet.first + np.arange(SPAN)) - since[sheet.lanes][:, None], reach) for sheet in old]
     disturbed: dict[int, Bools] = {}

@@ -79,6 +79,14 @@ def format_duration(span: Micros) -> str:
     return " ".join(parts) or "0 s"
 
 
+def compact(span: Micros) -> str:
+    """The span in one unit, as in the configuration: ``5m``, ``36h``, ``3d``."""
+    for unit in "dhm":
+        if span % _UNITS[unit] == 0:
+            return f"{span // _UNITS[unit]}{unit}"
+    return f"{span // SECOND}s"
+
+
 def floor_to(instant: Micros, width: Micros) -> Micros:
     """The start of the bucket of this width that holds the instant."""
     return instant - instant % width

@@ -106,8 +106,8 @@ def _hop(found: Record, room: int) -> Iterator[str]:
     yield f"<h3>{text(hop_name(found))}</h3>\n{_picture(found['hours'])}"
     amounts = columns(total)
     unknown = ["unknown"] if total["unknown"] else []
-    titles = ("complete", "delivered", "", "against yesterday", "against last week", "complete through")
-    heads = ["", "verdict", *(HEADS.get(one, one) for one in [*amounts, *unknown]), *titles]
+    titles = ("", "verdict", "complete", "", "delivered", "against yesterday", "against last week")
+    heads = [*titles, *(HEADS.get(one, one) for one in [*amounts, *unknown]), "complete through"]
     shown, rest = split(found["sources"], room)
     rows = [row(f"all {count:,} source{'' if count == 1 else 's'}", _cells(total, amounts, unknown), is_sum=True)]
     for group in found["groups"][: room // 2]:
@@ -131,12 +131,12 @@ def _hop(found: Record, room: int) -> Iterator[str]:
 def _cells(one: Record, amounts: Sequence[str], unknown: Sequence[str]) -> list[str]:
     return [
         verdict(one["verdict"]),
-        *(f"{one[amount]:,}" for amount in [*amounts, *unknown]),
         share(one["completeness"]),
-        share(one["delivered"]),
         proof(one),
+        share(one["delivered"]),
         compared(one, "yesterday"),
         compared(one, "last_week"),
+        *(f"{one[amount]:,}" for amount in [*amounts, *unknown]),
         one["complete_through"] or "-",
     ]
 

@@ -87,10 +87,10 @@ def _cells(row: Record, amounts: Sequence[str]) -> list[str]:
     ]
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A table; the first column to the left, the others to the right. Cells are Markdown already."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Iterator[str]:
+    """A table; the first columns to the left, the others to the right. Cells are Markdown already."""
     yield f"| {' | '.join(heads)} |"
-    yield f"|---|{'---:|' * (len(heads) - 1)}"
+    yield f"|{'---|' * left}{'---:|' * (len(heads) - left)}"
     yield from (f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -21,7 +21,7 @@ overflow-wrap:anywhere}.card b{display:block;font-size:1.45rem;font-variant-nume
 .scroll{overflow-x:auto;max-width:100%}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
 caption{text-align:left;color:var(--dim);padding:2px 0}th,td{padding:4px 9px;text-align:right;white-space:nowrap;
 border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left;max-width:340px;white-space:normal;
-overflow-wrap:anywhere;min-width:130px}thead th{color:var(--dim);font-weight:600}tbody th{font-weight:400}
+overflow-wrap:break-word;min-width:170px}thead th{color:var(--dim);font-weight:600}tbody th{font-weight:400}
 tr.sum{background:var(--soft)}tr.sum th{font-weight:600}td.t{text-align:left}
 .v{color:var(--c);font-weight:600}.v-complete,.v-open{--c:var(--good)}.v-pending,.v-delayed{--c:var(--wait)}
 .v-at_risk{--c:var(--risk)}.v-lost{--c:var(--bad)}.v-surplus{--c:var(--risk)}.v-unknown{--c:var(--blind)}
@@ -29,7 +29,7 @@ tr.sum{background:var(--soft)}tr.sum th{font-weight:600}td.t{text-align:left}
 svg{display:block;width:100%;height:auto;max-width:900px}svg text{fill:var(--dim);font-size:11px}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--soft);padding:12px;border-radius:6px;font-size:.85rem}
 details>summary{cursor:pointer;padding:4px 0}@media(max-width:600px){main{padding:10px}th,td{padding:4px 6px}
-th:first-child,td:first-child{max-width:150px;min-width:100px;position:sticky;left:0;background:var(--bg)}
+th:first-child,td:first-child{max-width:140px;min-width:140px;position:sticky;left:0;background:var(--bg)}
 tr.sum th:first-child{background:var(--soft)}}
 """
 

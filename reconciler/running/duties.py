@@ -16,6 +16,7 @@ from reconciler.posting import Notifier
 from reconciler.running.look import Look
 from reconciler.running.pictures import Sent, attach
 from reconciler.running.readers import Readers
+from reconciler.running.reporting import report_daily
 from reconciler.running.turns import Duty, Turn
 from reconciler.service import Telling, learn
 from reconciler.settings import Settings
@@ -44,6 +45,8 @@ def duties_of(
     look = Look(Readers(connectors, settings.pipelines), telling=Telling(tuple(routes_of(settings))))
     duties = [Duty("look", tick, look), Duty("prune", tick, prune)]
     duties.append(Duty("learn", tick, learn_volume))
+    if settings.reports is not None:
+        duties.append(Duty("report", tick, report_daily))
     # One for each channel: one that hangs delays no other.
     duties += [duty for one in notifiers for duty in _announcing(one, min(tick, ANNOUNCE), clock)]
     for connector in connectors:

@@ -11,6 +11,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, floor_to, format_time
 from reconciler.errors import OutOfReach, ReconcilerError
 from reconciler.ports import LeaseLost
+from reconciler.reports.objectives import standings
 from reconciler.running import heartbeat
 from reconciler.running.readers import Readers
 from reconciler.running.turns import Turn
@@ -98,6 +99,7 @@ def _judged(turn: Turn, pipeline: Pipeline, telling: Telling) -> bool:
                 return
             lines = judge(turn.store, pipeline, tick, telling=telling)
             turn.meters.judged(pipeline.name, tick, lines)
+            turn.meters.objectives(standings(turn.store, pipeline))
             log.info("judged", extra={"pipeline": pipeline.name, "tick": format_time(tick), "said": len(lines)})
             for line in lines:
                 if line["type"] == "incident":

@@ -11,7 +11,8 @@ from prometheus_client.process_collector import ProcessCollector
 from reconciler import __version__
 from reconciler.announce import Announced
 from reconciler.collect import Collected
-from reconciler.core.times import SECOND, Micros
+from reconciler.core.objectives import Standing
+from reconciler.core.times import SECOND, Micros, compact
 from reconciler.posting import Backlog
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -73,6 +74,17 @@ class Meters:
             ["connector", "result"],
             registry=registry,
         )
+        names = ["pipeline", "sources", "window"]
+        self._accepted = Gauge(
+            "reconciler_objective_accepted_events",
+            "Events accepted in the time of a window; sources: a pattern, or empty for all.", names, registry=registry,
+        )  # fmt: skip
+        self._missed = Gauge(
+            "reconciler_objective_lost_events", "Of these the events that are lost.", names, registry=registry
+        )
+        self._promised = Gauge(
+            "reconciler_objective_ratio", "Share of the events that was promised.", names[:2], registry=registry
+        )
         self._noted = Counter(
             "reconciler_connector_notes",
             "What connectors found beside their counts, such as a file that vanished or shrank.",
@@ -127,6 +139,7 @@ class Meters:
             for gauge in (
                 self._judged, self._incidents, self._lost, self._up, self._read, self._sources, self._beyond,
                 self._pending, self._dead, self._failing,
+                self._accepted, self._missed, self._promised,
             ):  # fmt: skip
                 gauge.clear()  # what another process knows better now
 
@@ -169,6 +182,15 @@ class Meters:
         for line in found:
             self._incidents.labels(line["pipeline"], line["kind"], line["severity"]).inc()
             self._lost.labels(line["pipeline"]).inc(line["lost"])
+
+    def objectives(self, standings: Iterable[Standing]) -> None:
+        """How the objectives of a pipeline stand."""
+        for one in standings:
+            self._promised.labels(one.pipeline, one.pattern).set(one.objective)
+            for span, accepted, lost in (*one.spans, (one.window, one.accepted, one.lost)):
+                labels = (one.pipeline, one.pattern, compact(span))
+                self._accepted.labels(*labels).set(accepted)
+                self._missed.labels(*labels).set(lost)
 
     def sources(self, pipeline: str, number: int, beyond: int) -> None:
         """So many sources are judged one by one, and so many beyond the limit."""

@@ -8,7 +8,9 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.stages import stage_now
 from reconciler.core.times import NEVER, SECOND, Micros, floor_to, format_time
+from reconciler.deeds import mute_record, mutes
 from reconciler.ports import Run, Tenure
+from reconciler.reports.objectives import record, standings
 from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
 from reconciler.settings.schema import ConnectorOptions, SamplerOptions
@@ -25,6 +27,7 @@ def status(store: ServiceStore, settings: Settings, now: Micros) -> Record:
         "at": format_time(now),
         "service": _service(store.tenure()),
         "pipelines": [_pipeline(store, settings, settings.pipelines[name], runs, standing, now) for name in names],
+        "mutes": [mute_record(act, now) for act in mutes(store, now)],
         "channels": list(_channels(store, settings, now)),
         "duties": [_run(run) for run in runs if not run.subject],
     }
@@ -66,6 +69,7 @@ def _pipeline(
         "complete_through": _complete(store, pipeline),
         "connectors": list(_connectors(settings, pipeline, runs)),
         "missing": [f"{stage['stage']}: {gone['reporter']}" for stage in stages for gone in stage["missing"]],
+        "objectives": [record(one) for one in standings(store, pipeline)],
         "incidents": dict(sorted(Counter(line["severity"] for line in mine).items())),
     }
 

@@ -1,7 +1,7 @@
 """YAML and environment -> frozen settings; everything that is wrong is said in one message, each with its place."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,7 +13,7 @@ from reconciler.errors import ConfigError
 from reconciler.settings.build import pipeline_of, resolve_sqlite, sender_of
 from reconciler.settings.document import Document, Problem, parse_document
 from reconciler.settings.notifying import NotifierOptions
-from reconciler.settings.people import WatchdogSettings
+from reconciler.settings.people import ReportSettings, WatchdogSettings
 from reconciler.settings.published import json_schema
 from reconciler.settings.schema import (
     PushSettings,
@@ -74,6 +74,8 @@ class Settings:
     """How much may be pushed over HTTP."""
     senders: tuple[Sender, ...]
     """How sources can send again, in the order of the file."""
+    reports: ReportSettings | None
+    """The daily report; None: the service makes none."""
     watchdog: WatchdogSettings
 
     @property
@@ -122,12 +124,26 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Settings:
     return _settings(document, path)
 
 
+ALARMS = ("alertmanager", "pagerduty")
+"""Kinds of notifiers in which all that is said is an alarm."""
+
+
+def _report_problems(reports: ReportSettings | None, kinds: Mapping[str, str]) -> Iterator[Problem]:
+    """Notifiers of the daily report that are not there, or would sound an alarm with it."""
+    for name in reports.notify if reports else ():
+        if name not in kinds:
+            yield Problem(("reports", "notify"), f"names {name!r}, which is no notifier that could be read")
+        elif kinds[name] in ALARMS:
+            yield Problem(("reports", "notify"), f"names {name!r}: {kinds[name]} would sound an alarm for each report")
+
+
 def _settings(document: Document, path: Path) -> Settings:
     problems: list[Problem] = []
     base = path.resolve().parent
     file, readable = check_file(document.data, problems)
     found = check_connectors(document.data, readable, base, problems)
     telling = check_notifiers(document.data, readable, base, problems)
+    problems += _report_problems(file.reports if file else None, {name: kind for name, (kind, _) in telling.items()})
     unread = {problem.place for problem in document.problems}
     problems = [*document.problems, *(problem for problem in problems if problem.place not in unread)]
     if problems or file is None:
@@ -150,5 +166,6 @@ def _settings(document: Document, path: Path) -> Settings:
         service=file.service,
         push=file.push,
         senders=tuple(sender_of(sender) for sender in file.senders),
+        reports=file.reports,
         watchdog=file.watchdog,
     )

@@ -25,6 +25,7 @@ _SQLITE_FILE = "sqlite:///"
 def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, SamplerOptions]) -> Pipeline:
     """The pipeline as the judgement needs it; `connectors` by name, those of other pipelines too."""
     own = {key: options for key, options in connectors.items() if options.pipeline == name}
+    addresses = {queue: found for options in own.values() for queue, found in options.addresses().items()}
     samplers = {queue: (key, options.every) for key, options in own.items() for queue in options.samples()}
     return Pipeline(
         name=name,
@@ -39,6 +40,10 @@ def pipeline_of(name: str, found: PipelineSettings, connectors: Mapping[str, Sam
                 sources=body.sources,
                 sampler=samplers.get(queue, ("", 0))[0],
                 sampled_every=samplers.get(queue, ("", 0))[1],
+                topic=addresses.get(queue, ("", "", ""))[0],
+                group=addresses.get(queue, ("", "", ""))[1],
+                bootstrap=addresses.get(queue, ("", "", ""))[2],
+                record_bytes=body.record_bytes or 0,
             )
             for queue, body in found.queues.items()
         },

@@ -1,11 +1,13 @@
 """Settings about people: when they are told, what they promised, how senders can send again."""
 
+import re
+from datetime import time
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from reconciler.core.times import DAY
-from reconciler.settings.values import Duration, Instant, Name, Objective, Positive, Section
+from reconciler.settings.values import Duration, Instant, Name, Objective, Positive, Section, Zone
 
 Kind = Literal[
     "loss", "at_risk", "delay", "surplus", "low_volume", "rejects", "missing_counts", "queue_policy", "capacity",
@@ -57,6 +59,36 @@ class SenderSettings(Section):
     dedupe: Duration | None = None
     """How long after the first copy of an event a second one is still recognised by `identity`. Default: no end is
     known."""
+
+
+def _clock(value: object) -> time:
+    text = value if isinstance(value, str) else ""
+    match = _CLOCK.fullmatch(text)
+    if match is None:
+        raise ValueError(f'is {value!r}, not a time of day in quotation marks such as "07:00"')
+    return time(int(match[1]), int(match[2]))
+
+
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+TimeOfDay = Annotated[
+    time, BeforeValidator(_clock), WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d$", "examples": ["07:00"]})
+]
+Format = Literal["html", "json", "csv", "markdown", "text", "png"]
+
+
+class ReportSettings(Section):
+    """The daily report of completeness, as the service makes and sends it."""
+
+    at: TimeOfDay = time(7)
+    """When the report of the day before is made, by the clock of `timezone`. Later is better: more has arrived."""
+    timezone: Zone | None = None
+    """Whose midnights make the day. Default: UTC."""
+    folder: Name | None = None
+    """Where its files go, relative to this file. Default: no files are written."""
+    formats: Annotated[tuple[Format, ...], Field(min_length=1)] = ("html", "json")
+    """Files that are written for each day; `png` needs the extra `charts`."""
+    notify: tuple[Name, ...] = ()
+    """Names of the notifiers that are told in a few lines, Slack with a picture (extra `charts`)."""
 
 
 class WatchdogSettings(Section):

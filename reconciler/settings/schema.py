@@ -3,7 +3,7 @@
 The text under each setting is its description in the published JSON schema.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from reconciler.settings.people import (
     Kind,
     ObjectivesSettings,
     PagingSettings,
+    ReportSettings,
     SenderSettings,
     WatchdogSettings,
 )
@@ -68,6 +69,8 @@ class QueueSettings(Section):
     """What the queue is meant to guarantee."""
     sources: Annotated[tuple[Name, ...], Field(min_length=1)] = ("*",)
     """Patterns (`partner/*`) of the sources whose events it carries, where several queues share a hop."""
+    record_bytes: Positive | None = None
+    """What a record takes on disk, on average. Then advice to raise the retention says how much disk that takes."""
 
 
 class ToleranceSettings(Section):
@@ -232,6 +235,10 @@ class SamplerOptions(Section):
         """Names of the queues that it samples; for a kind to say."""
         return ()
 
+    def addresses(self) -> Mapping[str, tuple[str, str, str]]:
+        """By queue: its topic, who reads it, and the brokers to ask; for a kind to say, so that advice names them."""
+        return {}
+
     def resources(self) -> str:
         """How the names of the capacities that it reads begin; empty: it reads none. For a kind to say."""
         return ""
@@ -294,5 +301,7 @@ class FileSettings(Section):
     """How much may be pushed over HTTP."""
     senders: tuple[SenderSettings, ...] = ()
     """How sources can send their events again; of several that fit, the first holds."""
+    reports: ReportSettings | None = None
+    """The daily report of completeness. Default: the service makes none."""
     watchdog: WatchdogSettings = WatchdogSettings()
     """Signs of life for people, and what is done when the ledger itself cannot be reached."""

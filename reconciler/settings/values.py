@@ -94,7 +94,10 @@ def address(value: str) -> str:
     return value
 
 
-_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$", "examples": ["90s", "5m", "12h", "7d"]})
+DURATION_PATTERN = r"^\d+[smhd]$"
+_DURATION_SCHEMA = WithJsonSchema(
+    {"type": "string", "pattern": DURATION_PATTERN, "examples": ["90s", "5m", "12h", "7d"]}
+)
 _SHARE_SCHEMA = WithJsonSchema({"type": ["string", "number"], "examples": ["99.99%", 0.9999]})
 
 AnyDuration = Annotated[Micros, BeforeValidator(_duration), _DURATION_SCHEMA]

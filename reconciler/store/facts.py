@@ -126,7 +126,7 @@ def capacities(connection: Connection, pipeline: str, now: Micros) -> dict[str, 
     found: dict[str, list[Capacity]] = {}
     for resource in resources(connection):
         rows = connection.execute(_LATEST, {"resource": resource, "now": now}).all()
-        readings = [_capacity(row) for row in reversed(rows)]
+        readings = [capacity_of(row) for row in reversed(rows)]
         if readings and (not readings[-1].pipelines or pipeline in readings[-1].pipelines):
             found[readings[-1].resource] = readings
     return dict(sorted(found.items()))
@@ -152,7 +152,8 @@ def resources(connection: Connection) -> Iterator[bytes]:
         found = connection.execute(_NEXT, {"found": found}).scalar()
 
 
-def _capacity(row: Row[Any]) -> Capacity:
+def capacity_of(row: Row[Any]) -> Capacity:
+    """A reading as it was written."""
     return Capacity(row.at, row.resource, row.used, row.limit, _names(row.pipelines))
 
 

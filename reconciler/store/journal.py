@@ -76,6 +76,16 @@ def _lines(batch: Readings) -> list[tuple[Any, ...]]:
     return list(zip(*(array.tolist() for array in (batch.series, batch.column, batch.at, *values)), strict=True))
 
 
+def readings(connection: Connection, place: Place, span: tuple[Micros, Micros]) -> Iterator[Readings]:
+    """All readings with `at` in the span (inclusive), block by block; `column` counts buckets since the epoch."""
+    table = tables.reading.c
+    query = select(table.payload).where(
+        table.pipeline == place.pipeline, table.stage == place.stage, table.max_at >= span[0], table.min_at <= span[1]
+    )
+    for block in _blocks(connection, query.order_by(table.position)):
+        yield block.take((block.at >= span[0]) & (block.at <= span[1]))
+
+
 def latest_at(connection: Connection, place: Place, now: Micros) -> Micros | None:
     """`at` of the latest count of the stage until `now`."""
     table = tables.reading.c

@@ -14,7 +14,7 @@ from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Portion, Said
-from reconciler.store import facts, findings, journal, outbox, reach, tables, tiles
+from reconciler.store import acts, facts, findings, journal, outbox, reach, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -81,6 +81,7 @@ class SqlJudging:
         self._tiles()
         self._facts()
         self.incidents = findings.open_incidents(connection, pipeline.name, now)
+        self.acts = acts.heard(connection, pipeline.name, now, [str(one["id"]) for one in self.incidents])
         self.state = findings.load_state(connection, pipeline.name)
         self.week = findings.load_week(connection, pipeline.name) if "volume" in self.state else b""
 

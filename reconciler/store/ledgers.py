@@ -14,10 +14,13 @@ from reconciler.core.observations import Observation, QueueSample
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
-from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Tenure
+from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Said, Tenure
+from reconciler.serving import KeptReport
 from reconciler.store import (
+    archive,
     facts,
     findings,
+    history,
     journal,
     leases,
     marks,
@@ -28,6 +31,7 @@ from reconciler.store import (
     tables,
     tiles,
 )
+from reconciler.store.acts import SqlActs
 from reconciler.store.database import Database, upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -51,6 +55,7 @@ class SqlStore:
         self._leases = Leases(database)
         self._lease = lease
         self.tokens = SqlTokens(database)
+        self.acts = SqlActs(database)
         self.replays = SqlReplays(database)
         self.outbox = SqlOutbox(database, self._writing)
 
@@ -147,6 +152,11 @@ class SqlStore:
         with self.database.reading() as connection:
             return findings.learned_at(connection, pipeline.name)
 
+    def remembered(self, pipeline: Pipeline) -> dict[str, Any]:
+        """See `reconciler.ports.Store.remembered`."""
+        with self.database.reading() as connection:
+            return findings.load_state(connection, pipeline.name)
+
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
         """See `reconciler.ports.Store.judged_at`."""
         table = tables.judged.c
@@ -225,6 +235,36 @@ class SqlStore:
         """See `reconciler.serving.ServiceStore.retirements`."""
         with self.database.reading() as connection:
             return retirements.told(connection, pipeline)
+
+    def observations(
+        self, pipeline: Pipeline, first: Micros, last: Micros, *, counts: bool = True
+    ) -> Iterator[Observation]:
+        """See `reconciler.serving.ServiceStore.observations`."""
+        with self.database.reading() as connection:
+            directory = self._directories.load(connection, pipeline)
+            yield from history.observations(connection, pipeline, directory if counts else None, first, last)
+
+    def spoken(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
+    ) -> Iterator[tuple[Micros, Said]]:
+        """See `reconciler.serving.ServiceStore.spoken`."""
+        with self.database.reading() as connection:
+            yield from history.spoken(connection, pipeline, hop, first, last, as_of)
+
+    def keep_report(self, report: KeptReport) -> int:
+        """See `reconciler.serving.ServiceStore.keep_report`."""
+        with self._writing() as connection:
+            return archive.keep(connection, report)
+
+    def kept_reports(self, day: str | None = None, zone: str | None = None) -> list[KeptReport]:
+        """See `reconciler.serving.ServiceStore.kept_reports`."""
+        with self.database.reading() as connection:
+            return archive.kept(connection, day, zone)
+
+    def kept_report(self, number: int) -> KeptReport | None:
+        """See `reconciler.serving.ServiceStore.kept_report`."""
+        with self.database.reading() as connection:
+            return archive.whole(connection, number)
 
     def close(self) -> None:
         """See `reconciler.ports.Store.close`."""

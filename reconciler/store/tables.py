@@ -368,3 +368,21 @@ sending = Table(
     comment="What channels took of incidents, and what was given up, append-only",
 )
 Index("ix_sending_incident", sending.c.incident)
+act = Table(
+    "act",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    column("at", BigInteger),
+    column("author", Text),
+    column("kind", Text),
+    column("reason", Text),
+    column("pipeline", Text),
+    column("incident", Text),
+    column("incident_kind", Text),
+    column("sources", Text),
+    column("since", BigInteger),
+    column("until", BigInteger, null=True),
+    column("ends", BigInteger),
+    comment="What people said of incidents: mutes, planned work, who has one, that it is over. Append-only",
+)
+Index("ix_act_incident", act.c.incident)

@@ -79,7 +79,9 @@ class Fake:
         if fault is Fault.LIMIT:
             return 429, {"Retry-After": "7"}, b"too many"
         if fault is Fault.ECHO:
-            said = " ".join([request.path, *request.headers.values(), request.body.decode(), str(request.asked)])
+            said = " ".join(
+                [request.path, *request.headers.values(), request.body.decode(errors="replace"), str(request.asked)]
+            )
             return 403, {}, said.encode()
         status, told = done if fault is Fault.NONE else self.refusal()
         return status, {"Content-Type": "application/json"}, json.dumps(told).encode()

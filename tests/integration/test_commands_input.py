@@ -149,7 +149,12 @@ def test_what_follows_from_a_configuration_is_printed(shell: Shell) -> None:
         "  bucket       1 min, at most 5 min ahead",
         "  objective    99.99%: 100 of a million events may be missing",
         "  tolerance    2 events or 0% of a cell",
-        "  severity     a deletion and what is at risk page; other losses page from 1,000 events",
+        "  pages        unread events that a queue has deleted, or is about to delete",
+        "  pages        a loss of 1,000 events, whatever share of the source it is",
+        "  pages        a loss of 100 events while the budget burns too fast: "
+        "14.4 over 1 h and 5 min or 6 over 6 h and 30 min",
+        "  tickets      smaller losses, delays, policies that are not kept; a capacity by its time left",
+        "  budget       over 30 d",
         "  queue        q (ingress to processed) keeps 4 h; a warning comes 1 h before a loss",
         "  queue        r (ingress to processed) promises no retention; "
         "a warning comes a quarter of what it is seen to keep, at most 12 h, before a loss",

@@ -41,9 +41,9 @@ def test_a_queue_that_keeps_its_policy_is_no_condition() -> None:
     assert policies(sample()) == []
 
 
-def test_twenty_minutes_where_seven_days_are_policy_pages_while_all_is_well() -> None:
+def test_twenty_minutes_where_seven_days_are_policy_are_a_ticket_while_all_is_well() -> None:
     (found,) = policies(sample(retention=20 * MINUTE))
-    assert (found.kind, found.mechanism, found.severity) == ("queue_policy", "retention", "page")
+    assert (found.kind, found.mechanism, found.severity) == ("queue_policy", "retention", "ticket")
     assert found.detail == "keeps 20 min where the policy is 7 d"
 
 

@@ -52,6 +52,10 @@ ROUTES = [
     ("GET", "/v1/incidents/{incident}"),
     ("GET", "/v1/completeness"),
     ("GET", "/v1/sources"),
+    ("GET", "/v1/mutes"),
+    ("POST", "/v1/mutes"),
+    ("POST", "/v1/mutes/{number}/end"),
+    ("POST", "/v1/incidents/{incident}/{deed}"),
 ]
 
 

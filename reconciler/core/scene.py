@@ -1,0 +1,46 @@
+"""What the text of an incident is made from, beside the incident itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.core.objectives import Standing
+from reconciler.core.pipelines import Pipeline, Queue
+from reconciler.core.queues import QueueLedger
+from reconciler.core.times import Micros
+
+BROKERS = "BROKERS:9092"
+"""Stands in commands where nobody has said which brokers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A pipeline as of now."""
+
+    pipeline: Pipeline
+    now: Micros
+    queues: Mapping[str, QueueLedger] = field(default_factory=dict)
+    silent: Sequence[tuple[str, str]] = ()
+    """(stage, reporter) whose counts are missing."""
+    standing: Standing | None = None
+    """Of the pipeline's objective."""
+
+    def queues_of(self, hop: str) -> list[Queue]:
+        """The queues between the stages of a hop, or the one of this name."""
+        return [
+            queue for name, queue in self.pipeline.queues.items()
+            if f"{queue.hop.from_stage}>{queue.hop.to_stage}" == hop or name == hop
+        ]  # fmt: skip
+
+    def unread_until(self, hop: str) -> Micros | None:
+        """When the first unread record of these queues is deleted, as far as that is known; `None`: it is not."""
+        found: list[Micros] = []
+        for queue in self.queues_of(hop):
+            ledger = self.queues.get(queue.name)
+            for part in ledger.partitions.values() if ledger else ():
+                kept = part.retention()
+                waits = part.end > max(part.committed, part.start)
+                if waits and (kept is None or part.seen.committed_at is None):
+                    return None
+                if waits and kept is not None and part.seen.committed_at is not None:
+                    found.append(part.seen.committed_at + kept)
+        return min(found, default=None)

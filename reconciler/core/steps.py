@@ -1,0 +1,161 @@
+"""What to do now, the most urgent first, with commands to be copied.
+
+Names in commands are quoted for a shell; what is not known stands there in capitals.
+"""
+
+from collections.abc import Callable, Iterator
+from shlex import quote
+
+from reconciler.core import advice
+from reconciler.core.cases import Incident
+from reconciler.core.notices import Step
+from reconciler.core.pipelines import Queue
+from reconciler.core.scene import BROKERS, Scene
+from reconciler.core.times import DAY, SECOND, format_duration, to_datetime
+from reconciler.core.verdicts import Evidence
+from reconciler.core.wording import clock, short
+
+NAMED = 3
+"""Reporters and queues that get a command of their own."""
+PARTITIONS = 50
+"""Offsets that fit into a command; a topic of more partitions is set back by time."""
+
+Steps = Iterator[Step]
+
+
+def steps(incident: Incident, scene: Scene) -> list[Step]:
+    """What to do about an incident; once it is over: nothing."""
+    if incident.status == "resolved":
+        return []
+    made = _MADE.get(incident.kind, _advised)
+    return list(made(incident, scene))
+
+
+def _advised(incident: Incident, scene: Scene) -> Steps:
+    yield Step(advice.advice(incident, scene.pipeline, scene.now))
+
+
+def _at_risk(incident: Incident, scene: Scene) -> Steps:
+    queues = scene.queues_of(incident.hop)[:NAMED]
+    for queue in queues:
+        yield raise_retention(queue, scene)
+    if not queues:
+        yield Step("Raise the retention of the queue now; check the free disk first.")
+    if Evidence.SKIPPED in incident.evidence:
+        for queue in queues:
+            yield rewind(queue, incident, scene)
+    if Evidence.FORECAST in incident.evidence:
+        yield from (_consumer(queue) for queue in queues)
+
+
+def _loss(incident: Incident, scene: Scene) -> Steps:
+    if incident.mechanism == "deleted":
+        yield from (raise_retention(queue, scene) for queue in scene.queues_of(incident.hop)[:NAMED])
+    else:
+        yield from _advised(incident, scene)
+    yield Step(
+        "Tell those whose events are lost what they can do and until when: a draft by way of sending again.",
+        f"reconciler incidents draft {incident.id}",
+    )
+    yield Step(
+        "Once all that can come again has come, say that it is over.",
+        f"reconciler incidents close {incident.id} --author NAME --reason REASON",
+    )
+
+
+def _delay(incident: Incident, scene: Scene) -> Steps:
+    queues = scene.queues_of(incident.hop)[:NAMED]
+    yield from (_consumer(queue) for queue in queues)
+    if not queues:
+        yield from _advised(incident, scene)
+
+
+def _missing(incident: Incident, scene: Scene) -> Steps:
+    pipeline = scene.pipeline.name
+    for stage, name in scene.silent[:NAMED]:
+        who = f"reporter {short(name)}" if name else "the only reporter"
+        yield Step(f"Restart {who} of stage {stage}, or find out why it does not report.")
+    for stage, name in scene.silent[:1]:
+        where = f"--pipeline {quote(pipeline)} --stage {quote(stage)}"
+        yield Step(
+            "If it has ended for good, say so: then nobody waits for it.",
+            f"reconciler reporters retire {quote(name)} {where} --author NAME --reason REASON",
+        )
+    if incident.mechanism != "missing_counts":
+        yield Step("Ask the connector by hand, and mend what it says.", "reconciler check-config --connect")
+    else:
+        yield Step("See who is missing, and since when.", "reconciler reporters list --missing")
+
+
+def _policy(incident: Incident, scene: Scene) -> Steps:
+    queue = scene.pipeline.queues.get(incident.hop)
+    if incident.mechanism == "retention" and queue is not None:
+        yield raise_retention(queue, scene)
+    else:
+        yield from _advised(incident, scene)
+
+
+def raise_retention(queue: Queue, scene: Scene) -> Step:
+    """To what the policy says; without one, to a week."""
+    wanted = queue.policy.retention or 7 * DAY
+    told = f"its policy of {format_duration(wanted)}" if queue.policy.retention else format_duration(wanted)
+    text = f"Raise the retention of {queue.topic or queue.name} to {told}. {_disk(queue, scene)}"
+    command = (
+        f"kafka-configs --bootstrap-server {_brokers(queue)} --alter --entity-type topics --entity-name "
+        f"{quote(queue.topic or queue.name)} --add-config retention.ms={wanted * 1000 // SECOND}"
+    )
+    return Step(text, command)
+
+
+def _disk(queue: Queue, scene: Scene) -> str:
+    ledger = scene.queues.get(queue.name)
+    rate = ledger.written_per_second(scene.now) if ledger else 0.0
+    if not (queue.record_bytes and rate and queue.policy.retention):
+        return "Check the free disk first."
+    size = rate * queue.record_bytes * queue.policy.retention / SECOND
+    return f"At the present rate that takes {_size(size)} of disk for each copy; check that it is free."
+
+
+def _size(size: float) -> str:
+    for unit in ("kB", "MB", "GB", "TB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+    return f"{size / 1000:,.3g} PB"
+
+
+def rewind(queue: Queue, incident: Incident, scene: Scene) -> Step:
+    """Set the consumer back to the first record of the incident, partition by partition where that is known."""
+    group = queue.group or "GROUP"
+    since = clock(incident.since, scene.now)
+    text = f"Stop the consumers of group {group}, set it back to before {since}, and let it read again."
+    command = f"kafka-consumer-groups --bootstrap-server {_brokers(queue)} --group {quote(group)} --reset-offsets"
+    topic = queue.topic or queue.name
+    ledger = scene.queues.get(queue.name)
+    offsets = ledger.offsets_at(incident.since) if ledger else {}
+    if 0 < len(offsets) <= PARTITIONS:
+        lines = " ".join(quote(f"{topic},{number},{offset}") for number, offset in offsets.items())
+        return Step(text, f"printf '%s\\n' {lines} > offsets.csv && {command} --from-file offsets.csv --execute")
+    moment = f"{to_datetime(incident.since):%Y-%m-%dT%H:%M:%S}.000"
+    return Step(text, f"{command} --topic {quote(topic)} --to-datetime {moment} --execute")
+
+
+def _consumer(queue: Queue) -> Step:
+    group = queue.group or "GROUP"
+    return Step(
+        f"Get the consumer of {queue.topic or queue.name} going, from its committed offset, never from the newest.",
+        f"kafka-consumer-groups --bootstrap-server {_brokers(queue)} --group {quote(group)} --describe",
+    )
+
+
+def _brokers(queue: Queue) -> str:
+    return quote(queue.bootstrap) if queue.bootstrap else BROKERS
+
+
+_MADE: dict[str, Callable[[Incident, Scene], Steps]] = {
+    "at_risk": _at_risk,
+    "loss": _loss,
+    "delay": _delay,
+    "missing_counts": _missing,
+    "queue_policy": _policy,
+}
