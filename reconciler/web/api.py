@@ -10,7 +10,7 @@ from reconciler import __version__
 from reconciler.core.times import Micros
 from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
-from reconciler.web import acting, answers, pages, push, reads
+from reconciler.web import acting, answers, buttons, pages, push, reads
 from reconciler.web.access import Gate
 from reconciler.web.draining import Draining
 from reconciler.web.headers import SafeHeaders
@@ -41,8 +41,10 @@ def build_api(store: ServiceStore, settings: Settings, now: Callable[[], Micros]
     app.state.desk = desk = push.Desk(store, settings, now)
     app.state.gate = Gate(store, settings, now)
     app.state.library = Library(store, settings)
+    app.state.buttons = buttons.buttons_of(store, settings, now)
     app.include_router(push.router)
     app.include_router(reads.router)
+    app.include_router(buttons.router)
     app.include_router(acting.router)
     app.state.now = now
     app.add_middleware(Draining)
