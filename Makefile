@@ -17,7 +17,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock bench docs clean
+.PHONY: help demo test check format lock bench docs audit clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -51,6 +51,12 @@ lock: $(VENV)/lock/bin/uv  ## resolve the dependencies anew (all to their newest
 docs: $(DEV_STAMP)  ## write docs/reference out of the program
 	@"$(BIN)/python" -m tests.reference
 
+# Two tools in an environment of their own. --strict: where advisories cannot be asked for, that is a failure and not a good answer.
+audit: $(VENV)/audit/bin/pip-audit  ## write a bill of materials (build/bom.json), ask for known weaknesses of what is locked
+	@mkdir -p build
+	@"$(VENV)/audit/bin/cyclonedx-py" requirements requirements.lock --output-reproducible --of JSON -o build/bom.json
+	@"$(VENV)/audit/bin/pip-audit" --strict --require-hashes --disable-pip -r requirements.lock
+
 clean:  ## remove what these targets have made
 	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -83,3 +89,7 @@ $(SERVERS_STAMP): tests/servers/install.py tests/servers/pom.xml | $(DEV_STAMP)
 $(VENV)/lock/bin/uv: | $(BIN)/python
 	@"$(BIN)/python" -m venv "$(VENV)/lock"
 	@"$(VENV)/lock/bin/python" -m pip --disable-pip-version-check --quiet install uv
+
+$(VENV)/audit/bin/pip-audit: | $(BIN)/python
+	@"$(BIN)/python" -m venv "$(VENV)/audit"
+	@"$(VENV)/audit/bin/python" -m pip --disable-pip-version-check --quiet install cyclonedx-bom pip-audit

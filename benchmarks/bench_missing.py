@@ -88,13 +88,14 @@ def look(url: str) -> str:
         )
         for table, stage in (("accepted", "ingress"), ("stored", "stored"))
     ]  # fmt: skip
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, began, worked = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter(), time.process_time()
     search = Search(Hop("ingress", "stored"))
     found = Counter(one.reason for one in search.run(PIPELINE, sides, START, START + HOUR + MINUTE))
-    took = time.perf_counter() - began
+    took, worked = time.perf_counter() - began, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     said = ", ".join(f"{number:,} {reason}" for reason, number in sorted(found.items()))
-    return f"{said} in {took:.1f} s; {(peak - before) / 1024:.0f} MB above {before / 1024:.0f} MB"
+    memory = f"{(peak - before) / 1024:.0f} MB above {before / 1024:.0f} MB"
+    return f"{said} in {took:.1f} s ({worked:.1f} s of this process); {memory}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What some connectors can do beside being a `ports.Connector`: remember, note, and name offsets."""
+"""What some connectors can do beside being a `ports.Connector`: remember, note, and name offsets; and what some
+notifiers can: show pictures, and hear buttons.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,3 +77,23 @@ class Remembering(Protocol):
 
     def notes(self) -> Sequence[Note]:
         """What the reading just made found beside its counts."""
+
+
+@runtime_checkable
+class Attaching(Protocol):
+    """A notifier whose messages can bear pictures, beside being a `Notifier`."""
+
+    @property
+    def pictures(self) -> bool:
+        """Whether they are wanted."""
+
+    def attach(self, reference: Mapping[str, Any], picture: bytes, title: str) -> None:
+        """Put a picture (PNG) beside a message that it took. Raises `NotifyFailed`."""
+
+
+@runtime_checkable
+class Pressed(Protocol):
+    """A notifier whose messages have buttons, beside being a `Notifier`."""
+
+    def genuine(self, body: bytes, timestamp: str, signature: str, now: Micros) -> bool:
+        """Whether a press was signed by whom it should be, just now."""

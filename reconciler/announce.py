@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler import registry
+from reconciler.core.notices import Notice
 from reconciler.core.outbox import DEAD_WAIT, Deed, Entry, Post, Route, deed, digest, wait
 from reconciler.core.times import HOUR, Micros
 from reconciler.ports import Store
@@ -42,6 +43,8 @@ class Announced:
     shared: int = 0
     """Incidents that were said in the digest."""
     failures: list[str] = field(default_factory=list)
+    said: list[tuple[Notice, Mapping[str, Any]]] = field(default_factory=list)
+    """What the channel took that it had not been told before, each with its reference."""
     dead: int = 0
     """Letters that were given up in this pass."""
 
@@ -117,6 +120,8 @@ class Channel:
             return
         outbox.delivered(entry, reference, clock())
         done.sent += 1
+        if not again:
+            done.said.append((entry.notice, reference))
         if self.failed >= DOWN:
             outbox.wake(self.notifier.name, clock())
         self.failed = 0

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Entry] = {
     "count": Entry("reconciler.commands.count:command", "Count raw events in files: Parquet, CSV, NDJSON."),
     "agent": Entry("reconciler.commands.agent:command", "Merge the reports of many processes into one reporter."),
     "run": Entry("reconciler.commands.run:command", "Run as a service: count, judge, prune, answer over HTTP."),
+    "pages": Entry("reconciler.commands.pages:command", "Show the pages for people, without running the service."),
     "status": Entry("reconciler.commands.status:command", "Say how far everything is, and what is missing."),
     "tick": Entry("reconciler.commands.tick:command", "Count what is due, judge, and say what is new."),
     "backfill": Entry("reconciler.commands.backfill:command", "Count the past, and say what holes are there already."),

@@ -354,12 +354,16 @@ class Token:
     used_at: Micros | None = None
     """When it was last used, to a minute."""
     revoked_at: Micros | None = None
+    operates: bool = False
+    """May act for people: mute, acknowledge, close."""
 
 
 class Tokens(Protocol):
     """The tokens of a ledger."""
 
-    def create(self, name: str, now: Micros, *, reads: bool, writes: bool, pipelines: Sequence[str]) -> str:
+    def create(
+        self, name: str, now: Micros, *, reads: bool, writes: bool, pipelines: Sequence[str], operates: bool = False
+    ) -> str:
         """Make a token; returns its secret, which nobody can be told again."""
 
     def all(self) -> list[Token]:

@@ -5,11 +5,55 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reconciler.core.ledger import Ledger
-from reconciler.core.observations import Observation
+from reconciler.core.observations import Capacity, Observation, QueueSample
+from reconciler.core.outlines import Outline
 from reconciler.core.pipelines import Pipeline
+from reconciler.core.tiles import TileKey, VerdictTile
 from reconciler.core.times import Micros
-from reconciler.ports import Horizon, Lease, Retirement, Run, Said, Store, Tenure
+from reconciler.core.verdicts import Verdict
+from reconciler.ports import Horizon, Lease, Retirement, Run, Said, Store, Tenure, Token
 from reconciler.replaying import Replays
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was said of one cell at an instant."""
+
+    at: Micros
+    verdict: Verdict
+    evidence: tuple[str, ...]
+    parts: dict[str, int]
+    """Events by the names of `PARTS`."""
+    loss_at: Micros | None
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One count of one cell, as it was learned at `at`."""
+
+    at: Micros
+    stage: str
+    outcome: str
+    reporter: str
+    replay: str | None
+    count: int
+    digest: str | None
+    error: float
+    """Half-width of an approximate count, in events."""
+
+
+class Sessions(Protocol):
+    """Browsers that somebody has let in with a token."""
+
+    def begin(self, token: str, now: Micros, length: Micros) -> str:
+        """Let a browser in with the token of this id; returns the secret of the session."""
+
+    def find(self, secret: str, now: Micros) -> Token | None:
+        """The token that the session was begun with; none where it has run out, or the token was revoked."""
+
+    def end(self, secret: str) -> None:
+        """Let the browser in no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +149,32 @@ class ServiceStore(Store, Protocol):
 
     def retirements(self, pipeline: str) -> list[Retirement]:
         """All that was said, in order."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Browsers that were let in."""
+
+    def outlines(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros | None = None
+    ) -> Iterator[tuple[TileKey, Outline]]:
+        """The tiles of `verdict_tiles`, or with `as_of` those of `verdicts_as_of`, in outline."""
+
+    def source_tiles(
+        self, pipeline: Pipeline, hop: str, source: int, first: Micros, last: Micros, as_of: Micros | None = None
+    ) -> Iterator[tuple[int, VerdictTile]]:
+        """By span: the verdict tiles that hold the source of this ordinal in the buckets first to last (inclusive)."""
+
+    def judgements(self, pipeline: Pipeline, hop: str, source: int, bucket: Micros, as_of: Micros) -> list[Judgement]:
+        """All that had been said of one cell by `as_of`, in order."""
+
+    def readings(self, pipeline: Pipeline, stage: str, source: int, bucket: Micros, as_of: Micros) -> list[Reading]:
+        """All that had been counted of one source and bucket at a stage by `as_of`, in order."""
+
+    def latest_samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
+        """The latest queue samples of an interval (ends included), at most so many, in order of `at`."""
+
+    def capacities(self, pipeline: str, now: Micros) -> dict[str, list[Capacity]]:
+        """By resource that the pipeline depends on: its latest readings until `now`, oldest first."""
+
+    def state(self, pipeline: str) -> dict[str, Any]:
+        """What the engine remembers of the pipeline since its last judgement."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli import COMMANDS, load
+from reconciler.cli import COMMANDS, group, load
 from reconciler.running.meters import Meters
 from reconciler.running.service import Service
 from reconciler.settings import json_schema, parse
@@ -83,7 +83,9 @@ def commands() -> Iterator[str]:
 
 
 def _help(command: click.Command, path: str) -> Iterator[str]:
-    context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+    context = click.Context(
+        command, info_name=path, max_content_width=100, terminal_width=100, **group.context_settings
+    )
     yield from ("", f"## {path}", "", "```", command.get_help(context), "```")
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

@@ -149,11 +149,11 @@ def upgrade() -> None:
         *_columns(sa.Text(), "pipeline kind part"),
         *_columns(sa.BigInteger(), "span chunk touched latest_at"),
         *_columns(sa.Integer(), "active borders"),
-        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        *_columns(sa.LargeBinary(), "outline payload"),
         sa.PrimaryKeyConstraint("id", name="pk_tile"),
         sa.UniqueConstraint("pipeline", "kind", "part", "span", "chunk", name="uq_tile_pipeline_kind_part_span_chunk"),
         comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells; "
-        "borders: where a neighbour must be judged with it",
+        "borders: where a neighbour must be judged with it; outline: of verdicts, what they come to",
     )
     op.create_index(
         "ix_tile_active",
@@ -169,7 +169,7 @@ def upgrade() -> None:
         *_columns(sa.Text(), "id name pipelines"),
         *_columns(sa.BigInteger(), "created_at"),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
-        *_columns(sa.Boolean(), "reads writes"),
+        *_columns(sa.Boolean(), "reads writes operates"),
         *_columns(sa.BigInteger(), "used_at revoked_at", null=True),
         sa.PrimaryKeyConstraint("id", name="pk_token"),
         comment="Who may use the HTTP face. hash: SHA-256 of the secret; pipelines: JSON, [] for all",
@@ -234,6 +234,12 @@ def upgrade() -> None:
         comment="What each channel is to be told of each incident: the newest notice, and the version it took",
     )
     op.create_index("ix_outbox_channel", "outbox", ["channel", "status"])
+    _create_sendings()
+    _create_sessions()
+    _make_replays()
+
+
+def _create_sendings() -> None:
     op.create_table(
         "sending",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -245,7 +251,6 @@ def upgrade() -> None:
         comment="What channels took of incidents, and what was given up, append-only",
     )
     op.create_index("ix_sending_incident", "sending", ["incident"])
-    _make_replays()
 
 
 def _make_acts() -> None:
@@ -296,10 +301,20 @@ def _make_replays() -> None:
         op.execute(view)
 
 
+def _create_sessions() -> None:
+    op.create_table(
+        "session",
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        *_columns(sa.BigInteger(), "created_at expires_at"),
+        sa.PrimaryKeyConstraint("hash", name="pk_session"),
+        comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
+    )
+
+
 def _drop_replays() -> None:
     op.execute("DROP VIEW pipeline_complete_through")
     op.execute("DROP VIEW complete_through")
-    op.drop_index("ix_replay_act_replay", table_name="replay_act")
     op.drop_table("replay_act")
     op.drop_table("replay")
     op.drop_table("reach")
@@ -362,37 +377,23 @@ def _columns(kind: sa.types.TypeEngine[Any], names: str, *, null: bool = False) 
 
 
 def downgrade() -> None:
-    op.drop_index("ix_report_day", table_name="report")
     op.drop_table("report")
-    op.drop_index("ix_sending_incident", table_name="sending")
     op.drop_table("sending")
-    op.drop_index("ix_outbox_channel", table_name="outbox")
     op.drop_table("outbox")
-    op.drop_index("ix_act_incident", table_name="act")
+    op.drop_table("session")
     op.drop_table("act")
     _drop_replays()
     op.drop_table("model")
     op.drop_table("horizon")
-    op.drop_index("ix_retirement_pipeline", table_name="retirement")
     for name in ("retirement", "run", "lease", "token"):
         op.drop_table(name)
-    op.drop_index("ix_tile_touched", table_name="tile")
-    op.drop_index("ix_tile_latest_at", table_name="tile")
-    op.drop_index(
-        "ix_tile_active", table_name="tile", sqlite_where=sa.text("active > 0"), postgresql_where=sa.text("active > 0")
-    )
     for name in ("tile", "state", "source", "series"):
         op.drop_table(name)
-    op.drop_index("ix_said_max_bucket", table_name="said")
     op.drop_table("said")
     op.drop_table("reporter")
-    op.drop_index("ix_reading_max_bucket", table_name="reading")
-    op.drop_index("ix_reading_max_at", table_name="reading")
     op.drop_table("reading")
-    op.drop_index("ix_queue_sample_at", table_name="queue_sample")
     for name in ("queue_sample", "progress", "pipeline", "ledger", "judged", "incident_change"):
         op.drop_table(name)
-    op.drop_index("ix_incident_updated_at", table_name="incident")
     op.drop_table("incident")
     op.drop_table("connector_cursor")
     op.drop_table("capacity")

@@ -33,23 +33,28 @@ def command() -> None:
 @click.argument("name")
 @click.option("--read", is_flag=True, help="It may read verdicts, incidents, completeness and sources.")
 @click.option("--write", is_flag=True, help="It may push observations.")
+@click.option("--operate", is_flag=True, help="On the pages it may read and act: mute, acknowledge, close.")
 @click.option("--pipeline", "pipelines", multiple=True, metavar="PIPELINE", help="Of this one only; may be repeated.")
 @config_option
 @json_option
-def create(name: str, config: str, pipelines: tuple[str, ...], *, read: bool, write: bool, as_json: bool) -> None:
+def create(
+    name: str, config: str, pipelines: tuple[str, ...], *, read: bool, write: bool, operate: bool, as_json: bool
+) -> None:
     """Make a token for NAME (whoever will use it) and print its secret, once.
 
     The ledger keeps only a hash: a secret that is lost cannot be shown again. Whoever serves the token sends it as
-    `Authorization: Bearer SECRET`.
+    `Authorization: Bearer SECRET`, or types it in where the pages ask for it.
     """
     if not name.strip():
         raise click.BadParameter("is empty; say who will use the token", param_hint="NAME")
-    if not read and not write:
-        raise click.UsageError("say what the token may do: --read, --write or both")
+    if not (read or write or operate):
+        raise click.UsageError("say what the token may do: --read, --write, --operate or several of them")
     with opened(config) as app:
         for pipeline in pipelines:
             app.pipelines(pipeline)  # says which there are, if this is none of them
-        secret = app.store.tokens.create(name, now(), reads=read, writes=write, pipelines=pipelines)
+        secret = app.store.tokens.create(
+            name, now(), reads=read or operate, writes=write, operates=operate, pipelines=pipelines
+        )
     if as_json:
         say_records([{"secret": secret}])
     else:
@@ -84,7 +89,8 @@ def revoke(token: str, config: str) -> None:
 
 
 def _rights(token: Token) -> str:
-    return " and ".join(word for word, may in (("read", token.reads), ("write", token.writes)) if may)
+    rights = (("read", token.reads), ("write", token.writes), ("operate", token.operates))
+    return " and ".join(word for word, may in rights if may)
 
 
 def _row(token: Token) -> str:

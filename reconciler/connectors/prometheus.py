@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Annotated, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -24,6 +24,7 @@ from reconciler.connectors._counters import Series, by_bucket, series_of, total_
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros, floor_to, format_time, parse_time
+from reconciler.outgoing import ask
 from reconciler.ports import ConnectorFailed
 from reconciler.settings.schema import ConnectorOptions, Duration, Name, PipelineSettings
 
@@ -167,7 +168,7 @@ class PrometheusConnector(_shapes.Counting):
         asked = urlencode({"query": query, "time": f"{at / SECOND:.3f}"})
         request = Request(f"{self.options.url}/api/v1/query?{asked}", headers=self.options.headers)  # noqa: S310  http or https, as `_url` saw to
         try:
-            with urlopen(request, timeout=self.options.timeout / SECOND) as answer:  # noqa: S310  as above
+            with ask(request, self.options.timeout) as answer:
                 told = json.load(answer)
             return list(told["data"]["result"])
         except HTTPError as error:

@@ -201,18 +201,18 @@ class SqlConnector(_shapes.Counting):
 
     def summaries(self, start: Micros, end: Micros, slots: int, *, handed_on: bool) -> Iterator[Summary]:
         """See `abilities.Identified`."""
-        usual = self.target.usual_outcome(self.stage)
+        usual, read = self.target.usual_outcome(self.stage), self._read_counts
         for row in self._rows(start, end, lambda counting: counting.summaries(slots, usual, handed_on=handed_on)):
-            yield summary_of(row, self._read_counts)
+            yield summary_of(row, read)
 
     def identities(
         self, start: Micros, end: Micros, slots: int, wanted: Sequence[int], *, handed_on: bool
     ) -> Iterator[Identity]:
         """See `abilities.Identified`."""
-        usual = self.target.usual_outcome(self.stage)
+        usual, read = self.target.usual_outcome(self.stage), self._read_counts
         ask = lambda counting: counting.identities(slots, wanted, usual, handed_on=handed_on)  # noqa: E731  one name less
         for row in self._rows(start, end, ask):
-            yield identity_of(row, self._read_counts)
+            yield identity_of(row, read)
 
     def _rows(self, start: Micros, end: Micros, ask: Callable[[Counting], str]) -> Iterator[tuple[Any, ...]]:
         """The rows of a question about [start, end), few at a time."""
@@ -221,7 +221,8 @@ class SqlConnector(_shapes.Counting):
             streaming = connection.execution_options(stream_results=True, max_row_buffer=FETCH)
             question = sa.text(ask(self._counting(dialect)))
             with streaming.execute(question, self._ends(dialect, start, end)) as result:
-                yield from map(tuple, result)
+                for some in result.partitions(FETCH):
+                    yield from map(tuple, some)
 
     @property
     def database(self) -> Database:

@@ -60,9 +60,9 @@ def format_time(instant: Micros) -> str:
     return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 
 
-def parse_duration(text: str) -> Micros:
+def parse_duration(text: object) -> Micros:
     """Read ``90s``, ``5m``, ``12h`` or ``7d``."""
-    match = _DURATION.fullmatch(text)
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None  # a file may say anything
     if match is None:
         raise ValueError(f"is {text!r}, not a duration: a whole number and a unit of s, m, h or d, such as 5m")
     return int(match[1]) * _UNITS[match[2]]

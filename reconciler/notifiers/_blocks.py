@@ -3,10 +3,11 @@ call nobody and close no block.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from reconciler.core.notices import Notice
-from reconciler.notifiers._text import cut, facts, foot, heading, steps
+from reconciler.core.notices import Notice, Step
+from reconciler.notifiers._text import NAMED, cut, facts, foot, heading, plain, steps, visible
 
 Block = dict[str, Any]
 
@@ -22,6 +23,7 @@ _SIGNS = {"page": "🔴", "ticket": "🟠", "info": "🔵"}
 
 def blocks(notice: Notice, *, buttons: bool = False, note: str = "") -> list[Block]:
     """The whole message. `buttons` where somebody answers them; `note` is said at the foot."""
+    notice = _visible(notice)
     done = notice.status == "resolved"
     found = [_header(notice), _rich(_line((notice.title, not done)))]
     found += _facts(facts(notice))
@@ -33,13 +35,13 @@ def blocks(notice: Notice, *, buttons: bool = False, note: str = "") -> list[Blo
 
 def fallback(notice: Notice) -> str:
     """What a telephone shows before the message is opened. Slack reads markup here, so it is escaped."""
-    return escape(cut(f"{sign(notice)} {heading(notice)}: {' '.join(notice.title.split())}", FALLBACK // 6))
+    return escape(cut(visible(f"{sign(notice)} {heading(notice)}: {' '.join(notice.title.split())}"), FALLBACK // 6))
 
 
 def step_text(notice: Notice) -> str:
     """One line for the thread: what is new."""
     said = notice.changed or notice.title
-    return cut(f"{heading(notice)}: {' '.join(said.split())}", TEXT)
+    return cut(visible(f"{heading(notice)}: {' '.join(said.split())}"), TEXT)
 
 
 def step_blocks(notice: Notice) -> list[Block]:
@@ -57,6 +59,20 @@ def sign(notice: Notice) -> str:
     if notice.status == "resolved":
         return "✅"
     return "👀" if notice.status == "acknowledged" else _SIGNS[notice.severity]
+
+
+def _visible(notice: Notice) -> Notice:
+    """Nothing in it turns the direction of reading, or hides."""
+    return replace(
+        notice,
+        pipeline=plain(notice.pipeline),
+        kind=plain(notice.kind),
+        title=plain(notice.title),
+        facts=tuple((plain(label), plain(value)) for label, value in notice.facts),
+        steps=tuple(Step(plain(step.text), visible(step.command)) for step in notice.steps),
+        sources=tuple(map(plain, notice.sources[:NAMED])) + notice.sources[NAMED:],
+        runbook=plain(notice.runbook),
+    )
 
 
 def _header(notice: Notice) -> Block:

@@ -6,9 +6,9 @@ import urllib.request
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any
 
 from reconciler.core.times import SECOND, Micros
+from reconciler.outgoing import ask
 from reconciler.posting import NotifyFailed
 
 MOST = 65_536
@@ -16,14 +16,6 @@ MOST = 65_536
 SHOWN = 200
 """So much of a channel's own words is told."""
 TOO_MANY, TOO_EARLY, TIMED_OUT = 429, 425, 408
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Only the host that is configured is told, wherever it would send us."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Follow nowhere; then the redirect is an error."""
-        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +49,7 @@ class Caller:
         """The same for any request."""
         request.add_header("User-Agent", "reconciler")
         try:
-            with urllib.request.build_opener(_Stay).open(request, timeout=self.timeout / SECOND) as answer:
+            with ask(request, self.timeout) as answer:
                 return str(answer.read(MOST).decode(errors="replace"))
         except urllib.error.HTTPError as error:
             with error:

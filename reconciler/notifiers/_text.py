@@ -55,7 +55,7 @@ def steps(notice: Notice) -> tuple[tuple[str, str], ...]:
 
 def foot(notice: Notice) -> str:
     """Where it comes from: ``loss-1f2e3d, as of 2021-07-20T19:05:00Z``."""
-    return f"{notice.id}, as of {format_time(notice.at)}"
+    return f"{plain(notice.id)}, as of {format_time(notice.at)}"
 
 
 def lines(notice: Notice) -> Iterator[str]:
@@ -76,8 +76,15 @@ def lines(notice: Notice) -> Iterator[str]:
 
 def plain(text: str) -> str:
     """The text without what a terminal or a mail program would act on; line breaks are spaces."""
-    line = " ".join(text.splitlines())
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in line)
+    return visible(" ".join(text.splitlines()))
+
+
+def visible(text: str) -> str:
+    """The text with whatever cannot be printed, or turns the direction of reading, spelt out; line breaks stay."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def cut(text: str, most: int) -> str:

@@ -118,6 +118,11 @@ class Slack:
         self._ask("conversations.history", place)
         return f"is {who.get('user', 'a bot')} in {who.get('team', 'a workspace')}, and reads {self.options.channel}"
 
+    @property
+    def pictures(self) -> bool:
+        """Whether charts are wanted in the threads."""
+        return self.options.pictures
+
     def attach(self, reference: Answer, picture: bytes, title: str) -> None:
         """Put a picture into the thread of a message. Raises `NotifyFailed`."""
         if "ts" not in reference:
@@ -127,7 +132,7 @@ class Slack:
             return client.files_upload_v2(
                 channel=self.options.channel, thread_ts=str(reference["ts"]), content=picture,
                 filename="incident.png", title=title,
-            )  # fmt: skip
+            ).data  # fmt: skip
 
         self._with_client("files.upload", upload)
 

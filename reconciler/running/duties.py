@@ -1,10 +1,12 @@
 """What the service does beside its look. A new duty is a function of a `Turn` and a line in `duties_of`."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from reconciler.abilities import Attaching
 from reconciler.announce import Channel, routes_of
 from reconciler.collect import recount, recount_due
 from reconciler.core.times import SECOND, Micros
@@ -12,6 +14,7 @@ from reconciler.errors import OutOfReach
 from reconciler.ports import Connector, Horizon
 from reconciler.posting import Notifier
 from reconciler.running.look import Look
+from reconciler.running.pictures import Sent, attach
 from reconciler.running.readers import Readers
 from reconciler.running.reporting import report_daily
 from reconciler.running.turns import Duty, Turn
@@ -23,6 +26,8 @@ log = logging.getLogger(__name__)
 
 ANNOUNCE: Micros = 5 * SECOND
 """So often a channel looks whether there is something to say."""
+MOST_PICTURES = 20
+"""More messages than that wait for no picture."""
 ROWS = 200
 """Rows that are removed in one transaction: a look that is due meanwhile waits for a few hundredths of a second."""
 BREATH_SECONDS = 0.05
@@ -43,7 +48,7 @@ def duties_of(
     if settings.reports is not None:
         duties.append(Duty("report", tick, report_daily))
     # One for each channel: one that hangs delays no other.
-    duties += [Duty(f"announce {one.name}", min(tick, ANNOUNCE), Announce(Channel(one), clock)) for one in notifiers]
+    duties += [duty for one in notifiers for duty in _announcing(one, min(tick, ANNOUNCE), clock)]
     for connector in connectors:
         options = settings.connectors[connector.name].options
         if isinstance(options, ConnectorOptions) and options.recount is not None:
@@ -53,18 +58,34 @@ def duties_of(
     return duties
 
 
+def _announcing(notifier: Notifier, every: Micros, clock: Callable[[], Micros]) -> Iterator[Duty]:
+    drawing: deque[Sent] = deque(maxlen=MOST_PICTURES)
+    yield Duty(f"announce {notifier.name}", every, Announce(Channel(notifier), clock, drawing))
+    if isinstance(notifier, Attaching) and notifier.pictures:
+        yield Duty(f"draw {notifier.name}", every, partial(draw, notifier, drawing))
+
+
+def draw(notifier: Notifier, drawing: deque[Sent], turn: Turn) -> bool:
+    """Put pictures beside what was said already."""
+    waiting = [drawing.popleft() for _ in range(len(drawing))]
+    return bool(attach(turn.store, turn.settings.pipelines, notifier, waiting))
+
+
 @dataclass(frozen=True, slots=True)
 class Announce:
     """Tells one channel what is due. It goes by the clock and not by the tick: people are waiting."""
 
     channel: Channel
     clock: Callable[[], Micros]
+    drawing: deque[Sent]
+    """What may get a picture: a duty of its own, for which no text waits."""
 
     def __call__(self, turn: Turn) -> bool:
         """Send; raises `OutOfReach` where the channel did not take something."""
         done = self.channel.announce(turn.store, self.clock, turn.stopping.is_set)
         turn.meters.announced(done)
         turn.meters.outbox(turn.store.outbox.backlogs(), self.clock())
+        self.drawing.extend(done.said)
         if done.sent:
             log.info("announced", extra={"channel": done.channel, "sent": done.sent})
         if done.failures:

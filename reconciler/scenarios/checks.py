@@ -1,9 +1,7 @@
 """What a story says that a detector must say, must never say, and by when; and what a run itself must show."""
 
-from fractions import Fraction
-
 from reconciler.scenarios.expressions import Expression
-from reconciler.scenarios.sections import Section, StoryError
+from reconciler.scenarios.sections import Section, StoryError, as_number
 from reconciler.scenarios.story import Checkpoint, Expectation, Minute, Never, Soonest, Total
 
 VERDICTS = ("open", "complete", "pending", "delayed", "at_risk", "lost", "surplus", "unknown")
@@ -23,6 +21,8 @@ INCIDENTS = (
 def checkpoint(section: Section) -> Checkpoint:
     """`queue: q/2` is partition 2 of q."""
     queue, _, partition = section.text("queue").partition("/")
+    if partition and not (partition.isascii() and partition.isdigit() and len(partition) < 10):
+        raise StoryError(f"{section.path}.queue: the number of a partition is needed, not {partition!r}")
     entry = Checkpoint(
         t=section.whole("t"),
         queue=queue,
@@ -103,7 +103,7 @@ def soonest(section: Section) -> Soonest:
 
 def total(section: Section) -> Total:
     """`{part: lost, match: batch_*, equals: 26280000}`"""
-    equals = Fraction(str(section.take("equals")))
+    equals = as_number(section.take("equals"), f"{section.path}.equals")
     if equals.denominator != 1:
         raise StoryError(f"{section.path}.equals: events are whole")
     entry = Total(

@@ -27,9 +27,14 @@ def load(name_or_path: str | Path) -> Story:
     if not chosen.is_file():
         raise StoryError(f"{name_or_path}: no such story; there are {', '.join(names())}")
     try:
-        return read(yaml.safe_load(chosen.read_text(encoding="utf-8")), str(name_or_path))
-    except yaml.YAMLError as error:
+        data = yaml.safe_load(chosen.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoryError(f"{name_or_path}: cannot be read: {error.strerror or error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # PyYAML lets pass on what no calendar and no UTF-8 has
         raise StoryError(f"{name_or_path}: not YAML: {error}") from error
+    except RecursionError:
+        raise StoryError(f"{name_or_path}: is nested too deeply") from None
+    return read(data, str(name_or_path))
 
 
 def read(data: object, path: str) -> Story:
@@ -87,11 +92,11 @@ def _instant(value: object, path: str) -> int:
     """Seconds since the epoch; YAML reads an unquoted time as a datetime already."""
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError as error:
+        seconds = int(moment.astimezone(UTC).timestamp())
+    except (ValueError, OverflowError) as error:
         raise StoryError(f"{path}: not a time: {value!r}") from error
     if moment.tzinfo is None:
         raise StoryError(f"{path}: a time needs its zone: {value!r}")
-    seconds = int(moment.astimezone(UTC).timestamp())
     if seconds % 60:
         raise StoryError(f"{path}: a story begins at a whole minute: {value!r}")
     return seconds

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 from reconciler.errors import ReconcilerError
@@ -96,7 +97,7 @@ def as_whole(value: object, path: str) -> int:
 
 def as_number(value: object, path: str) -> Fraction:
     """The exact number that stands in the file: 249.375 is 249 and three eighths."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
         raise StoryError(f"{path}: a number from 0 is needed, not {value!r}")
     return Fraction(str(value))
 

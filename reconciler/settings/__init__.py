@@ -10,6 +10,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.senders import Sender
 from reconciler.core.times import SECOND, Micros
 from reconciler.errors import ConfigError
+from reconciler.settings.access import AccessSettings
 from reconciler.settings.build import pipeline_of, resolve_sqlite, sender_of
 from reconciler.settings.document import Document, Problem, parse_document
 from reconciler.settings.notifying import NotifierOptions
@@ -77,6 +78,7 @@ class Settings:
     reports: ReportSettings | None
     """The daily report; None: the service makes none."""
     watchdog: WatchdogSettings
+    access: AccessSettings
 
     @property
     def deadline(self) -> Micros:
@@ -168,4 +170,5 @@ def _settings(document: Document, path: Path) -> Settings:
         senders=tuple(sender_of(sender) for sender in file.senders),
         reports=file.reports,
         watchdog=file.watchdog,
+        access=file.access,
     )

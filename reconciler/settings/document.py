@@ -16,6 +16,9 @@ from reconciler.errors import ConfigError
 Place = tuple[str | int, ...]
 """Where in the file something stands: the keys from the top, and positions in lists."""
 
+MOST_VALUES = 250_000
+"""A file that says a value by reference ten times, and that ten times, and so on, must not fill the memory."""
+
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = re.compile(r"[\w-]+")
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{(?P<odd>[^}]*)\}?")
@@ -70,17 +73,19 @@ def show(place: Place) -> str:
 
 def parse_document(name: str, text: str, environment: Mapping[str, str]) -> Document:
     """Read the text of a YAML file; raises `ConfigError` only where it is no YAML at all."""
+    document = Document(name)
     try:
         node = yaml.compose(text, Loader=_CoreLoader)
+        if node is not None:
+            document.data = _Walk(document, environment).value(node, ())
+    except RecursionError:
+        raise ConfigError(f"{name}: is nested too deeply") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ConfigError(f"{name}: is not YAML\n  {where}{error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: is not YAML\n  {error}") from None
-    document = Document(name)
-    if node is not None:
-        document.data = _Walk(document, environment).value(node, ())
     return document
 
 
@@ -104,8 +109,12 @@ class _Walk:
     environment: Mapping[str, str]
     open: list[int] = field(default_factory=list)
     """Ids of the nodes being read, to notice one that holds itself."""
+    left: int = MOST_VALUES
 
     def value(self, node: yaml.Node, place: Place) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise ConfigError(f"{self.document.name}: unfolds into more than {MOST_VALUES:,} values; use fewer aliases")
         self.document.lines.setdefault(place, node.start_mark.line + 1)
         if id(node) in self.open:
             return self._wrong(place, "holds itself")

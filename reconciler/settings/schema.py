@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from reconciler.core.adoption import Level
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND
+from reconciler.settings.access import AccessSettings
 from reconciler.settings.people import (
     Kind,
     ObjectivesSettings,
@@ -305,3 +306,5 @@ class FileSettings(Section):
     """The daily report of completeness. Default: the service makes none."""
     watchdog: WatchdogSettings = WatchdogSettings()
     """Signs of life for people, and what is done when the ledger itself cannot be reached."""
+    access: AccessSettings = AccessSettings()
+    """Who may look at the pages, beside those with a token."""

@@ -21,7 +21,7 @@ _PERCENT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(%?)", re.ASCII)
 
 
 def _duration(value: object) -> Micros:
-    span = parse_duration(value)  # type: ignore[arg-type]  # it says itself what is wrong with anything but text
+    span = parse_duration(value)  # it says itself what is wrong with anything but text
     if span > LONGEST:
         raise ValueError(f"is {value!r}, longer than ten years")
     return span

@@ -121,6 +121,15 @@ def samples(connection: Connection, pipeline: str, since: Micros, now: Micros) -
     return [QueueSample(*row) for row in rows]
 
 
+def latest_samples(connection: Connection, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
+    """The latest queue samples of an interval, at most so many, in order of `at`."""
+    table = tables.queue_sample.c
+    query = select(*(table[part.name] for part in fields(QueueSample)))
+    query = query.where(table.pipeline == pipeline, table.at >= since, table.at <= until)
+    rows = connection.execute(query.order_by(table.at.desc(), table.queue_hash, table.partition).limit(most)).all()
+    return [QueueSample(*row) for row in reversed(rows)]
+
+
 def capacities(connection: Connection, pipeline: str, now: Micros) -> dict[str, list[Capacity]]:
     """By resource that the pipeline depends on: its latest readings, oldest first."""
     found: dict[str, list[Capacity]] = {}

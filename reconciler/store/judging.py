@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from reconciler.core.borders import TilePlace, borders, with_neighbours
 from reconciler.core.ledger import Ledger
 from reconciler.core.outbox import Post
+from reconciler.core.outlines import outline
 from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
 from reconciler.core.times import Micros
@@ -19,6 +20,7 @@ from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
 from reconciler.store.marks import advance, horizon_of, position_of
+from reconciler.store.outlines import pack_outline
 from reconciler.store.replays import Deadlines
 
 
@@ -121,7 +123,10 @@ class SqlJudging:
     def _row(self, key: TileKey) -> dict[str, Any]:
         tile = self.ledger.verdicts[key]
         active, rims = int(np.count_nonzero(tile.active)), borders(tile, self._pipeline.reach)
-        return {"key": key, "active": active, "borders": rims, "payload": tiles.pack_tile(tile)}
+        return {"key": key, "active": active, "borders": rims} | {
+            "outline": pack_outline(outline(tile)),
+            "payload": tiles.pack_tile(tile),
+        }
 
     def keep(self, now: Micros, state: Mapping[str, Any], week: bytes) -> None:
         """See `reconciler.ports.Judging.keep`."""

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, select
 
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
-from reconciler.core.observations import Observation, QueueSample
+from reconciler.core.observations import Capacity, Observation, QueueSample
+from reconciler.core.outlines import Outline
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Said, Tenure
-from reconciler.serving import KeptReport
+from reconciler.serving import Judgement, KeptReport, Reading
 from reconciler.store import (
     archive,
     facts,
@@ -23,6 +24,7 @@ from reconciler.store import (
     history,
     journal,
     leases,
+    looks,
     marks,
     pruning,
     reach,
@@ -38,8 +40,10 @@ from reconciler.store.journal import Place
 from reconciler.store.judging import SqlJudging, portions
 from reconciler.store.leases import Leases
 from reconciler.store.outbox import SqlOutbox
+from reconciler.store.outlines import outlines, outlines_as_of
 from reconciler.store.recording import Recording
 from reconciler.store.replays import SqlReplays
+from reconciler.store.sessions import SqlSessions
 from reconciler.store.tokens import SqlTokens
 
 TILES_AT_ONCE = 64
@@ -55,6 +59,7 @@ class SqlStore:
         self._leases = Leases(database)
         self._lease = lease
         self.tokens = SqlTokens(database)
+        self.sessions = SqlSessions(database)
         self.acts = SqlActs(database)
         self.replays = SqlReplays(database)
         self.outbox = SqlOutbox(database, self._writing)
@@ -235,6 +240,49 @@ class SqlStore:
         """See `reconciler.serving.ServiceStore.retirements`."""
         with self.database.reading() as connection:
             return retirements.told(connection, pipeline)
+
+    def outlines(
+        self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros | None = None
+    ) -> Iterator[tuple[TileKey, Outline]]:
+        """See `reconciler.serving.ServiceStore.outlines`."""
+        with self.database.reading() as connection:
+            if as_of is None:
+                yield from outlines(connection, pipeline, hop, first, last)
+            else:
+                yield from outlines_as_of(connection, pipeline, hop, first, last, as_of)
+
+    def source_tiles(
+        self, pipeline: Pipeline, hop: str, source: int, first: Micros, last: Micros, as_of: Micros | None = None
+    ) -> Iterator[tuple[int, VerdictTile]]:
+        """See `reconciler.serving.ServiceStore.source_tiles`."""
+        with self.database.reading() as connection:
+            yield from looks.source_tiles(connection, pipeline, hop, source, first, last, as_of)
+
+    def judgements(self, pipeline: Pipeline, hop: str, source: int, bucket: Micros, as_of: Micros) -> list[Judgement]:
+        """See `reconciler.serving.ServiceStore.judgements`."""
+        with self.database.reading() as connection:
+            return looks.judgements(connection, pipeline, hop, source, bucket, as_of)
+
+    def readings(self, pipeline: Pipeline, stage: str, source: int, bucket: Micros, as_of: Micros) -> list[Reading]:
+        """See `reconciler.serving.ServiceStore.readings`."""
+        with self.database.reading() as connection:
+            directory = self._directories.load(connection, pipeline)
+            return looks.readings(connection, pipeline, directory, stage, source, bucket, as_of)
+
+    def latest_samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
+        """See `reconciler.serving.ServiceStore.latest_samples`."""
+        with self.database.reading() as connection:
+            return facts.latest_samples(connection, pipeline, since, until, most)
+
+    def capacities(self, pipeline: str, now: Micros) -> dict[str, list[Capacity]]:
+        """See `reconciler.serving.ServiceStore.capacities`."""
+        with self.database.reading() as connection:
+            return facts.capacities(connection, pipeline, now)
+
+    def state(self, pipeline: str) -> dict[str, Any]:
+        """See `reconciler.serving.ServiceStore.state`."""
+        with self.database.reading() as connection:
+            return findings.load_state(connection, pipeline)
 
     def observations(
         self, pipeline: Pipeline, first: Micros, last: Micros, *, counts: bool = True

@@ -94,10 +94,11 @@ tile = Table(
     column("latest_at", BigInteger),
     column("active", Integer),
     column("borders", Integer),
+    column("outline", LargeBinary),  # before the payload, so that it is read without it
     column("payload", LargeBinary),
     UniqueConstraint("pipeline", "kind", "part", "span", "chunk"),
     comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells; "
-    "borders: where a neighbour must be judged with it",
+    "borders: where a neighbour must be judged with it; outline: of verdicts, what they come to",
 )
 Index("ix_tile_touched", tile.c.pipeline, tile.c.touched)
 Index("ix_tile_latest_at", tile.c.pipeline, tile.c.latest_at)
@@ -307,6 +308,7 @@ token = Table(
     column("hash", LargeBinary),
     column("reads", Boolean),
     column("writes", Boolean),
+    column("operates", Boolean),
     column("pipelines", Text),
     column("created_at", BigInteger),
     column("used_at", BigInteger, null=True),
@@ -323,6 +325,16 @@ model = Table(
     column("at", BigInteger),
     column("payload", LargeBinary),
     comment="What was learned off the hot path; version: of its form. A form that is not known is learned anew",
+)
+
+session = Table(
+    "session",
+    metadata,
+    column("hash", LargeBinary, key=True),
+    column("token", Text),
+    column("created_at", BigInteger),
+    column("expires_at", BigInteger),
+    comment="Browsers that somebody has let in with a token. hash: SHA-256 of the secret in the browser's cookie",
 )
 
 outbox = Table(

@@ -84,14 +84,17 @@ def load(
 
 
 def save(connection: Connection, pipeline: str, kind: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write tiles; each row has `key`, `payload` and, where they apply, `touched`, `latest_at`, `active`, `borders`."""
+    """Write tiles; each row has `key`, `payload` and, where they apply, `touched`, `latest_at`, `active`, `borders` and
+    `outline`."""
     if not rows:
         return
     blank = {"pipeline": pipeline, "kind": kind, "touched": 0, "latest_at": 0, "active": 0, "borders": 0}
+    blank |= {"outline": b""}
     values = [blank | row["key"]._asdict() | {name: row[name] for name in row if name != "key"} for row in rows]
     build = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     statement = build(tables.tile)
-    fresh = {name: statement.excluded[name] for name in ("touched", "latest_at", "active", "borders", "payload")}
+    changed = ("touched", "latest_at", "active", "borders", "outline", "payload")
+    fresh = {name: statement.excluded[name] for name in changed}
     key = ["pipeline", "kind", "part", "span", "chunk"]
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=fresh), values)
 

@@ -28,11 +28,14 @@ class SqlTokens:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, name: str, now: Micros, *, reads: bool, writes: bool, pipelines: Sequence[str]) -> str:
+    def create(
+        self, name: str, now: Micros, *, reads: bool, writes: bool, pipelines: Sequence[str], operates: bool = False
+    ) -> str:
         """See `reconciler.ports.Tokens.create`."""
         number = secrets.token_hex(6)
         secret = f"{PREFIX}_{number}_{secrets.token_urlsafe(32)}"
         row = {"id": number, "name": name, "hash": _hash(secret), "reads": reads, "writes": writes}
+        row |= {"operates": operates}
         row |= {"pipelines": json.dumps(sorted(pipelines)), "created_at": now}
         with self._database.writing() as connection:
             connection.execute(insert(tables.token), [row])
@@ -42,7 +45,7 @@ class SqlTokens:
         """See `reconciler.ports.Tokens.all`."""
         table = tables.token
         with self._database.reading() as connection:
-            return [_token(row) for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id))]
+            return [token_of(row) for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id))]
 
     def revoke(self, token: str, now: Micros) -> bool:
         """See `reconciler.ports.Tokens.revoke`."""
@@ -61,7 +64,7 @@ class SqlTokens:
             row = connection.execute(select(tables.token).where(tables.token.c.id == number)).first()
         if row is None or not hmac.compare_digest(bytes(row.hash), _hash(secret)) or row.revoked_at is not None:
             return None
-        return _token(row)
+        return token_of(row)
 
     def any(self) -> bool:
         """See `reconciler.ports.Tokens.any`."""
@@ -78,7 +81,8 @@ def _hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
-def _token(row: Row[Any]) -> Token:
+def token_of(row: Row[Any]) -> Token:
+    """The token of a row of its table."""
     return Token(
         row.id,
         row.name,
@@ -88,4 +92,5 @@ def _token(row: Row[Any]) -> Token:
         row.created_at,
         row.used_at,
         row.revoked_at,
+        row.operates,
     )

@@ -53,7 +53,7 @@ class Gate:
     ) -> Caller:
         """The caller behind a request; raises 401 and 403."""
         if given is None:
-            return self._without_token(request)
+            return self.local(request)
         token = self._store.tokens.find(given.credentials)
         if token is None:
             raise _unauthorised("the token is not known, or was revoked; `reconciler token list` lists all")
@@ -69,7 +69,8 @@ class Gate:
             allowed = {name: found for name, found in allowed.items() if name in token.pipelines}
         return Caller(token.id, allowed, not token.pipelines)
 
-    def _without_token(self, request: Request) -> Caller:
+    def local(self, request: Request) -> Caller:
+        """Somebody on the same machine, where an embedded ledger never had a token; raises 401 for all others."""
         if self._store.tokens.any():
             raise _unauthorised(f"a token is needed; {_CREATE}")
         if not self._embedded:

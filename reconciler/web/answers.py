@@ -46,25 +46,28 @@ def problem(code: int, message: str, headers: Mapping[str, str] | None = None) -
 
 def install(app: FastAPI) -> None:
     """Give every failure its answer."""
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _parameters)
-    app.add_exception_handler(ReconcilerError, _ours)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, parameters)
+    app.add_exception_handler(ReconcilerError, ours)
 
 
-def _http(_: Request, error: Exception) -> JSONResponse:
+def http(_: Request, error: Exception) -> JSONResponse:
+    """What an `HTTPException` says."""
     if not isinstance(error, HTTPException):
         raise error
     return problem(error.status_code, str(error.detail), error.headers)
 
 
-def _parameters(_: Request, error: Exception) -> JSONResponse:
+def parameters(_: Request, error: Exception) -> JSONResponse:
+    """Which parameters are wrong."""
     if not isinstance(error, RequestValidationError):
         raise error
     faults = [f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors()]
     return problem(422, "; ".join(faults))
 
 
-def _ours(_: Request, error: Exception) -> JSONResponse:
+def ours(_: Request, error: Exception) -> JSONResponse:
+    """What the ledger could not do."""
     if isinstance(error, OutOfReach):
         return problem(503, error.message, COME_AGAIN)
     return problem(409, str(error))

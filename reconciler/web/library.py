@@ -5,9 +5,9 @@ from typing import Any
 
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import NEVER, Micros, format_time
-from reconciler.ports import Store
 from reconciler.reports.completion import completion, completion_of
 from reconciler.reports.tally import Tally, complete_through, scan
+from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
 
 Line = dict[str, Any]
@@ -17,7 +17,7 @@ Through = dict[str, Micros | None]
 class Library:
     """Answers questions; remembers how far sources are complete until the next judgement."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: ServiceStore, settings: Settings) -> None:
         self.store, self._settings = store, settings
         self._known: dict[str, tuple[Micros | None, tuple[Through, Micros | None]]] = {}
 

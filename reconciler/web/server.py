@@ -20,7 +20,12 @@ class Server:
     def __init__(self, app: FastAPI, listen: str) -> None:
         host, _, port = listen.rpartition(":")
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
         self._server = uvicorn.Server(config)
         self._socket = _listen(host.strip("[]"), int(port))

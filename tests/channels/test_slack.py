@@ -221,3 +221,13 @@ def _texts(block: Any) -> Iterator[dict[str, Any]]:
 
 def test_a_drill_says_so_first_of_all() -> None:
     assert blocks(replace(notice(), drill=True))[0]["text"]["text"].split(" ")[1] == "DRILL"
+
+
+def test_a_chart_goes_into_the_thread_where_the_token_may_upload(slack: FakeSlack, notifier: Any) -> None:
+    reference = notifier.send(letter(notice()))
+    notifier.attach(reference, b"\x89PNG...", "batch")
+    assert slack.files[0]["bytes"] == b"\x89PNG..."
+    assert slack.files[0]["thread_ts"] == reference["ts"]
+    slack.scopes.discard("files:write")
+    with pytest.raises(NotifyFailed, match="missing_scope .files:write."):
+        notifier.attach(reference, b"\x89PNG...", "batch")

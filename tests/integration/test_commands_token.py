@@ -25,7 +25,7 @@ def test_a_token_is_made_listed_and_revoked(shell: Shell) -> None:
 
 def test_a_token_must_be_for_something_and_somebody(shell: Shell) -> None:
     assert shell("token", "create", "x") == 2
-    assert "--read, --write or both" in shell.err
+    assert "--read, --write, --operate" in shell.err
     assert shell("token", "create", " ", "--read") == 2
     assert shell("token", "create", "x", "--read", "--pipeline", "nowhere") == 2
     assert "there is no pipeline 'nowhere'" in shell.err

@@ -1,9 +1,8 @@
-"""Brings what tests run against: Apache Kafka by Maven, Prometheus, its Alertmanager and compilers by apt. `make test`
-calls it once.
+"""Brings what tests run against: Apache Kafka by Maven; Prometheus, Alertmanager, compilers and Chromium by apt.
 
-Everything goes into `.venv/servers`. Java and Maven are taken from the machine; as root on Debian they are installed
-where they are missing. Where Kafka cannot be had, a note is left, and the tests of the connector run against an
-emulator and say so. Prometheus has no such stand-in.
+`make test` calls it once. Everything goes into `.venv/servers`. Java, Maven, the compilers and Chromium are taken from
+the machine; as root on Debian they are installed where they are missing. Where Kafka cannot be had, a note is left, and
+the tests of the connector run against an emulator and say so. The others have no such stand-in.
 """
 
 import os
@@ -111,6 +110,11 @@ def install_compilers() -> None:
     need("go", ["golang-go"])
 
 
+def install_browser() -> None:
+    """The browser in which the pages are tried."""
+    need("chromium", ["chromium"])
+
+
 def main() -> int:
     """Bring all; the exit code is 1 where something is missing for which nothing can stand in."""
     SERVERS.mkdir(parents=True, exist_ok=True)
@@ -124,6 +128,11 @@ def main() -> int:
         install_compilers()
     except Missing as error:
         print(f"warning: no compiler for a sender, its test is left out (in CI it fails): {error}", file=sys.stderr)  # noqa: T201  a script
+    try:
+        install_browser()
+    except Missing as error:
+        print(f"error: no browser for the tests: {error}", file=sys.stderr)  # noqa: T201  a script
+        return 1
     try:
         install_prometheus()
     except Missing as error:

@@ -82,7 +82,7 @@ def configured(store: SqlStore, more: str = "", config: str = CONFIG) -> Setting
 @contextmanager
 def serving(app: Any, host: str = "127.0.0.1") -> Iterator[str]:
     """Run an application until the end of the block; yields its address."""
-    config = uvicorn.Config(app, host=host, port=0, log_level="warning", lifespan="on")
+    config = uvicorn.Config(app, host=host, port=0, log_level="warning", lifespan="on", timeout_keep_alive=60)
     server = uvicorn.Server(config)
     began = threading.Event()
     startup = server.startup

@@ -1,0 +1,69 @@
+"""A verdict tile in outline: the worst verdict and the sums of each quarter of its buckets, source by source.
+
+An outline is a fiftieth of its tile. What looks at many tiles at once (ten thousand sources over a day) reads outlines.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconciler.core.tiles import CHUNK, PARTS, SPAN, Ints, VerdictTile
+from reconciler.core.verdicts import Verdict
+
+QUARTERS = 4
+QUARTER = SPAN // QUARTERS
+"""Buckets in a quarter: a quarter of an hour of one-minute buckets."""
+SUMS = (
+    "accepted",
+    "processed",
+    "accounted",
+    "late",
+    "at_risk",
+    "undetermined",
+    "lost",
+    "lost_proven",
+    "surplus",
+    "misplaced",
+)
+"""Events. `late`: may still arrive. `at_risk`: passed over, or unread and about to be deleted. `undetermined`: missing
+where counts are unknown. They add up as in a day's report: accepted = processed + accounted + late + at_risk +
+undetermined + lost − surplus + misplaced."""
+_PART = {name: number for number, name in enumerate(PARTS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """One tile; rows are sources, columns the quarters of its buckets."""
+
+    worst: NDArray[np.uint8]
+    """`(CHUNK, QUARTERS)`: value of the worst verdict; 0: no cell was judged."""
+    cells: NDArray[np.uint8]
+    """`(CHUNK, QUARTERS)`: how many cells were judged."""
+    sums: Ints
+    """`(len(SUMS), CHUNK, QUARTERS)`, events."""
+
+
+def outline(tile: VerdictTile) -> Outline:
+    """What a tile comes to."""
+    code = tile.code.reshape(CHUNK, QUARTERS, QUARTER)
+    sums = np.zeros((len(SUMS), CHUNK, QUARTERS), np.int64)
+    for number, name in enumerate(SUMS):
+        if name in _PART:
+            sums[number] = _quartered(tile.parts[_PART[name]])
+    retained = tile.parts[_PART["retained"]]
+    waiting = retained + tile.parts[_PART["in_flight"]] + tile.parts[_PART["unproven"]]
+    passed = tile.parts[_PART["passed_over"]]
+    if waiting.any() or passed.any():
+        unknown, at_risk = tile.code == Verdict.UNKNOWN, tile.code == Verdict.AT_RISK
+        risked = passed + np.where(at_risk, retained, 0)
+        sums[SUMS.index("undetermined")] = _quartered(np.where(unknown, waiting + passed, 0))
+        sums[SUMS.index("at_risk")] = _quartered(np.where(unknown, 0, risked))
+        sums[SUMS.index("late")] = _quartered(np.where(unknown, 0, waiting + passed - risked))
+    cells = (code != Verdict.NONE).sum(axis=2, dtype=np.uint8)
+    return Outline(code.max(axis=2), cells, sums)
+
+
+def _quartered(plane: Ints) -> Ints:
+    sums: Ints = plane.reshape(CHUNK, QUARTERS, QUARTER).sum(axis=2)
+    return sums

@@ -1,0 +1,49 @@
+"""The pages for people: made on the server, in the language of the contract, from what the ledger holds.
+
+How another page is added:
+
+1. A module here with a router, and a template of its own that extends `base.html`:
+
+       router = APIRouter()
+
+       @router.get("/forensics")
+       def forensics(view: Looking) -> Response:
+           span = view.span()                        # ?from=&to=, else the day until the last judgement
+           pipeline = view.pipeline()                # ?pipeline=, or the page that says which there are
+           return view.page("forensics.html", "Forensics", span=span, rows=...)
+
+2. Its line in `ROUTERS` below, and in `MENU` of `view.py` if it is reached from every page.
+
+`Looking` lets in who may read and knows `as_of`; `Acting` is for a POST: it lets in who may operate, and checks the
+token that `{{ view.csrf_field }}` puts into each form. `await`-less handlers run in threads, so they may ask the store.
+
+Whatever is shown goes through the template, which escapes it. Links are made by `view.link(path, **query)`, which keeps
+`as_of`; numbers, instants and names are written by the filters of `words.py` (`| number`, `| instant`, `| name`).
+There are no inline styles and scripts: the content policy forbids them. A chart is SVG that the server writes (see
+`charts.py`), and it has a table or a text beside it that says the same.
+"""
+
+from importlib.resources import files
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from reconciler.web.pages import detector, doors, incidents, overview, pipeline, queues, source
+
+ROUTERS = (
+    doors.router,
+    overview.router,
+    pipeline.router,
+    source.router,
+    incidents.router,
+    queues.router,
+    detector.router,
+)
+
+
+def install(app: FastAPI) -> None:
+    """Add the pages to the application; none of them is part of the published API."""
+    doors.install(app)
+    for router in ROUTERS:
+        app.include_router(router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=str(files("reconciler.web") / "static")), name="static")
