@@ -66,7 +66,7 @@ func (c *Counter) Add(source string, count, accepted, now int64) {
 	bucket := accepted - accepted%c.Bucket
 	one := c.cells[key{source, bucket}]
 	if c.closed || source == "" || count < 0 || (one == nil && len(c.cells) >= c.Most) {
-		c.dropped, c.held = true, min(c.held, bucket)
+		c.dropped, c.held = true, least(c.held, bucket)
 		return
 	}
 	if one == nil {
@@ -93,7 +93,7 @@ func (c *Counter) Close(now int64) error {
 func (c *Counter) push(now int64, final bool) error {
 	c.pushing.Lock()
 	defer c.pushing.Unlock()
-	c.at = max(now, c.at+1) // later readings must be later, whatever the clock does
+	c.at = most(now, c.at+1) // later readings must be later, whatever the clock does
 	type told struct {
 		cell  *cell
 		count int64
@@ -110,7 +110,7 @@ func (c *Counter) push(now int64, final bool) error {
 	}
 	c.mutex.Unlock()
 	for start := 0; start < len(lines); start += 5_000 {
-		end := min(start+5_000, len(lines))
+		end := least(start+5_000, len(lines))
 		if err := c.send(lines[start:end]); err != nil {
 			return err
 		}
@@ -121,9 +121,9 @@ func (c *Counter) push(now int64, final bool) error {
 		c.mutex.Unlock()
 	}
 	c.mutex.Lock()
-	through, ended := min(now-c.Settle, c.held), final && !c.dropped
+	through, ended := least(now-c.Settle, c.held), final && !c.dropped
 	if final {
-		through = min(now, c.held)
+		through = least(now, c.held)
 	}
 	c.forget(now)
 	c.mutex.Unlock()
@@ -183,7 +183,7 @@ func (c *Counter) forget(now int64) {
 		}
 	}
 	if forgot {
-		c.sealed, c.lives = max(c.sealed, now-c.Keep), c.lives+1
+		c.sealed, c.lives = most(c.sealed, now-c.Keep), c.lives+1
 	}
 }
 
@@ -221,4 +221,19 @@ func main() {
 			fmt.Println("confirmed")
 		}
 	}
+}
+
+// Written out, so that Go 1.18 will do.
+func least[T int | int64](a, b T) T {
+	if a < b {
+		return a
+	}
+	return b
+}
+
+func most[T int | int64](a, b T) T {
+	if a > b {
+		return a
+	}
+	return b
 }

@@ -96,9 +96,10 @@ def keep_final(sheets: list[Sheet], remembered_from: list[int], reach: int, stan
         here, was = slice(len(rows)), sheet.old
         kept = stands & ((was.parts[PART["misplaced"], here] == 0) | ~disturbed[sheet.key.chunk][:, None])
         sheet.kept, sheet.doubtful = kept, sheet.doubtful & ~kept
-        sheet.code[kept], sheet.evidence[kept] = was.code[here][kept], was.evidence[here][kept]
-        sheet.loss_at[kept], sheet.proven[kept] = was.loss_at[here][kept], was.proven[here][kept]
-        sheet.parts[:, kept] = was.parts[:, here][:, kept]
+        if kept.any():
+            for name in ("code", "evidence", "loss_at", "proven"):
+                np.copyto(getattr(sheet, name), getattr(was, name)[here], where=kept)
+            np.copyto(sheet.parts, was.parts[:, here], where=kept)
 
 
 def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:

@@ -9,9 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from reconciler.core.notices import Notice
-from reconciler.core.outbox import Manner
 from reconciler.errors import ConfigError
-from reconciler.notifiers import _http, _text
+from reconciler.notifiers import _http, _shapes, _text
 from reconciler.posting import Letter
 from reconciler.settings.notifying import OnceOptions, Secret
 
@@ -33,16 +32,11 @@ def build(name: str, options: Options) -> "Apprise":
 
 
 @dataclass(frozen=True, slots=True)
-class Apprise:
+class Apprise(_shapes.Plain):
     """All addresses of one channel."""
 
     name: str
     options: Options
-
-    @property
-    def manner(self) -> Manner:
-        """What is sent is sent."""
-        return self.options.manner()
 
     def send(self, letter: Letter) -> Mapping[str, Any]:
         """One message to each address. Where one does not take it, all are told again: better twice than not at all."""

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reconciler.core.outbox import Manner
-from reconciler.notifiers import _text
+from reconciler.notifiers import _shapes, _text
 from reconciler.posting import Letter, NotifyFailed
 from reconciler.settings.notifying import NotifierOptions
 
@@ -24,16 +23,11 @@ def build(name: str, options: Options) -> "Console":
 
 
 @dataclass(frozen=True, slots=True)
-class Console:
+class Console(_shapes.Plain):
     """Writes each state."""
 
     name: str
     options: Options
-
-    @property
-    def manner(self) -> Manner:
-        """Each state is a paragraph of its own."""
-        return self.options.manner()
 
     def send(self, letter: Letter) -> Mapping[str, Any]:
         """Write one paragraph."""

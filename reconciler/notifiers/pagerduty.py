@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from reconciler.core.notices import Notice
-from reconciler.core.outbox import Manner
 from reconciler.core.times import format_time
-from reconciler.notifiers import _http, _text
+from reconciler.notifiers import _http, _shapes, _text
 from reconciler.notifiers._addresses import base_url
 from reconciler.notifiers._alerts import key_of, packed
 from reconciler.posting import Letter
@@ -39,16 +38,11 @@ def build(name: str, options: Options) -> "PagerDuty":
 
 
 @dataclass(frozen=True, slots=True)
-class PagerDuty:
+class PagerDuty(_shapes.Plain):
     """One integration."""
 
     name: str
     options: Options
-
-    @property
-    def manner(self) -> Manner:
-        """It edits: an event with a known key changes what is there."""
-        return self.options.manner()
 
     def send(self, letter: Letter) -> Mapping[str, Any]:
         """Trigger, acknowledge or resolve. Nobody is woken for what is only for information or is over already."""

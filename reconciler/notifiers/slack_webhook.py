@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import SecretStr, field_validator
 
-from reconciler.core.outbox import Manner
-from reconciler.notifiers import _http
+from reconciler.notifiers import _http, _shapes
 from reconciler.notifiers._addresses import host_of, secret_parts, whole_url
 from reconciler.notifiers._alerts import packed
 from reconciler.notifiers._blocks import blocks, fallback
@@ -39,16 +38,11 @@ def build(name: str, options: Options) -> "SlackWebhook":
 
 
 @dataclass(frozen=True, slots=True)
-class SlackWebhook:
+class SlackWebhook(_shapes.Plain):
     """One channel of one workspace."""
 
     name: str
     options: Options
-
-    @property
-    def manner(self) -> Manner:
-        """It cannot edit."""
-        return self.options.manner()
 
     def send(self, letter: Letter) -> Mapping[str, Any]:
         """A message of its own."""

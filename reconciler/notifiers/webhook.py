@@ -10,9 +10,8 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, field_validator
 
 from reconciler.core.notices import Notice
-from reconciler.core.outbox import Manner
 from reconciler.core.times import SECOND, Micros, format_time
-from reconciler.notifiers import _http
+from reconciler.notifiers import _http, _shapes
 from reconciler.notifiers._addresses import host_of, secret_parts, whole_url
 from reconciler.notifiers._alerts import alert, packed
 from reconciler.posting import Letter
@@ -48,16 +47,11 @@ def build(name: str, options: Options) -> "Webhook":
 
 
 @dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(_shapes.Plain):
     """One address."""
 
     name: str
     options: Options
-
-    @property
-    def manner(self) -> Manner:
-        """Each state is said; whoever takes them knows an incident by its label."""
-        return self.options.manner()
 
     def send(self, letter: Letter) -> Mapping[str, Any]:
         """One state. The delivery's name tells whether it was here before."""

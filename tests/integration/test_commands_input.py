@@ -168,6 +168,8 @@ def test_what_follows_from_a_configuration_is_printed(shell: Shell) -> None:
         "    cannot     prove where late events are: no connector looks at a queue between these stages",
         "    higher     give `id` (or a digest) at both ends (now: ingress and processed)",
         "",
+        "channels: none; nobody is told of anything (see notifiers)",
+        "",
         "sources p/*: Partners; sent again by: partner",
     ]
 

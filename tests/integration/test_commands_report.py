@@ -79,6 +79,7 @@ def test_what_was_known_at_a_past_instant_can_be_asked_again(shell: Shell) -> No
     before = record(shell, "--day", DAY, "--as-of", LOSS_END)
     assert shell("tick", "--now", LATER) == 0
     after = record(shell, "--day", DAY, "--as-of", LOSS_END)
+    assert after.pop("changed")["lines"] != before.pop("changed")["lines"] == []
     assert after == before
     now = record(shell, "--day", DAY)["pipelines"][0]["hops"][0]["total"]
     assert now["cells"] > before["pipelines"][0]["hops"][0]["total"]["cells"]

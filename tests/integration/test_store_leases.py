@@ -108,7 +108,7 @@ def test_nobody_takes_over_in_the_middle_of_a_judgement(url: str, first: SqlStor
 
 
 def test_a_process_that_is_stopped_in_the_middle_of_its_turn_is_cut_off(url: str, first: SqlStore) -> None:
-    slow = SqlStore(Database(url, idle_seconds=0.2))
+    slow = SqlStore(Database(url, idle_seconds=2))
     lease = slow.take_lease("slow", 1)
     assert lease is not None
     before = raw(first)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from hypothesis import example, given, settings
@@ -218,11 +218,7 @@ def test_a_cell_whose_count_was_never_reported_is_never_complete(plan: Plan) -> 
 
 def replace_code(changes: Changes, which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Changes:
     """The changes with only these cells left in view."""
-    code = np.where(which, changes.code, 0)
-    return Changes(changes.source, changes.bucket, code, *(getattr(changes, name) for name in REST))
-
-
-REST = ("evidence", "parts", "loss_at", "proven", "old_code", "old_evidence", "old_lost")
+    return replace(changes, code=np.where(which, changes.code, 0))
 
 
 SAMPLER_DIES = Plan(seed=7, steps=4, sources=1, partitions=1, width=MINUTE, faults=frozenset({"gap", "swallow"}))
