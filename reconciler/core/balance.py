@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from reconciler.core.sharing import beyond, reach, share_out, sum_by
 from reconciler.core.tiles import Bools, Ints
 from reconciler.core.verdicts import Evidence
 
@@ -182,7 +183,7 @@ class _Splitter:
         need = np.where(of, self.need, 0)
         if not capacity.any() or not need.any():
             return np.zeros(len(self.need), np.int64)
-        total = _sum(self.cells.bucket, need, len(capacity))
+        total = sum_by(self.cells.bucket, need, len(capacity))
         lent = self.facts.slack if slack is None else slack
         taken = share_out(need, self.cells.bucket, beyond(capacity, used, total, lent))
         self.need = self.need - taken
@@ -193,8 +194,8 @@ class _Splitter:
         unread, bucket = self.facts.unread, self.cells.bucket
         if not unread.any() or not self.in_flight.any():
             return np.zeros(len(self.need), np.int64)
-        total = _sum(bucket, self.in_flight, len(unread))
-        left = beyond(unread, _sum(bucket, retained, len(unread)), total, self.facts.slack)
+        total = sum_by(bucket, self.in_flight, len(unread))
+        left = beyond(unread, sum_by(bucket, retained, len(unread)), total, self.facts.slack)
         taken = share_out(self.in_flight, bucket, left)
         self.in_flight = self.in_flight - taken
         return taken
@@ -223,8 +224,8 @@ class _Splitter:
         if not self.facts.well_watched or not unwritten.any():
             return
         gaps = self.need + self.in_flight
-        left = unwritten - _sum(bucket, told, len(unwritten))
-        others = _sum(bucket, gaps, len(unwritten))[bucket] - gaps
+        left = unwritten - sum_by(bucket, told, len(unwritten))
+        others = sum_by(bucket, gaps, len(unwritten))[bucket] - gaps
         sure = np.clip(left[bucket] - others, 0, self.in_flight)
         sure = np.where(self.open & self.facts.settled[bucket], sure, 0)
         self.in_flight = self.in_flight - sure
@@ -243,7 +244,7 @@ class _Splitter:
         """
         slack = self.facts.slack if there is None else np.where(there > 0, 0, self.facts.slack)
         same = self._remembered(_OFFSETS)
-        used = reach(capacity, _sum(self.cells.bucket, same, len(capacity)), slack)
+        used = reach(capacity, sum_by(self.cells.bucket, same, len(capacity)), slack)
         self.again = self.again - share_out(same, self.cells.bucket, used)
         taken = self._claim(capacity, of, used, slack)
         self._book(taken, evidence)
@@ -315,9 +316,9 @@ class _Splitter:
         facts, bucket = self.facts, self.cells.bucket
         own = self._claim(facts.kept, sure, slack=np.zeros_like(facts.slack))
         need, size = np.where(sure, self.need, 0), len(facts.kept)
-        aside = share_out(need, bucket, np.minimum(_sum(bucket, need, size), facts.gone))
+        aside = share_out(need, bucket, np.minimum(sum_by(bucket, need, size), facts.gone))
         self.need = self.need - aside
-        more = self._claim(facts.kept, sure, _sum(bucket, own, size))
+        more = self._claim(facts.kept, sure, sum_by(bucket, own, size))
         self.need = self.need + aside
         return own + more
 
@@ -329,7 +330,7 @@ class _Splitter:
         """
         facts, cells = self.facts, self.cells
         sure = sure & facts.ripe[cells.bucket]
-        total = _sum(cells.bucket, np.where(sure, self.need, 0), len(facts.kept))
+        total = sum_by(cells.bucket, np.where(sure, self.need, 0), len(facts.kept))
         behind = np.minimum(total, facts.kept + facts.gone)
         near = np.convolve(behind > 0, np.ones(2 * facts.reach + 1), mode="same") > 0
         elsewhere = int(self.surplus[near[cells.bucket]].sum())
@@ -352,57 +353,3 @@ class _Splitter:
             why |= int(Evidence.QUEUE_BALANCE)
         self.evidence |= np.where(lost > 0, why[cells.bucket], 0)
         return lost
-
-
-def reach(capacity: Ints, need: Ints, slack: Ints) -> Ints:
-    """How much of each bucket's need the capacities meet, where `slack[b]` records may belong across b's right edge.
-
-    What is written near an edge of a bucket may be counted on its other side, by no more than the slack: a bucket
-    carries over what it does not need, or borrows from what the next one has. Together no more is met than there is.
-    """
-    if not slack.any():
-        return np.minimum(capacity, need)
-    met: list[int] = []
-    carried = 0
-    following = [*capacity.tolist()[1:], 0]
-    for has, wants, across, beyond in zip(capacity.tolist(), need.tolist(), slack.tolist(), following, strict=True):
-        taken = min(wants, has + carried + min(across, beyond))
-        met.append(taken)
-        carried = min(across, has + carried - taken)
-    return np.array(met, np.int64)
-
-
-def beyond(capacity: Ints, used: Ints | int, need: Ints, slack: Ints) -> Ints:
-    """How much of each bucket's need the capacities meet beyond the needs `used` that they have met already."""
-    more = np.minimum(np.maximum(reach(capacity, used + need, slack) - used, 0), need)
-    left = max(0, int(capacity.sum()) - int(np.sum(used)))
-    met: Ints = np.diff(np.minimum(np.cumsum(more), left), prepend=0)
-    return met
-
-
-def share_out(need: Ints, bucket: Ints, amount: Ints) -> Ints:
-    """Share each bucket's amount over its cells in proportion to their needs, in whole events.
-
-    Cumulative rounding: the shares of a bucket add up to its amount exactly, and none exceeds its need.
-    `amount[b]` must not exceed the sum of the needs in bucket b.
-    """
-    order = np.argsort(bucket, kind="stable")
-    ranked, where = need[order], bucket[order]
-    running = np.cumsum(ranked)
-    total = _sum(bucket, need, len(amount))
-    start = np.concatenate([[0], np.cumsum(total)[:-1]])
-    upto = running - start[where]
-    below = upto - ranked
-    scale, base = amount[where], np.maximum(total, 1)[where]
-    if float(total.max(initial=0)) * float(amount.max(initial=0)) > 2.0**62:  # beyond int64: exact, and slower
-        upto, below, scale, base = (column.astype(object) for column in (upto, below, scale, base))
-    shares = upto * scale // base - below * scale // base
-    result = np.empty(len(need), np.int64)
-    result[order] = shares.astype(np.int64)
-    return result
-
-
-def _sum(bucket: Ints, amount: Ints, size: int) -> Ints:
-    total = np.zeros(size, np.int64)
-    np.add.at(total, bucket, amount)
-    return total

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from reconciler.core.balance import Parts, split
 from reconciler.core.borders import TilePlace, borders, with_neighbours
-from reconciler.core.lag import first_look, upper_bound
+from reconciler.core.lag import upper_bound
 from reconciler.core.lanes import Lane, advance_head, look, note_head, watch_writes
+from reconciler.core.learning import learn
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
@@ -221,7 +222,7 @@ class HopJudge:
             if before > 0 or not lane.moved_at:
                 lane.moved_at = stages[1].through
             advance_head(lane, width, stages[0].through, stages[1].through, prompt=prompt)
-            _learn(lane, own, stages[1].through, now, width, prompt=prompt)
+            learn(lane, own, stages[1].through, now, width, prompt=prompt)
 
     def _judge_lane(
         self, position: int, lane: Lane, ledger: Ledger, queues: Mapping[str, QueueLedger], sheets: list[Sheet],
@@ -361,42 +362,3 @@ def _add(lane: Lane, sheet: Sheet, fed: Ints, done: Ints, exists: Bools, width: 
     if exists.any():
         lane.first = min(lane.first, sheet.first + int(np.argmax(exists)))
         lane.add(sheet.first, fed, done, width)
-
-
-def _learn(
-    lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros, *, prompt: bool
-) -> None:  # fmt: skip
-    """Learn from events seen processed for the first time; from cells never seen before, only what one look shows.
-
-    Once lag is known, cells that were late or worse teach nothing: an outage must not become the usual.
-    """
-    known = lane.knows_lag(through, width)
-    for sheet, _, done, rows in own:
-        ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
-        said = sheet.old.code[: len(sheet.lanes)]
-        seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
-        fresh = np.where(seen & rows[:, None] & (sheet.processed.replayed == 0) & (done > 0), done, 0).sum(axis=0)
-        at = np.flatnonzero(fresh)
-        passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]
-        since = np.maximum(ends[at], np.where(passed < NEVER, passed, through))
-        lane.read.learn(now, through - since, fresh[at])
-        lane.wall.learn(now, now - ends[at], fresh[at])
-    if not prompt:
-        _learn_at_first_sight(lane, own, through, now, width)
-
-
-def _learn_at_first_sight(
-    lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros
-) -> None:
-    ages, fed, done = [], [], []
-    for sheet, _, _, rows in own:
-        ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
-        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & rows[:, None] & sheet.whole
-        ages.append(through - ends)
-        fed.append(np.where(new, sheet.parts[PART["accepted"]], 0).sum(axis=0))
-        done.append(np.where(new, finished(sheet.parts), 0).sum(axis=0))
-    # A portion of a backlog that holds old buckets only shows no delay: all of it has had its time.
-    if ages and int(np.concatenate(ages).min()) < SPAN * width:
-        delays, events = first_look(np.concatenate(ages), np.concatenate(fed), np.concatenate(done))
-        lane.read.learn(now, delays[events > 0], events[events > 0])
-        lane.wall.learn(now, (delays + (now - through))[events > 0], events[events > 0])

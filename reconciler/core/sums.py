@@ -17,7 +17,7 @@ from reconciler.core.lanes import NEARLY_ALL, Lane, Look, passed_at, settles
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.stages import Stage
 from reconciler.core.tiles import Bools, Ints
-from reconciler.core.times import HOUR, MINUTE, NEVER, Micros
+from reconciler.core.times import DAY, HOUR, MINUTE, NEVER, Micros
 
 WINDOWS: tuple[Micros, ...] = (15 * MINUTE, HOUR, 6 * HOUR)
 RARE = 10.5
@@ -38,7 +38,7 @@ EVERYBODY = -1
 """Stands for the lane where sources are named."""
 
 
-def rarity_of_many(count: Floats, mean: Floats, group: Floats) -> Floats:
+def rarity_of_many(count: Floats, mean: Floats, group: float) -> Floats:
     """−ln P(at least `count` are still to come), where `mean` are expected and they come in groups of `group`.
 
     The groups are Poisson; the tail is its first term, by Stirling, times the geometric bound of the rest.
@@ -83,6 +83,7 @@ def overdue(
         return found
     ordinals = bucket + seen.first
     summed = np.isin(ordinals, buckets.ordinal) & seen.facts.ripe[bucket] & (seen.facts.share[bucket] <= YOUNG)
+    summed &= lane.own.born_by(source, clock - 2 * lane.read.longest - DAY)
     doubted: dict[int, Micros] = {}
     for last in _ends(lane, buckets):
         for window in WINDOWS:
@@ -126,7 +127,7 @@ def _settled(lane: Lane, pipeline: Pipeline, stage: Stage, clock: Micros) -> _Bu
 
 def _odd(lane: Lane, buckets: _Buckets, source: Ints, missing: Ints, fed: Ints, covered: bool) -> list[int]:
     """Sources, and `EVERYBODY`, of which more is missing in these buckets than lag allows."""
-    group = lane.own.group(buckets.age.min(keepdims=True))
+    group = lane.own.group(int(buckets.age.min()))
     whole, total = missing.sum(keepdims=True).astype(np.float64), float(buckets.fed.sum())
     rare = rarity_of_many(whole, (buckets.fed * buckets.share).sum(keepdims=True), group)
     found = [EVERYBODY] if rare[0] >= RARE and (covered or whole[0] <= SMALL * total) else []
@@ -135,11 +136,11 @@ def _odd(lane: Lane, buckets: _Buckets, source: Ints, missing: Ints, fed: Ints, 
     if sources > 1 and len(names) <= MOST_SOURCES:
         lacking = np.bincount(place, weights=missing).astype(np.float64)
         part = lane.own.share_of_lane(names)
-        ages = np.broadcast_to(buckets.age, (len(names), len(buckets.age)))
-        share = lane.own.missing(lane.read, np.repeat(names, ages.shape[1]), ages.ravel()).reshape(ages.shape)
-        seen = np.bincount(place, weights=fed * share.mean(axis=1)[place])
+        mean = part * lane.own.missing_in_all(lane.read, names, buckets.age, buckets.fed)
+        shares = lane.own.missing_in_all(lane.read, names, buckets.age, np.ones_like(buckets.fed)) / len(buckets.age)
+        seen = np.bincount(place, weights=fed) * shares
         few = covered | (lacking <= SMALL * np.maximum(part * total, 1.0))
-        rarity = rarity_of_many(lacking, np.maximum(part * (share @ buckets.fed), seen), group)
+        rarity = rarity_of_many(lacking, np.maximum(mean, seen), group)
         found += names[few & (rarity >= RARE + math.log(sources))].tolist()
     return found
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.balance import BucketFacts, Cells, Parts, reach, share_out, split
+from reconciler.core.balance import BucketFacts, Cells, Parts, split
+from reconciler.core.sharing import reach, share_out
 from reconciler.core.tiles import Bools, Ints
 from reconciler.core.verdicts import Evidence
 

@@ -24,7 +24,7 @@ def learned() -> tuple[OwnLag, DelayCurve]:
     own, pool = OwnLag(), DelayCurve()
     for source, delays, events in ((QUICK, [5], [90_000]), (SLOW, [5, 3 * 3600], [9_000, 1_000])):
         at, amount = np.array(delays) * SECOND, np.array(events)
-        own.learn(NOW, np.full(len(at), source), at, amount)
+        own.learn(NOW, np.full(len(at), source), at, amount, np.full(100, source))
         pool.learn(NOW, at, amount)
     return own, pool
 
@@ -48,13 +48,24 @@ def test_what_nobody_has_seen_is_not_impossible_for_any_source() -> None:
     assert still_missing(QUICK, 30 * DAY) > 0
 
 
+def in_groups(size: int, every: int) -> float:
+    """What is said of groups, where a hundred cells have each a group of that size at every so many looks."""
+    own = OwnLag()
+    for look in range(100):
+        some = np.array([0])
+        own.learn(NOW, some, np.array([0]), np.array([50]), begun=some)
+        if look % every == 0:
+            own.learn(NOW, some, np.array([HOUR]), np.array([size]), begun=some[:0])
+    return own.group(MINUTE)
+
+
 def test_events_of_a_cell_that_come_together_are_a_group() -> None:
-    alone, grouped = OwnLag(), OwnLag()
-    for _ in range(100):
-        alone.learn(NOW, np.array([0]), np.array([HOUR]), np.array([1]))
-        grouped.learn(NOW, np.array([0]), np.array([HOUR]), np.array([20]))
-    assert alone.group(np.array([MINUTE]))[0] == pytest.approx(1)
-    assert grouped.group(np.array([MINUTE]))[0] == pytest.approx(20, rel=0.05)
+    assert in_groups(20, every=20) == pytest.approx(19, rel=0.05)
+
+
+def test_events_that_come_in_every_cell_alike_are_no_group() -> None:
+    assert in_groups(1, every=20) == 1
+    assert in_groups(20, every=1) == 1
 
 
 def test_what_was_learned_of_each_source_survives_being_stored() -> None:
@@ -62,7 +73,8 @@ def test_what_was_learned_of_each_source_survives_being_stored() -> None:
     back = OwnLag.restore(json.loads(json.dumps(own.dump())))
     asked = np.array([QUICK, SLOW, NEW]), np.array([MINUTE] * 3)
     assert back.missing(pool, *asked).tolist() == own.missing(pool, *asked).tolist()
-    assert back.group(asked[1]).tolist() == own.group(asked[1]).tolist()
+    assert back.group(MINUTE) == own.group(MINUTE)
+    assert back.born_by(asked[0], NOW).tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize(("count", "mean"), [(2, 0.003), (3, 0.05), (10, 1.0), (60, 20.0)])
@@ -71,13 +83,13 @@ def test_the_rarity_of_a_sum_is_that_of_a_poisson_law_and_never_more(count: int,
     for number in range(count + 200):
         tail += term if number >= count else 0.0
         term *= mean / (number + 1)
-    said = float(rarity_of_many(np.array([float(count)]), np.array([mean]), np.ones(1))[0])
+    said = float(rarity_of_many(np.array([float(count)]), np.array([mean]), 1.0)[0])
     assert -math.log(tail) - 0.1 <= said <= -math.log(tail) + 0.05
 
 
 def test_a_group_is_no_more_surprising_than_one_event() -> None:
-    alone = rarity_of_many(np.array([3.0]), np.array([0.03]), np.array([1.0]))
-    grouped = rarity_of_many(np.array([9.0]), np.array([0.09]), np.array([3.0]))
+    alone = rarity_of_many(np.array([3.0]), np.array([0.03]), 1.0)
+    grouped = rarity_of_many(np.array([9.0]), np.array([0.09]), 3.0)
     assert grouped[0] == pytest.approx(alone[0])
 
 
