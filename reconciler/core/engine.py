@@ -1,6 +1,6 @@
 """The engine of one pipeline: judges all its hops at an instant and keeps what it must remember in between."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ from reconciler.core.steps import steps
 from reconciler.core.tiles import SPAN, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.core.verdicts import DIRECT, Evidence, Verdict
-from reconciler.core.volume_history import EVERY_SOURCE, Tiles
+from reconciler.core.volume_history import Tiles
 from reconciler.core.volume_watch import Watch
 
 
@@ -158,12 +158,6 @@ class Engine:
             return False
         self.volume.learn(ledger, tiles, stage_now(ledger, self.volume.stage, now), now)
         return True
-
-    def unlearn(self, ledger: Ledger, sources: Iterable[str], since: Micros, until: Micros) -> None:
-        """A confirmed incident: nothing is learned from what these sources (none named: all) counted in its time."""
-        rows = [ledger.directory.source(name) for name in sources] or [EVERY_SOURCE]
-        for row in rows:
-            self.volume.block(row, since, until)
 
     def _forget(self, ledger: Ledger) -> None:
         """Drop the detail of buckets long before the oldest open one, and never of one of two that were netted."""

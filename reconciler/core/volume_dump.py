@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -73,11 +72,9 @@ def _fill(value: Any, arrays: dict[str, NDArray[Any]], path: str) -> None:
 def _pack(named: list[tuple[str, NDArray[Any]]], head: dict[str, Any]) -> bytes:
     parts = [[name, array.dtype.str, list(array.shape)] for name, array in named]
     text = json.dumps(head | {"version": VERSION, "arrays": parts}, separators=(",", ":"))
-    payload = BytesIO()  # one copy, for the state of ten thousand sources is 200 MB
-    payload.write(text.encode() + b"\n")
-    for _, array in named:
-        payload.write(np.ascontiguousarray(array).data)
-    return payload.getvalue()
+    # Joined as they lie in memory: one copy, for the state of ten thousand sources is 200 MB.
+    flat = (np.ascontiguousarray(array).reshape(-1).view(np.uint8) for _, array in named)
+    return b"".join([text.encode(), b"\n", *flat])
 
 
 def _unpack(payload: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -20,8 +20,6 @@ Tiles = Callable[[Micros, Micros], Iterable[tuple[TileKey, CountTile]]]
 GROUP = 8 * CHUNK
 """Sources whose weeks are held at once; it bounds memory, and costs a reading of the tiles for each group."""
 MONDAY: Micros = 3 * DAY
-EVERY_SOURCE = -1
-"""Stands for all sources where the ordinal of one is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
