@@ -26,6 +26,9 @@ RARE = 10.5
 Windows of neighbouring looks overlap, so a day is some hundred trials, not 1,440: about one false word of a lane a
 year, at the most. With many sources each has its share of that.
 """
+LEEWAY = 1.5
+"""How many times what was learned may still come: the curve is an estimate, and knows little of the latest delays while
+it is young, for most of the buckets that it was learned from have not yet had so much time."""
 YOUNG = 0.05
 """Buckets of which lag may hold back more than this share are not summed."""
 SMALL = 0.1
@@ -129,7 +132,7 @@ def _odd(lane: Lane, buckets: _Buckets, source: Ints, missing: Ints, fed: Ints, 
     """Sources, and `EVERYBODY`, of which more is missing in these buckets than lag allows."""
     group = lane.own.group(int(buckets.age.min()))
     whole, total = missing.sum(keepdims=True).astype(np.float64), float(buckets.fed.sum())
-    rare = rarity_of_many(whole, (buckets.fed * buckets.share).sum(keepdims=True), group)
+    rare = rarity_of_many(whole, LEEWAY * (buckets.fed * buckets.share).sum(keepdims=True), group)
     found = [EVERYBODY] if rare[0] >= RARE and (covered or whole[0] <= SMALL * total) else []
     names, place = np.unique(source, return_inverse=True)
     sources = len(lane.own.events)
@@ -140,7 +143,7 @@ def _odd(lane: Lane, buckets: _Buckets, source: Ints, missing: Ints, fed: Ints, 
         shares = lane.own.missing_in_all(lane.read, names, buckets.age, np.ones_like(buckets.fed)) / len(buckets.age)
         seen = np.bincount(place, weights=fed) * shares
         few = covered | (lacking <= SMALL * np.maximum(part * total, 1.0))
-        rarity = rarity_of_many(lacking, np.maximum(mean, seen), group)
+        rarity = rarity_of_many(lacking, LEEWAY * np.maximum(mean, seen), group)
         found += names[few & (rarity >= RARE + math.log(sources))].tolist()
     return found
 
