@@ -9,7 +9,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -31,6 +31,8 @@ class Postgres:
 
     socket_folder: Path  # the server listens here and on no network
     admin: psycopg.Connection  # autocommit, to the database `postgres`
+    start: Callable[[], None]
+    stop: Callable[[], None]  # whoever is connected; what was committed stays
     numbers: Iterator[int] = field(default_factory=lambda: count(1))  # names of databases: test_1, test_2, ...
 
     def url(self, database: str) -> str:
@@ -93,15 +95,35 @@ def running_postgres() -> Iterator[Postgres]:
         settings = " ".join(
             f"-c {setting}" for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={home}")
         )
-        try:
-            installation.run("pg_ctl", ["start", "-w", "-t", str(START_SECONDS), "-D", data, "-l", log, "-o", settings])
-        except RuntimeError as error:
-            raise RuntimeError(f"{error}\n{log.read_text() if log.exists() else 'the server wrote no log'}") from error
+
+        def start() -> None:
+            arguments: list[str | Path] = [
+                "start",
+                "-w",
+                "-t",
+                str(START_SECONDS),
+                "-D",
+                data,
+                "-l",
+                log,
+                "-o",
+                settings,
+            ]
+            try:
+                installation.run("pg_ctl", arguments)
+            except RuntimeError as error:
+                said = log.read_text() if log.exists() else "the server wrote no log"
+                raise RuntimeError(f"{error}\n{said}") from error
+
+        def stop() -> None:
+            installation.run("pg_ctl", ["stop", "-w", "-m", "fast", "-D", data])
+
+        start()
         try:
             with psycopg.connect(host=name, user="postgres", dbname="postgres", autocommit=True) as admin:
-                yield Postgres(home, admin)
+                yield Postgres(home, admin, start, stop)
         finally:
-            installation.run("pg_ctl", ["stop", "-w", "-m", "immediate", "-D", data])
+            stop()
 
 
 def _install(home: Path) -> _Installation:
