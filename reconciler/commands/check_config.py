@@ -71,6 +71,7 @@ def as_record(settings: Settings) -> dict[str, Any]:
     return {
         "file": str(settings.path),
         "tick_seconds": settings.tick // SECOND,
+        "public_url": settings.public_url or None,
         "pipelines": [
             _pipeline_record(pipeline) | {"adoption": [_standing_record(one) for one in _standings(settings, pipeline)]}
             for pipeline in settings.pipelines.values()
@@ -196,6 +197,9 @@ def _channels_text(settings: Settings) -> Iterator[str]:
         given_up = format_duration(options.give_up_after)
         yield f"channel {name} ({found.kind}): {', '.join(options.severities)} of {', '.join(options.pipelines)}"
         yield f"  {kinds}; what it does not take for {given_up} is a dead letter"
+    if settings.notifiers:
+        missing = "none; messages have no link to their incident (set service.public_url)"
+        yield f"links   {settings.public_url or missing}"
 
 
 def _connector_text(options: SamplerOptions) -> str:

@@ -42,7 +42,8 @@ def duties_of(
 ) -> list[Duty]:
     """All duties of a service with these settings. What is to follow each judging goes into the `after` of `Look`."""
     tick = settings.tick
-    look = Look(Readers(connectors, settings.pipelines), telling=Telling(tuple(routes_of(settings))))
+    telling = Telling(tuple(routes_of(settings)), settings.public_url)
+    look = Look(Readers(connectors, settings.pipelines), telling=telling)
     duties = [Duty("look", tick, look), Duty("prune", tick, prune)]
     duties.append(Duty("learn", tick, learn_volume))
     if settings.reports is not None:

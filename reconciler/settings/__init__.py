@@ -95,6 +95,11 @@ class Settings:
         """How long the service may go without a judgement."""
         return self.service.blind_after or 5 * self.tick
 
+    @property
+    def public_url(self) -> str:
+        """Where people see the pages, without a slash at its end; empty: nobody has said."""
+        return self.service.public_url or ""
+
     def source(self, name: str) -> SourceSettings:
         """What is known of a source: of the first pattern that fits."""
         return next((known for pattern, known in self.sources.items() if fnmatchcase(name, pattern)), SourceSettings())
