@@ -30,9 +30,8 @@ class Postgres:
     """A running server. A database is a copy of a template: ready in a few hundredths of a second."""
 
     socket_folder: Path  # the server listens here and on no network
-    admin: psycopg.Connection  # autocommit, to the database `postgres`
-    start: Callable[[], None]
-    stop: Callable[[], None]  # whoever is connected; what was committed stays
+    admin: psycopg.Connection  # autocommit, to the database `postgres`; gone once the server was restarted
+    control: Callable[[str], None]  # pg_ctl's word: "restart -m fast", "stop -m immediate", "start"
     numbers: Iterator[int] = field(default_factory=lambda: count(1))  # names of databases: test_1, test_2, ...
 
     def url(self, database: str) -> str:
@@ -83,8 +82,11 @@ class _Installation:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """Start a server in a temporary folder and stop it at the end. Raises if it cannot be started."""
+def running_postgres(*more: str) -> Iterator[Postgres]:
+    """Start a server in a temporary folder, with these settings too, and stop it at the end.
+
+    Raises if it cannot be started.
+    """
     with tempfile.TemporaryDirectory(prefix="reconciler-pg-", ignore_cleanup_errors=True) as name:
         home = Path(name)
         installation = _install(home)
@@ -93,37 +95,22 @@ def running_postgres() -> Iterator[Postgres]:
             "initdb", ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         )
         settings = " ".join(
-            f"-c {setting}" for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={home}")
+            f"-c {setting}" for setting in (*FAST, *more, "listen_addresses=", f"unix_socket_directories={home}")
         )
 
-        def start() -> None:
-            arguments: list[str | Path] = [
-                "start",
-                "-w",
-                "-t",
-                str(START_SECONDS),
-                "-D",
-                data,
-                "-l",
-                log,
-                "-o",
-                settings,
-            ]
-            try:
-                installation.run("pg_ctl", arguments)
-            except RuntimeError as error:
-                said = log.read_text() if log.exists() else "the server wrote no log"
-                raise RuntimeError(f"{error}\n{said}") from error
+        def control(word: str) -> None:
+            options: list[str | Path] = [] if word.startswith("stop") else ["-l", log, "-o", settings]
+            installation.run("pg_ctl", [*word.split(), "-w", "-t", str(START_SECONDS), "-D", data, *options])
 
-        def stop() -> None:
-            installation.run("pg_ctl", ["stop", "-w", "-m", "fast", "-D", data])
-
-        start()
+        try:
+            control("start")
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}\n{log.read_text() if log.exists() else 'the server wrote no log'}") from error
         try:
             with psycopg.connect(host=name, user="postgres", dbname="postgres", autocommit=True) as admin:
-                yield Postgres(home, admin, start, stop)
+                yield Postgres(home, admin, control)
         finally:
-            stop()
+            control("stop -m immediate")
 
 
 def _install(home: Path) -> _Installation:

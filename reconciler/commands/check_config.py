@@ -184,8 +184,7 @@ def as_text(settings: Settings) -> Iterator[str]:
         yield f"\nsenders {sender.pattern}: {sender.name}, {sender.way.value}"
     yield from _channels_text(settings)
     for pattern, known in settings.sources.items():
-        replay = f"; sent again by: {known.replay}" if known.replay else ""
-        yield f"\nsources {pattern}: {known.owner or 'no owner'}{replay}"
+        yield f"\nsources {pattern}: {known.owner or 'no owner'}"
 
 
 def _channels_text(settings: Settings) -> Iterator[str]:

@@ -163,7 +163,7 @@ def test_a_loss_in_the_hour_without_a_ledger_wakes_somebody_once_and_ends(
 ) -> None:
     with watching(ledger, tmp_path) as watch:
         watch.until(STOPS, stored=True)
-        mortal.stop()
+        mortal.control("stop -m fast")
         try:
             watch.until(STOPS + 1)
             assert watch.pager.incidents == {}, "one look may fail"
@@ -179,7 +179,7 @@ def test_a_loss_in_the_hour_without_a_ledger_wakes_somebody_once_and_ends(
             watch.begin()  # the process dies too, and the next one finds no ledger
             watch.until(STOPS + 28)
         finally:
-            mortal.start()
+            mortal.control("start")
         watch.until(STOPS + 30)
         assert {key: states[-1] for key, states in watch.states().items()} == {
             "self-alarm": "resolved", "at-risk-away": "resolved", "loss-away": "resolved",
@@ -289,10 +289,10 @@ def test_the_service_itself_pages_while_its_ledger_is_stopped(
         built.config["notifiers"] = {"pager": {"kind": "pagerduty", "routing_key": "k", "url": pager.url}}
         process = built.start()
         until(process.ready, 60, "a service that sees")
-        mortal.stop()
+        mortal.control("stop -m fast")
         try:
             until(lambda: pager.incidents == {"self-alarm-ledger": ["triggered"]}, 60, "a page")
         finally:
-            mortal.start()
+            mortal.control("start")
         until(lambda: pager.incidents == {"self-alarm-ledger": ["resolved"]}, 60, "its end")
         assert process.end() == 0
