@@ -73,7 +73,7 @@ def _pack(named: list[tuple[str, NDArray[Any]]], head: dict[str, Any]) -> bytes:
     parts = [[name, array.dtype.str, list(array.shape)] for name, array in named]
     text = json.dumps(head | {"version": VERSION, "arrays": parts}, separators=(",", ":"))
     # Joined as they lie in memory: one copy, for the state of ten thousand sources is 200 MB.
-    flat = (np.ascontiguousarray(array).reshape(-1).view(np.uint8) for _, array in named)
+    flat: list[memoryview] = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for _, array in named]
     return b"".join([text.encode(), b"\n", *flat])
 
 
