@@ -112,7 +112,7 @@ class Parts:
 
 
 Overdue = Callable[[Ints], Bools]
-"""Says of which cells so much is missing that, in sum, lag does not explain it."""
+"""Says, from what is missing in each cell (less than 0: a surplus), of which cells lag does not explain it in sum."""
 
 
 def split(cells: Cells, facts: BucketFacts, cap: Ints, overdue: Overdue | None = None) -> Parts:
@@ -290,7 +290,9 @@ class _Splitter:
     def _late(self) -> None:
         """Cells of which lag explains nothing more: beyond any delay ever seen, or in a sum that is too large."""
         if self.weigh is not None:
-            missing = np.where(self.open & self.facts.settled[self.cells.bucket], self.need + self.in_flight, 0)
+            # What was claimed before says nothing of what is missing now.
+            sure = self.open & self.facts.settled[self.cells.bucket] & ~self.cells.claimed
+            missing = np.where(sure, self.need + self.in_flight - self.surplus, 0)
             self.late = self.late | self.cells.claimed | self.weigh(missing)
 
     def _passed_over(self) -> Ints:

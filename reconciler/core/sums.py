@@ -2,7 +2,8 @@
 
 The gaps of the last quarter of an hour, hour and six hours of settled buckets are held against what lag still allows
 there, source by source and for all of the lane. A sum that lag explains less than once in a long time, at two looks
-running, is a loss, and all that is still missing in its buckets belongs to it.
+running, is a loss, and all that is still missing in its buckets belongs to it. Only what is small and steady is summed:
+a bucket that lacks far more than the others, and a source with surpluses too, wait until no delay explains them.
 """
 
 import math
@@ -32,10 +33,16 @@ it is young, for most of the buckets that it was learned from have not yet had s
 YOUNG = 0.05
 """Buckets of which lag may hold back more than this share are not summed."""
 SMALL = 0.1
-"""Where no queue is seen, a larger share that is missing may be a part of the pipeline that stands still."""
+"""A larger share that is missing may be a part of the pipeline that stands still."""
 TAIL = 0.9999
 """Share of events that are processed before an age at which a single missing one begins to be odd."""
-MOST_SOURCES = 2_000
+STEADY = 3
+"""Buckets that must lack something, where most of the stretch from the first of them on balance."""
+THICK = 8
+"""The same where most do not: then it may be a clock, and the next ones will tell."""
+SPOILT = 3
+"""One bucket with a surplus for so many that lack something is too many."""
+MOST_CELLS = 100_000
 """When more are in doubt at once it is no small loss, and only the sum of all is looked at."""
 EVERYBODY = -1
 """Stands for the lane where sources are named."""
@@ -72,14 +79,15 @@ def overdue(
     lane: Lane, pipeline: Pipeline, stages: tuple[Stage, Stage], seen: Look, cells: Cells, now: Micros,
     doubted_before: Mapping[int, Micros], missing: Ints,
 ) -> Bools:  # fmt: skip
-    """Which cells belong to a sum that lag does not explain; `missing` is what is not shown elsewhere, cell by cell.
+    """Which cells belong to a sum that lag does not explain; `missing` is what is not shown elsewhere, cell by cell,
+    below zero where there is too much.
 
     What is found odd is remembered in the lane: it counts at the second look.
     """
     source, bucket = cells.source, cells.bucket
     found = np.zeros(len(source), np.bool_)
     clock = min(stages[1].through, lane.moved_at or stages[1].through)
-    if not missing.any() or not lane.knows_lag(clock, pipeline.width):
+    if not (missing > 0).any() or not lane.knows_lag(clock, pipeline.width):
         return found
     buckets = _settled(lane, pipeline, stages[0], clock)
     if not len(buckets.ordinal):
@@ -92,14 +100,12 @@ def overdue(
         for window in WINDOWS:
             first = last + 1 - max(window // pipeline.width, 1)
             inside = (buckets.ordinal >= first) & (buckets.ordinal <= last)
-            own = np.flatnonzero(summed & (ordinals >= first) & (ordinals <= last) & (missing > 0))
-            if len(own):
-                covered = bool(seen.facts.covered[bucket[own]].all())
-                odd = _odd(lane, buckets.take(inside), source[own], missing[own], cells.accepted[own], covered)
-                for one in odd:
+            own = np.flatnonzero(summed & (ordinals >= first) & (ordinals <= last) & (missing != 0))
+            if (missing[own] > 0).any():
+                lacking = _Lacking(source[own], ordinals[own], missing[own], cells.accepted[own])
+                for one, at in _odd(lane, buckets.take(inside), lacking):
                     doubted[one] = doubted_before.get(one, now)
-                again = [one for one in odd if doubted[one] < now]
-                found[own] |= EVERYBODY in again or np.isin(source[own], again)
+                    found[own[at]] |= doubted[one] < now
     lane.doubted = doubted
     return found
 
@@ -128,23 +134,55 @@ def _settled(lane: Lane, pipeline: Pipeline, stage: Stage, clock: Micros) -> _Bu
     return _Buckets(ordinal[keep], lane.accepted.view(first, last)[0][keep], age[keep], share[keep])
 
 
-def _odd(lane: Lane, buckets: _Buckets, source: Ints, missing: Ints, fed: Ints, covered: bool) -> list[int]:
-    """Sources, and `EVERYBODY`, of which more is missing in these buckets than lag allows."""
-    group = lane.own.group(int(buckets.age.min()))
-    whole, total = missing.sum(keepdims=True).astype(np.float64), float(buckets.fed.sum())
+@dataclass(frozen=True, slots=True)
+class _Lacking:
+    """Cells of a window that do not balance; parallel arrays."""
+
+    source: Ints
+    ordinal: Ints
+    missing: Ints
+    """Below zero: a surplus."""
+    fed: Ints
+
+    def of_all(self) -> "_Lacking":
+        """Bucket by bucket, all sources together."""
+        ordinal, place = np.unique(self.ordinal, return_inverse=True)
+        missing, fed = (np.bincount(place, weights=amount).astype(np.int64) for amount in (self.missing, self.fed))
+        return _Lacking(np.full(len(ordinal), EVERYBODY), ordinal, missing, fed)
+
+    def steady(self, buckets: int) -> tuple[Ints, Ints, Floats, Bools]:
+        """Sources, the place of each cell among them, what each lacks in sum, and whether it lacks it steadily."""
+        names, place = np.unique(self.source, return_inverse=True)
+        usual = np.bincount(place, weights=np.maximum(self.missing, 0)) / buckets
+        like = self.missing <= (usual + 3 * np.sqrt(usual) + 1)[place]  # the others wait for their age
+        lacks, spare = np.bincount(place[like & (self.missing > 0)], minlength=len(names)), self.missing < 0
+        begins = np.full(len(names), NEVER)
+        np.minimum.at(begins, place, self.ordinal)
+        thin = 2 * np.bincount(place) <= self.ordinal.max() + 1 - begins
+        enough = np.where(thin, lacks >= STEADY, lacks >= min(THICK, buckets))
+        enough &= SPOILT * np.bincount(place[spare], minlength=len(names)) <= lacks
+        whole = np.bincount(place[like], weights=self.missing[like], minlength=len(names))
+        return names, place, np.maximum(whole, 0.0), enough
+
+
+def _odd(lane: Lane, buckets: _Buckets, cells: _Lacking) -> list[tuple[int, Bools]]:
+    """Sources, and `EVERYBODY`, of which more is missing in these buckets than lag allows; each with its cells."""
+    group, number = lane.own.group(int(buckets.age.min())), len(buckets.age)
+    total, short = float(buckets.fed.sum()), cells.missing > 0
+    _, _, whole, steady = cells.of_all().steady(number)
     rare = rarity_of_many(whole, LEEWAY * (buckets.fed * buckets.share).sum(keepdims=True), group)
-    found = [EVERYBODY] if rare[0] >= RARE and (covered or whole[0] <= SMALL * total) else []
-    names, place = np.unique(source, return_inverse=True)
+    found = [(EVERYBODY, short)] if rare[0] >= RARE and steady[0] and whole[0] <= SMALL * total else []
     sources = len(lane.own.events)
-    if sources > 1 and len(names) <= MOST_SOURCES:
-        lacking = np.bincount(place, weights=missing).astype(np.float64)
+    if sources > 1 and len(cells.source) <= MOST_CELLS:
+        names, place, lacking, steady = cells.steady(number)
         part = lane.own.share_of_lane(names)
         mean = part * lane.own.missing_in_all(lane.read, names, buckets.age, buckets.fed)
-        shares = lane.own.missing_in_all(lane.read, names, buckets.age, np.ones_like(buckets.fed)) / len(buckets.age)
-        seen = np.bincount(place, weights=fed) * shares
-        few = covered | (lacking <= SMALL * np.maximum(part * total, 1.0))
+        shares = lane.own.missing_in_all(lane.read, names, buckets.age, np.ones_like(buckets.fed)) / number
+        seen = np.bincount(place, weights=cells.fed) * shares
+        few = steady & (lacking <= SMALL * np.maximum(part * total, 1.0))
         rarity = rarity_of_many(lacking, LEEWAY * np.maximum(mean, seen), group)
-        found += names[few & (rarity >= RARE + math.log(sources))].tolist()
+        odd = few & (rarity >= RARE + math.log(sources))
+        found += [(int(names[one]), short & (place == one)) for one in np.flatnonzero(odd)]
     return found
 
 
