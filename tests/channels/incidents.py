@@ -118,7 +118,7 @@ def losses() -> Iterator[tuple[str, Notice]]:
         ),
     )
     yield "loss-closed", told(
-        incident("loss", "deleted", evidence=deleted, status="resolved", closed=by("ann", "the rest cannot come again")),
+        incident("loss", "deleted", evidence=deleted, status="resolved", closed=by("ann", "the rest cannot come")),
         replace(calm, now=NOW + 12 * DAY),
     )  # fmt: skip
 
