@@ -298,7 +298,7 @@ def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) ->
 def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:
     for ordinal in ordinals:
         tile = ledger.verdicts.get(where._replace(span=ordinal // SPAN))
-        if tile is not None and tile.parts[PART["misplaced"], :, ordinal % SPAN].any():
+        if tile is not None and tile.parts["misplaced"][:, ordinal % SPAN].any():
             return True
     return False
 

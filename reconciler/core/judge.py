@@ -10,10 +10,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reconciler.core.balance import Parts, split
 from reconciler.core.borders import TilePlace, borders, with_neighbours
@@ -24,7 +22,7 @@ from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
 from reconciler.core.sheets import PART, Sheet, add_up, final, finished, gather, keep_final, plain, scatter
 from reconciler.core.stages import Missing, Stage, stage_now
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, Planes, TileKey, VerdictTile
 from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.totals import totals
 from reconciler.core.verdicts import Codes, Signs, Verdict, judge
@@ -61,6 +59,15 @@ class Changes:
     def gap(self) -> Ints:
         """Accepted, and neither processed nor accounted for; negative: too many."""
         return gap_of(self.parts)
+
+    @classmethod
+    def blank(cls, size: int) -> "Changes":
+        """Room for so many."""
+        kinds = {"parts": (len(PARTS), size)}
+        flags = ("proven",)
+        return cls(*(
+            np.zeros(kinds.get(part.name, size), np.bool_ if part.name in flags else np.int64) for part in fields(cls)
+        ))  # fmt: skip
 
     def take(self, which: Bools) -> "Changes":
         """Those of these cells."""
@@ -168,8 +175,8 @@ class HopJudge:
             done,
             np.array(self.lane_of_source[chunk], np.int64),
             np.zeros(shape, np.uint8),
-            np.zeros(shape, np.int64),
-            np.zeros((len(PARTS), *shape), np.int64),
+            np.zeros(shape, np.uint32),
+            Planes(rows),
             np.zeros(shape, np.int64),
             np.zeros(shape, np.bool_),
             np.zeros(shape, np.bool_),
@@ -205,9 +212,9 @@ class HopJudge:
         prompt = judged_at is not None and now - judged_at <= FIRST_PATIENCE * width
         news: list[tuple[Sheet, Ints, Ints]] = []
         for sheet in sheets:
-            fed = sheet.parts[PART["accepted"]] - sheet.old.parts[PART["accepted"], : len(sheet.lanes)]
-            done = finished(sheet.parts) - finished(sheet.old.parts[:, : len(sheet.lanes)])
-            news.append((sheet, fed, done))
+            count, old = len(sheet.lanes), sheet.old.parts
+            fed = sheet.parts["accepted"] - old["accepted"][:count]
+            news.append((sheet, fed, finished(sheet.parts) - finished(old)[:count]))
         for position, lane in self._used_lanes():
             own = [(sheet, fed, done, sheet.lanes == position) for sheet, fed, done in news]
             own = [entry for entry in own if entry[3].any()]
@@ -223,11 +230,11 @@ class HopJudge:
         self, position: int, lane: Lane, ledger: Ledger, queues: Mapping[str, QueueLedger], sheets: list[Sheet],
         stages: tuple[Stage, Stage], now: Micros,
     ) -> int:  # fmt: skip
-        masks = [sheet.doubtful & (sheet.lanes == position)[:, None] for sheet in sheets]
-        columns = [(sheet.first + np.flatnonzero(mask.any(axis=0))) for sheet, mask in zip(sheets, masks, strict=True)]
-        first, last = int(min(found[0] for found in columns)) - 2, int(max(found[-1] for found in columns)) + 3
+        places = [np.flatnonzero(sheet.doubtful & (sheet.lanes == position)[:, None]) for sheet in sheets]
+        first = min(sheet.first + int((at % SPAN).min()) for sheet, at in zip(sheets, places, strict=True)) - 2
+        last = max(sheet.first + int((at % SPAN).max()) for sheet, at in zip(sheets, places, strict=True)) + 3
         seen = look(lane, ledger.pipeline, queues, stages, (first, last), now)
-        cells = gather(sheets, masks, first)
+        cells = gather(sheets, places, first)
         width = ledger.pipeline.width
         mean = cells.accepted * seen.facts.share[cells.bucket]
         late = now - (cells.bucket + first + 1) * width
@@ -240,7 +247,7 @@ class HopJudge:
         off = np.maximum(gap, parts.surplus)
         tolerance = ledger.pipeline.tolerance
         allowed = np.maximum(tolerance.events, np.floor(tolerance.ratio * cells.accepted))
-        whole = np.concatenate([sheet.whole[mask] for sheet, mask in zip(sheets, masks, strict=True)])
+        whole = np.concatenate([sheet.whole.take(at) for sheet, at in zip(sheets, places, strict=True)])
         signs = Signs(
             lost=parts.lost,
             passed_over=parts.passed_over,
@@ -255,7 +262,7 @@ class HopJudge:
             tolerated=((off <= allowed) | (off <= cells.error)) & ~cells.unequal,
         )
         codes = judge(signs)
-        scatter(sheets, masks, cells, parts, signs, codes, seen)
+        scatter(sheets, places, cells, parts, signs, codes, seen)
         self._learn_peace(lane, parts, codes)
         left = np.minimum(seen.facts.expired.sum(), (parts.unproven + parts.in_flight)[cells.unreported].sum())
         return int(left)
@@ -266,38 +273,23 @@ class HopJudge:
             lane.usual_in_flight = max(lane.usual_in_flight, int((parts.in_flight + parts.unproven).sum()))
 
     def _compare(self, sheets: list[Sheet], width: Micros) -> Changes:
-        rows: list[tuple[NDArray[Any], ...]] = []
-        for sheet in sheets:
-            count = len(sheet.lanes)
-            old_code, old_parts = sheet.old.code[:count], sheet.old.parts[:, :count]
-            old_evidence = sheet.old.evidence[:count].astype(np.int64)
-            new = (sheet.code != old_code) | (sheet.evidence != old_evidence)
-            at = np.flatnonzero(new | np.any(sheet.parts != old_parts, axis=0))
+        where = [np.flatnonzero(_differs(sheet)) for sheet in sheets]
+        changes = Changes.blank(sum(map(len, where)))
+        start = 0
+        for sheet, at in zip(sheets, where, strict=True):
             if not len(at):
                 continue
             row, column = np.divmod(at, SPAN)
-            rows.append(
-                (
-                    row + sheet.key.chunk * CHUNK,
-                    (column + sheet.first) * width,
-                    sheet.code.ravel()[at].astype(np.int64),
-                    sheet.evidence.ravel()[at],
-                    sheet.parts.reshape(len(PARTS), -1).take(at, axis=1),
-                    sheet.loss_at.ravel()[at],
-                    sheet.proven.ravel()[at],
-                    old_code[row, column].astype(np.int64),
-                    old_evidence.ravel()[at],
-                    old_parts[PART["lost"]][row, column],
-                    old_parts[PART["accepted"]][row, column],
-                    gap_of(old_parts[:, row, column]),
-                )
-            )
-        if not rows:
-            empty = np.zeros(0, np.int64)
-            wide = np.zeros((len(PARTS), 0), np.int64)
-            flags = empty.astype(np.bool_)
-            return Changes(empty, empty, empty, empty, wide, empty, flags, empty, empty, empty, empty, empty)
-        return Changes(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
+            old, old_parts = sheet.old, sheet.old.parts.take(row, column)
+            piece = slice(start, start := start + len(at))
+            changes.source[piece], changes.bucket[piece] = row + sheet.key.chunk * CHUNK, (column + sheet.first) * width
+            changes.code[piece], changes.evidence[piece] = sheet.code.take(at), sheet.evidence.take(at)
+            changes.parts[:, piece] = sheet.parts.take(row, column)
+            changes.loss_at[piece], changes.proven[piece] = sheet.loss_at.take(at), sheet.proven.take(at)
+            changes.old_code[piece], changes.old_evidence[piece] = old.code.take(at), old.evidence.take(at)
+            changes.old_lost[piece], changes.old_accepted[piece] = old_parts[PART["lost"]], old_parts[PART["accepted"]]
+            changes.old_gap[piece] = gap_of(old_parts)
+        return changes
 
     def _write(self, ledger: Ledger, sheets: list[Sheet], now: Micros) -> list[TileKey]:
         """Put the new state into the ledger's verdict tiles; returns the tiles that differ."""
@@ -311,17 +303,33 @@ class HopJudge:
                 ("proven", sheet.proven), ("active", active),
             )  # fmt: skip
             same = all(np.array_equal(getattr(tile, name)[:count], new) for name, new in columns)
-            if same and np.array_equal(tile.parts[:, :count], sheet.parts):
+            moved = [part for part in PARTS if not _equal(sheet, part)]
+            if same and not moved:
                 continue
             if tile is BLANK:
                 tile = ledger.verdicts[sheet.key] = VerdictTile()
             for name, new in columns:
                 getattr(tile, name)[:count] = new
-            for plane, new in zip(tile.parts, sheet.parts, strict=True):
-                if tile is sheet.old or new.any():  # untouched zeros take no memory
-                    plane[:count] = new
+            for part in moved:
+                tile.parts.own(part)[:count] = sheet.parts[part]
             dirty.append(sheet.key)
         return dirty
+
+
+def _equal(sheet: Sheet, part: str) -> bool:
+    """Whether the counts of a part are as they were."""
+    new, old = sheet.parts, sheet.old.parts
+    return (new.is_blank(part) and old.is_blank(part)) or np.array_equal(new[part], old[part][: new.rows])
+
+
+def _differs(sheet: Sheet) -> Bools:
+    """Cells of which something new is said."""
+    here, old = slice(len(sheet.lanes)), sheet.old
+    new: Bools = (sheet.code != old.code[here]) | (sheet.evidence != old.evidence[here])
+    for part in PARTS:
+        if not (sheet.parts.is_blank(part) and old.parts.is_blank(part)):
+            new |= sheet.parts[part] != old.parts[part][here]
+    return new
 
 
 def _uncounted(absent: tuple[Missing, ...], key: TileKey, rows: int, ends: Ints, slack: Micros) -> Bools:
@@ -387,7 +395,7 @@ def _learn_at_first_sight(
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
         new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & rows[:, None] & sheet.whole
         ages.append(through - ends)
-        fed.append(np.where(new, sheet.parts[PART["accepted"]], 0).sum(axis=0))
+        fed.append(np.where(new, sheet.parts["accepted"], 0).sum(axis=0))
         done.append(np.where(new, finished(sheet.parts), 0).sum(axis=0))
     # A portion of a backlog that holds old buckets only shows no delay: all of it has had its time.
     if ages and int(np.concatenate(ages).min()) < SPAN * width:

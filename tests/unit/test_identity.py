@@ -128,7 +128,7 @@ class Watch:
         for key, tile in sorted(self.ledger.verdicts.items()):
             if key.part == hop:
                 row, column = np.nonzero(tile.code)
-                parts.append(tile.parts[:, row, column])
+                parts.append(tile.parts.take(row, column))
                 evidence.append(tile.evidence[row, column].astype(np.int64))
                 sources.append(row)
         none = np.zeros(0, np.int64)
