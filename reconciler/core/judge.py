@@ -156,14 +156,15 @@ class HopJudge:
         chunk = slice(key.chunk * CHUNK, key.chunk * CHUNK + rows)
         born = np.array(directory.first_bucket[chunk], np.int64)[:, None]
         retired = np.array(directory.retired_at[chunk], np.int64)[:, None]
-        exists = (starts >= born) & (starts < retired) & ((starts < now) | fed.known | done.known)
+        exists = ((starts < now) | fed.known | done.known) & (starts < retired)
+        if len(born) and born.max() > starts[0]:
+            exists &= starts >= born
         lapsed = _uncounted(stages[0].lapsed, key, rows, starts + width, 0)
         unfed = _uncounted(stages[0].missing, key, rows, starts + width, 0) | lapsed
         if not stages[0].progressed:
             unfed |= ~fed.known & (starts + width <= stages[0].through)
         whole = (starts + width <= stages[0].through) & ~unfed
-        for source in range(len(self.lane_of_source), len(directory.sources)):
-            self.lane_of_source.append(self._lane_of(ledger, directory.sources[source]))
+        self._place(ledger)
         shape = (rows, SPAN)
         sheet = Sheet(
             key,
@@ -199,6 +200,14 @@ class HopJudge:
         sheet.unreported |= unreported & sheet.exists
         sheet.lapsed |= lapsed & sheet.exists
 
+    def _place(self, ledger: Ledger) -> None:
+        """Put sources that are new into their lanes."""
+        fresh = ledger.directory.sources[len(self.lane_of_source) :]
+        if len(self.lanes) == 1:
+            self.lane_of_source += [0] * len(fresh)
+        else:
+            self.lane_of_source += [self._lane_of(ledger, source) for source in fresh]
+
     def _lane_of(self, ledger: Ledger, source: str) -> int:
         for position, lane in enumerate(self.lanes):
             if any(ledger.pipeline.queue(name).carries(source) for name in lane.queues):
@@ -218,9 +227,9 @@ class HopJudge:
         for position, lane in self._used_lanes():
             own = [(sheet, fed, done, sheet.lanes == position) for sheet, fed, done in news]
             own = [entry for entry in own if entry[3].any()]
-            before = sum(int(done[rows].sum()) for _, _, done, rows in own)
+            before = sum(int((rows @ done).sum()) for _, _, done, rows in own)
             for sheet, fed, done, rows in own:
-                _add(lane, sheet, fed[rows].sum(axis=0), done[rows].sum(axis=0), sheet.exists[rows].any(axis=0), width)
+                _add(lane, sheet, rows @ fed, rows @ done, (rows @ sheet.exists), width)
             if before > 0 or not lane.moved_at:
                 lane.moved_at = stages[1].through
             advance_head(lane, width, stages[0].through, stages[1].through, prompt=prompt)
@@ -377,7 +386,8 @@ def _learn(
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
         said = sheet.old.code[: len(sheet.lanes)]
         seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
-        fresh = np.where(seen & rows[:, None] & (sheet.processed.replayed == 0) & (done > 0), done, 0).sum(axis=0)
+        first_seen: Ints = np.where(seen & (sheet.processed.replayed == 0) & (done > 0), done, 0)
+        fresh = rows @ first_seen
         at = np.flatnonzero(fresh)
         passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]
         since = np.maximum(ends[at], np.where(passed < NEVER, passed, through))
@@ -393,10 +403,10 @@ def _learn_at_first_sight(
     ages, fed, done = [], [], []
     for sheet, _, _, rows in own:
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
-        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & rows[:, None] & sheet.whole
+        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & sheet.whole
         ages.append(through - ends)
-        fed.append(np.where(new, sheet.parts["accepted"], 0).sum(axis=0))
-        done.append(np.where(new, finished(sheet.parts), 0).sum(axis=0))
+        fed.append(rows @ np.where(new, sheet.parts["accepted"], 0))
+        done.append(rows @ np.where(new, finished(sheet.parts), 0))
     # A portion of a backlog that holds old buckets only shows no delay: all of it has had its time.
     if ages and int(np.concatenate(ages).min()) < SPAN * width:
         delays, events = first_look(np.concatenate(ages), np.concatenate(fed), np.concatenate(done))

@@ -49,7 +49,7 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
     row, kind = sources[tile.series] - chunk * CHUNK, classes[tile.series]
     live = kind < REPLAYED
     alone = len(row) <= rows and len(set(row.tolist())) == len(row)
-    place = _Place(rows, row, alone=alone)
+    place = _Place(rows, row, alone=alone, ordered=len(row) == rows and alone and bool((np.diff(row) == 1).all()))
     count = _within(tile.count)
     total.ok = place.add(count, kind == OK)
     if (ended := live & (kind != OK)).any():
@@ -62,11 +62,7 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
     if tile.error.any():
         total.error = place.add(np.ceil(np.minimum(tile.error, COUNTED_UP_TO)).astype(np.int64), live)
     digested = tile.digested | (count == 0)
-    total.digested = np.ones((rows, SPAN), np.bool_)
-    if alone:
-        total.digested[row] = digested
-    else:
-        np.logical_and.at(total.digested, row, digested)
+    total.digested = place.all(digested)
     if tile.digested.any():
         total.digest = place.add(np.where(count > 0, tile.digest, 0), live)
     return total
@@ -88,6 +84,8 @@ def _shared(flags: Bools) -> Bools:
 
 
 def _within(count: Ints) -> Ints:
+    if count.min() >= 0 and count.max() <= COUNTED_UP_TO:
+        return count
     bounded: Ints = np.minimum(np.maximum(count, 0), COUNTED_UP_TO)
     return bounded
 
@@ -101,12 +99,27 @@ class _Place:
     """By series: the row of its source."""
     alone: bool
     """No two series share a source."""
+    ordered: bool
+    """Each row has its series, in order."""
 
     def add(self, amount: NDArray[Kind], which: Bools) -> NDArray[Kind]:
         """The amounts of some series, added up by source."""
+        if self.ordered and which.all():
+            return amount
         total = np.zeros((self.rows, SPAN), amount.dtype)
         if self.alone:
             total[self.row[which]] = amount[which]
         elif which.any():
             np.add.at(total, self.row[which], amount[which])
         return total
+
+    def all(self, flags: Bools) -> Bools:
+        """Where the flags of all series of a source hold."""
+        if self.ordered:
+            return flags
+        every = np.ones((self.rows, SPAN), np.bool_)
+        if self.alone:
+            every[self.row] = flags
+        else:
+            np.logical_and.at(every, self.row, flags)
+        return every

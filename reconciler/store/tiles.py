@@ -74,13 +74,14 @@ def flags(connection: Connection, pipeline: str, part: str, spans: Collection[in
 
 
 def load(
-    connection: Connection, wanted: Iterable[Stored], kind: type[AnyTile], *, frozen: bool = False
-) -> Iterator[tuple[TileKey, AnyTile]]:
+    connection: Connection, wanted: Iterable[Stored], kind: type[AnyTile], *, frozen: bool = False,
+    only: Collection[str] | None = None,
+) -> Iterator[tuple[TileKey, AnyTile]]:  # fmt: skip
     """The tiles themselves, in the order asked for, few at a time; see `unpack_tile`."""
     for some in batches(list(wanted), _FETCH):
         payloads = dict(_payloads(connection, [stored.id for stored in some]))
         for stored in some:
-            yield stored.key, unpack_tile(payloads.pop(stored.id), kind, frozen=frozen)
+            yield stored.key, unpack_tile(payloads.pop(stored.id), kind, frozen=frozen, only=only)
 
 
 def save(connection: Connection, pipeline: str, kind: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -111,12 +112,14 @@ def pack_tile(tile: CountTile | VerdictTile) -> bytes:
     return pack(arrays)
 
 
-def unpack_tile(payload: bytes, kind: type[AnyTile], *, frozen: bool = False) -> AnyTile:
-    """The tile again. An array that was not known when it was packed is blank.
+def unpack_tile(
+    payload: bytes, kind: type[AnyTile], *, frozen: bool = False, only: Collection[str] | None = None
+) -> AnyTile:
+    """The tile again. An array that was not known when it was packed is blank, and so are all but `only` these.
 
     A frozen tile is for reading only and takes half the memory: its arrays share what they have in common.
     """
-    found = unpack(payload)
+    found = unpack(payload, only)
     tile = kind()
     rows = len(found["series"]) if "series" in found else None
     for part in fields(tile):
