@@ -9,9 +9,10 @@ import numpy as np
 
 from reconciler.core import advice, telling, volume_incidents
 from reconciler.core.acts import Act
+from reconciler.core.changes import Changes
 from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
-from reconciler.core.judge import Changes, HopJudge, part_of
+from reconciler.core.judge import HopJudge, part_of
 from reconciler.core.lanes import Lane, lanes_of
 from reconciler.core.ledger import Ledger
 from reconciler.core.objectives import Objectives

@@ -8,21 +8,22 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from reconciler.core.balance import Parts, split
 from reconciler.core.borders import TilePlace, borders, with_neighbours
+from reconciler.core.changes import Changes, compare
 from reconciler.core.lag import first_look, upper_bound
 from reconciler.core.lanes import Lane, advance_head, look, note_head, watch_writes
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
-from reconciler.core.sheets import PART, Sheet, add_up, final, finished, gather, keep_final, plain, scatter
+from reconciler.core.sheets import Sheet, add_up, final, finished, gather, keep_final, plain, scatter
 from reconciler.core.stages import Missing, Stage, stage_now
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, Planes, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints, Planes, TileKey, VerdictTile
 from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.totals import totals
 from reconciler.core.verdicts import Codes, Signs, Verdict, judge
@@ -35,45 +36,6 @@ FIRST_PATIENCE = 3
 """Buckets that a gap may wait before it is a delay, while nothing at all is known of lag."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Cells of which something new is said, before and after; parallel arrays."""
-
-    source: Ints
-    bucket: Ints
-    """Start of the bucket, µs."""
-    code: Ints
-    evidence: Ints
-    parts: Ints
-    """`(len(PARTS), n)`."""
-    loss_at: Ints
-    proven: Bools
-    old_code: Ints
-    old_evidence: Ints
-    old_lost: Ints
-    old_accepted: Ints
-    old_gap: Ints
-    """Accepted, and neither processed nor accounted for, before; negative: too many."""
-
-    @property
-    def gap(self) -> Ints:
-        """Accepted, and neither processed nor accounted for; negative: too many."""
-        return gap_of(self.parts)
-
-    @classmethod
-    def blank(cls, size: int) -> "Changes":
-        """Room for so many."""
-        kinds = {"parts": (len(PARTS), size)}
-        flags = ("proven",)
-        return cls(*(
-            np.zeros(kinds.get(part.name, size), np.bool_ if part.name in flags else np.int64) for part in fields(cls)
-        ))  # fmt: skip
-
-    def take(self, which: Bools) -> "Changes":
-        """Those of these cells."""
-        return Changes(*(getattr(self, part.name)[..., which] for part in fields(self)))
-
-
 @dataclass(slots=True)
 class HopJudgement:
     """What one judgement of a hop came to."""
@@ -82,12 +44,6 @@ class HopJudgement:
     dirty: list[TileKey]
     unplaced: dict[int, int] = field(default_factory=dict)
     """By lane: events that a queue deleted unread and that cannot be given to a source yet."""
-
-
-def gap_of(parts: Ints) -> Ints:
-    """What is accepted, and neither processed nor accounted for; negative: too many. `parts`: `(len(PARTS), …)`."""
-    gap: Ints = parts[PART["accepted"]] - parts[PART["processed"]] - parts[PART["accounted"]]
-    return gap
 
 
 def part_of(hop: Hop) -> str:
@@ -124,7 +80,7 @@ class HopJudge:
             doubtful = [sheet for sheet in sheets if (sheet.doubtful & (sheet.lanes == position)[:, None]).any()]
             if doubtful:
                 unplaced[position] = self._judge_lane(position, lane, ledger, queues, doubtful, stages, now)
-        return HopJudgement(self._compare(sheets, ledger.pipeline.width), self._write(ledger, sheets, now), unplaced)
+        return HopJudgement(compare(sheets, ledger.pipeline.width), self._write(ledger, sheets, now), unplaced)
 
     def _used_lanes(self) -> list[tuple[int, Lane]]:
         """The lanes that some source travels, by position."""
@@ -281,25 +237,6 @@ class HopJudge:
         if (codes <= Verdict.PENDING).all():
             lane.usual_in_flight = max(lane.usual_in_flight, int((parts.in_flight + parts.unproven).sum()))
 
-    def _compare(self, sheets: list[Sheet], width: Micros) -> Changes:
-        where = [np.flatnonzero(_differs(sheet)) for sheet in sheets]
-        changes = Changes.blank(sum(map(len, where)))
-        start = 0
-        for sheet, at in zip(sheets, where, strict=True):
-            if not len(at):
-                continue
-            row, column = np.divmod(at, SPAN)
-            old, old_parts = sheet.old, sheet.old.parts.take(row, column)
-            piece = slice(start, start := start + len(at))
-            changes.source[piece], changes.bucket[piece] = row + sheet.key.chunk * CHUNK, (column + sheet.first) * width
-            changes.code[piece], changes.evidence[piece] = sheet.code.take(at), sheet.evidence.take(at)
-            changes.parts[:, piece] = sheet.parts.take(row, column)
-            changes.loss_at[piece], changes.proven[piece] = sheet.loss_at.take(at), sheet.proven.take(at)
-            changes.old_code[piece], changes.old_evidence[piece] = old.code.take(at), old.evidence.take(at)
-            changes.old_lost[piece], changes.old_accepted[piece] = old_parts[PART["lost"]], old_parts[PART["accepted"]]
-            changes.old_gap[piece] = gap_of(old_parts)
-        return changes
-
     def _write(self, ledger: Ledger, sheets: list[Sheet], now: Micros) -> list[TileKey]:
         """Put the new state into the ledger's verdict tiles; returns the tiles that differ."""
         dirty: list[TileKey] = []
@@ -311,34 +248,17 @@ class HopJudge:
                 ("code", sheet.code), ("evidence", sheet.evidence), ("loss_at", sheet.loss_at),
                 ("proven", sheet.proven), ("active", active),
             )  # fmt: skip
-            same = all(np.array_equal(getattr(tile, name)[:count], new) for name, new in columns)
-            moved = [part for part in PARTS if not _equal(sheet, part)]
-            if same and not moved:
+            same = not any((getattr(tile, name)[:count] != new).any() for name, new in columns)
+            if same and not sheet.moved:
                 continue
             if tile is BLANK:
                 tile = ledger.verdicts[sheet.key] = VerdictTile()
             for name, new in columns:
                 getattr(tile, name)[:count] = new
-            for part in moved:
+            for part in sheet.moved:
                 tile.parts.own(part)[:count] = sheet.parts[part]
             dirty.append(sheet.key)
         return dirty
-
-
-def _equal(sheet: Sheet, part: str) -> bool:
-    """Whether the counts of a part are as they were."""
-    new, old = sheet.parts, sheet.old.parts
-    return (new.is_blank(part) and old.is_blank(part)) or np.array_equal(new[part], old[part][: new.rows])
-
-
-def _differs(sheet: Sheet) -> Bools:
-    """Cells of which something new is said."""
-    here, old = slice(len(sheet.lanes)), sheet.old
-    new: Bools = (sheet.code != old.code[here]) | (sheet.evidence != old.evidence[here])
-    for part in PARTS:
-        if not (sheet.parts.is_blank(part) and old.parts.is_blank(part)):
-            new |= sheet.parts[part] != old.parts[part][here]
-    return new
 
 
 def _uncounted(absent: tuple[Missing, ...], key: TileKey, rows: int, ends: Ints, slack: Micros) -> Bools:

@@ -1,6 +1,6 @@
 """A tile under judgement: what is summed, what is plain at once, and what must be looked at more closely."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,8 @@ class Sheet:
     """Final, forgotten and unchanged: what was said of it stands."""
     lapsed: Bools
     """A reporter that nobody waits for any more had begun to count here."""
+    moved: list[str] = field(default_factory=list)
+    """Parts whose counts are not what they were."""
 
     @property
     def first(self) -> int:

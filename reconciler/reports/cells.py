@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from reconciler.core.changes import Changes
 from reconciler.core.directory import Directory
-from reconciler.core.judge import Changes, part_of
+from reconciler.core.judge import part_of
 from reconciler.core.lines import verdict_lines
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints, TileKey, VerdictTile

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from hypothesis import example, given, settings
 
+from reconciler.core.changes import Changes
 from reconciler.core.engine import Engine, Findings
-from reconciler.core.judge import Changes
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Count, Observation, Progress, QueueSample
 from reconciler.core.tiles import PARTS, Ints
