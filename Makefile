@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
+BENCH_STAMP := $(VENV)/.installed-bench
 SERVERS_STAMP := $(VENV)/.installed-servers
 
 # Hundreds of short processes are started by the tests: where this machine forbids keeping compiled modules, each would compile its own.
@@ -38,8 +39,8 @@ format: $(DEV_STAMP)  ## put the code into its one form
 	@"$(BIN)/ruff" format .
 	@"$(BIN)/ruff" check --fix .
 
-bench: $(DEV_STAMP) $(SERVERS_STAMP)  ## measure what the performance claims rest on
-	@for bench in benchmarks/bench_*.py; do echo "== $$bench"; "$(BIN)/python" -m "benchmarks.$$(basename "$$bench" .py)" || exit 1; done
+bench: $(BENCH_STAMP) $(SERVERS_STAMP)  ## measure what the performance claims rest on (make bench ARGS='--size full')
+	@"$(BIN)/python" -m benchmarks $(ARGS)
 
 # uv resolves for every platform and Python at once; it lives in an environment of its own, since only this target needs it.
 LOCK := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -47,6 +48,7 @@ LOCK := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.1
 lock: $(VENV)/lock/bin/uv  ## resolve the dependencies anew (all to their newest: make lock ARGS=--upgrade)
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock
 
 docs: $(DEV_STAMP)  ## write docs/reference out of the program
 	@"$(BIN)/python" -m tests.reference
@@ -79,6 +81,11 @@ $(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	@echo 'installing what it needs to be tested (once)'
 	@$(PIP) install --no-compile --use-pep517 --require-hashes -r requirements-dev.lock
+	@touch "$@"
+
+$(BENCH_STAMP): requirements-bench.lock $(DEV_STAMP)
+	@echo 'installing what it is measured against: Polars, DuckDB, reladiff and others (once)'
+	@$(PIP) install --no-compile --require-hashes -r requirements-bench.lock
 	@touch "$@"
 
 $(SERVERS_STAMP): tests/servers/install.py tests/servers/pom.xml | $(DEV_STAMP)

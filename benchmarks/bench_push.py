@@ -20,10 +20,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import uvicorn
 
+from benchmarks.measuring import server_seconds
 from reconciler.core.times import MINUTE, SECOND, Micros, format_time
 from reconciler.settings import parse
 from reconciler.store import migrate, open_store
@@ -36,7 +37,6 @@ FIRST = 27_000_000
 """Ordinal of the first minute; it begins a span."""
 NOW = (FIRST + 100_000) * MINUTE
 CONFIG = "pipelines: {batch: {stages: [ingress, processed]}}\npush: {rate: 100000000}\nledger: "
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -182,24 +182,6 @@ def sender(port: int, secret: str, bodies: list[bytes]) -> None:
         response = connection.getresponse()
         said = response.read()
         assert response.status == 200, said[:500]
-
-
-def server_seconds(url: str) -> float:
-    """Time of the processor of the PostgreSQL server, with all its processes; 0 for SQLite."""
-    folder = parse_qs(urlsplit(url).query).get("host")
-    if folder is None:
-        return 0.0
-    postmaster = (Path(folder[0]) / "data" / "postmaster.pid").read_text().split()[0]
-    spent = 0
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = place.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended meanwhile
-        if postmaster in (place.parent.name, fields[1]):
-            ended = fields[13:15] if place.parent.name == postmaster else []
-            spent += sum(map(int, [*fields[11:13], *ended]))
-    return spent / TICKS
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def laying_down(url: str, sources: int, hours: int, judged: bool = True) -> str:
     with store.database.writing() as connection:
         position = position_of(connection) + 1
         advance(connection, position)
-        for key, fed, done in _hours(sources, hours):
+        for key, fed, done in hours_of(sources, hours):
             counts = [
                 (stage, _count_tile(series[number][key.chunk * CHUNK :][:CHUNK], key.span, values))
                 for number, (stage, values) in enumerate(zip(PIPELINE.stages, (fed, done), strict=True))
@@ -157,7 +157,8 @@ def laying_down(url: str, sources: int, hours: int, judged: bool = True) -> str:
     return f"{cells:,} count cells in {spent:.1f} s, {written / cells:.2f} bytes a count cell at rest"
 
 
-def _hours(sources: int, hours: int) -> Iterator[tuple[TileKey, Ints, Ints]]:
+def hours_of(sources: int, hours: int) -> Iterator[tuple[TileKey, Ints, Ints]]:
+    """Counts of both stages, a tile at a time: (where, accepted, processed), one cell in a thousand with a gap."""
     rng = np.random.default_rng(1)
     for span in range(FIRST // SPAN, FIRST // SPAN + hours):
         for first in range(0, sources, CHUNK):

@@ -51,7 +51,7 @@ class App:
     @property
     def telling(self) -> Telling:
         """Who is told of what is found."""
-        return Telling(tuple(routes_of(self.settings)))
+        return Telling(tuple(routes_of(self.settings)), self.settings.public_url)
 
     def pipeline_of(self, connector: str) -> str:
         """The pipeline that a connector reads for."""

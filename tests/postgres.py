@@ -9,7 +9,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -30,7 +30,8 @@ class Postgres:
     """A running server. A database is a copy of a template: ready in a few hundredths of a second."""
 
     socket_folder: Path  # the server listens here and on no network
-    admin: psycopg.Connection  # autocommit, to the database `postgres`
+    admin: psycopg.Connection  # autocommit, to the database `postgres`; gone once the server was restarted
+    control: Callable[[str], None]  # pg_ctl's word: "restart -m fast", "stop -m immediate", "start"
     numbers: Iterator[int] = field(default_factory=lambda: count(1))  # names of databases: test_1, test_2, ...
 
     def url(self, database: str) -> str:
@@ -81,8 +82,11 @@ class _Installation:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """Start a server in a temporary folder and stop it at the end. Raises if it cannot be started."""
+def running_postgres(*more: str) -> Iterator[Postgres]:
+    """Start a server in a temporary folder, with these settings too, and stop it at the end.
+
+    Raises if it cannot be started.
+    """
     with tempfile.TemporaryDirectory(prefix="reconciler-pg-", ignore_cleanup_errors=True) as name:
         home = Path(name)
         installation = _install(home)
@@ -91,17 +95,22 @@ def running_postgres() -> Iterator[Postgres]:
             "initdb", ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         )
         settings = " ".join(
-            f"-c {setting}" for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={home}")
+            f"-c {setting}" for setting in (*FAST, *more, "listen_addresses=", f"unix_socket_directories={home}")
         )
+
+        def control(word: str) -> None:
+            options: list[str | Path] = [] if word.startswith("stop") else ["-l", log, "-o", settings]
+            installation.run("pg_ctl", [*word.split(), "-w", "-t", str(START_SECONDS), "-D", data, *options])
+
         try:
-            installation.run("pg_ctl", ["start", "-w", "-t", str(START_SECONDS), "-D", data, "-l", log, "-o", settings])
+            control("start")
         except RuntimeError as error:
             raise RuntimeError(f"{error}\n{log.read_text() if log.exists() else 'the server wrote no log'}") from error
         try:
             with psycopg.connect(host=name, user="postgres", dbname="postgres", autocommit=True) as admin:
-                yield Postgres(home, admin)
+                yield Postgres(home, admin, control)
         finally:
-            installation.run("pg_ctl", ["stop", "-w", "-m", "immediate", "-D", data])
+            control("stop -m immediate")
 
 
 def _install(home: Path) -> _Installation:

@@ -1,6 +1,7 @@
 """`reconciler check-config`: is the configuration sound, and what follows from it?"""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,6 +72,7 @@ def as_record(settings: Settings) -> dict[str, Any]:
     return {
         "file": str(settings.path),
         "tick_seconds": settings.tick // SECOND,
+        "public_url": settings.public_url or None,
         "pipelines": [
             _pipeline_record(pipeline) | {"adoption": [_standing_record(one) for one in _standings(settings, pipeline)]}
             for pipeline in settings.pipelines.values()
@@ -182,8 +184,7 @@ def as_text(settings: Settings) -> Iterator[str]:
         yield f"\nsenders {sender.pattern}: {sender.name}, {sender.way.value}"
     yield from _channels_text(settings)
     for pattern, known in settings.sources.items():
-        replay = f"; sent again by: {known.replay}" if known.replay else ""
-        yield f"\nsources {pattern}: {known.owner or 'no owner'}{replay}"
+        yield f"\nsources {pattern}: {known.owner or 'no owner'}"
 
 
 def _channels_text(settings: Settings) -> Iterator[str]:
@@ -197,6 +198,18 @@ def _channels_text(settings: Settings) -> Iterator[str]:
         given_up = format_duration(options.give_up_after)
         yield f"channel {name} ({found.kind}): {', '.join(options.severities)} of {', '.join(options.pipelines)}"
         yield f"  {kinds}; what it does not take for {given_up} is a dead letter"
+    if settings.notifiers:
+        missing = "none; messages have no link to their incident (set service.public_url)"
+        yield f"links   {settings.public_url or missing}"
+        yield f"spool   {_spool_text(settings)}"
+
+
+def _spool_text(settings: Settings) -> str:
+    """Where samples wait while the ledger is out of reach, and whether they could."""
+    folder = settings.path.resolve().parent / settings.watchdog.spool
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    fits = there.is_dir() and os.access(there, os.W_OK)
+    return f"{settings.watchdog.spool}{'' if fits else f'; {there} cannot be written to, so none would wait'}"
 
 
 def _connector_text(options: SamplerOptions) -> str:

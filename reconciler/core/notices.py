@@ -86,7 +86,7 @@ def notice_of(
         facts=tuple((str(label), str(value)) for label, value in (_plain_facts(line) if facts is None else facts)),
         steps=(Step(str(line["advice"])),) if steps is None else _steps(steps),
         sources=tuple(line["sources"]),
-        link=f"{public_url}/incidents/{line['id']}" if public_url else "",
+        link=f"{public_url}/incident?id={line['id']}" if public_url else "",
         runbook=str(line.get("runbook") or runbook),
         drill=drill,
         changed=changed or str(line.get("changed") or ""),

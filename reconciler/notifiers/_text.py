@@ -18,6 +18,7 @@ _KINDS = {
     "missing_counts": "counts are missing",
     "queue_policy": "a queue breaks its policy",
     "capacity": "something runs out",
+    "replay": "the time to send again runs out",
     "watchdog": "watchdog",
     "self_alarm": "the detector itself",
     "observed": "seen while only observing",

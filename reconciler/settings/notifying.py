@@ -12,7 +12,7 @@ from reconciler.settings.schema import Duration, Name, Section
 Severity = Literal["page", "ticket", "info"]
 Kind = Literal[
     "loss", "at_risk", "delay", "surplus", "low_volume", "rejects", "missing_counts", "queue_policy", "capacity",
-    "watchdog", "self_alarm", "observed",
+    "replay", "watchdog", "self_alarm", "observed",
 ]  # fmt: skip
 
 

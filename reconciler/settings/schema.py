@@ -196,11 +196,20 @@ class HeartbeatSettings(Section):
     """How long a call may take."""
 
 
+def _public(url: str) -> str:
+    bare = http_url(url)
+    if "?" in bare or "#" in bare:
+        raise ValueError("has a question mark or a #; paths are put after it")
+    return bare.rstrip("/")
+
+
 class ServiceSettings(Section):
-    """How `reconciler run` runs. The commands do not need it."""
+    """How `reconciler run` runs. The commands do not need it, but for `public_url`."""
 
     listen: Annotated[str, AfterValidator(address)] = "127.0.0.1:8080"
     """Address and port of the HTTP face; 0.0.0.0 is every address of the machine, port 0 any that is free."""
+    public_url: Annotated[str, AfterValidator(_public)] | None = None
+    """Where people see the pages, as they type it. Messages lead there; without it they have no link."""
     lease: Duration | None = None
     """How long a process that died may hold up its replica. Default: half the tick, and 5 seconds at least."""
     blind_after: Duration | None = None

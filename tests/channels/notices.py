@@ -35,7 +35,7 @@ def notice(**changed: Any) -> Notice:
             Step("Then get the consumer going, from its committed offset, never from the newest."),
         ),
         "sources": ("direct/acme", "partner/braze", "partner/segment"),
-        "link": "https://reconciler.example.com/incidents/loss-0a1b2c3d4e5f",
+        "link": "https://reconciler.example.com/incident?id=loss-0a1b2c3d4e5f",
         "runbook": "https://wiki.example.com/runbooks/loss",
     }
     return Notice(**(values | changed))

@@ -111,6 +111,11 @@ class NotifierContract:
                 letter(notice(id=f"i-{name}", title=name, sources=(name,), facts=((name, name),), pipeline=name))
             )
 
+    def test_what_is_told_leads_to_the_page_of_the_incident(self, bench: Bench) -> None:
+        told = notice()
+        bench.notifier.send(letter(told))
+        assert any(told.link.encode() in request.body for request in bench.fake.requests)
+
     def test_a_check_sends_no_alarm(self, bench: Bench) -> None:
         assert bench.notifier.check()
         assert not any(b"18,204" in request.body for request in bench.fake.requests)

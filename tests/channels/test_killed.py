@@ -17,7 +17,7 @@ from reconciler.settings import load
 from reconciler.store import migrate, open_store
 from tests.channels.notices import notice
 from tests.channels.servers import FakePagerDuty, FakeSlack, Fault, running
-from tests.integration.test_kills import Forks, forked, free_port
+from tests.integration.forks import Forks, forked, free_port
 from tests.until import until
 
 INCIDENTS = 40

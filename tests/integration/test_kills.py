@@ -7,13 +7,8 @@ import json
 import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
@@ -34,6 +29,7 @@ from reconciler.service import judge
 from reconciler.settings import Settings, load
 from reconciler.store import SqlStore, migrate, open_store, tables
 from reconciler.store.packing import unpack
+from tests.integration.forks import forked, free_port
 from tests.until import until
 
 KILLS = int(os.environ.get("RECONCILER_KILLS", "4"))
@@ -108,48 +104,6 @@ def accepted(source: int, reading: int) -> int:
     return 1_000_000 + source + reading
 
 
-@dataclass
-class Forks:
-    """Starts the service as often as it is asked to, and leaves none of its processes behind."""
-
-    parent: "subprocess.Popen[str]"
-    process: int = 0
-
-    def start(self) -> None:
-        """Another process of the service, in place of the one before it."""
-        assert self.parent.stdin is not None
-        assert self.parent.stdout is not None
-        self.parent.stdin.write("\n")
-        self.parent.stdin.flush()
-        self.process = int(self.parent.stdout.readline())
-
-    def end(self, number: int) -> None:
-        """Send the process a signal."""
-        os.kill(self.process, number)
-
-
-@contextmanager
-def forked(log: Path, config: str) -> Iterator[Forks]:
-    """The service, each time that it is asked for."""
-    command = [sys.executable, "-m", "tests.integration.forks", str(log), "run", "--config", config]
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=Path(__file__).parents[2],
-    ) as parent:
-        forks = Forks(parent)
-        try:
-            forks.start()
-            yield forks
-        except BaseException:
-            forks.end(signal.SIGKILL)  # it is still the parent's child, ended or not
-            raise
-
-
 def configuration(folder: Path, ledger: str, events: str, port: int) -> str:
     connector = {"kind": "sql", "pipeline": "batch", "stage": "processed", "url": events, "query": QUERY}
     path = folder / "reconciler.yaml"
@@ -208,12 +162,6 @@ def cells(store: SqlStore, settings: Settings) -> dict[str, list[list[Any]]]:
             values = [Verdict(int(tile.code[row, column])).word, *tile.parts.row(row)[:, column].tolist()]
             found.setdefault(names[key.chunk * tile.code.shape[0] + row], []).append(values)
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def test_killed_again_and_again_under_load_it_loses_and_doubles_nothing(

@@ -20,7 +20,7 @@ def test_a_notice_comes_back_from_the_ledger_as_it_was_written() -> None:
         public_url="https://reconciler.example.com", runbook="https://runbook.example.com", drill=True, changed="more",
     )  # fmt: skip
     assert load(dump(notice)) == notice
-    assert notice.link == "https://reconciler.example.com/incidents/loss-0123456789ab"
+    assert notice.link == "https://reconciler.example.com/incident?id=loss-0123456789ab"
     assert notice.steps == (Step("Do it.", "do --it 'now'"),)
 
 

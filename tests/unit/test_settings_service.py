@@ -2,6 +2,7 @@
 
 import pytest
 
+from reconciler.commands.check_config import as_text
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND
 from tests.unit.test_settings import MINIMAL, SQL, faults, read
 
@@ -41,6 +42,12 @@ def test_a_recount_is_made_only_where_it_is_asked_for() -> None:
         ),
         "an address without a port": ("service: {listen: localhost}", "not an address and a port such as"),
         "a port that is none": ("service: {listen: 'localhost:99999'}", "not an address and a port such as"),
+        "a public address with a query": (
+            "service: {public_url: 'https://host/?x=1'}", "service.public_url: has a question mark or a #",
+        ),
+        "a public address without http": (
+            "service: {public_url: host.example}", "service.public_url: is no address such as",
+        ),
         "a heartbeat that is no address": (
             "service: {heartbeat: {url: 'file:///etc/passwd'}}", "service.heartbeat.url: is no address such as",
         ),
@@ -69,3 +76,12 @@ def test_the_heartbeat_s_address_is_not_repeated_for_it_may_hold_a_key() -> None
     assert "SECRET" not in said
     settings = read(MINIMAL + "service: {heartbeat: {url: 'https://host/SECRET'}}")
     assert "SECRET" not in repr(settings)
+
+
+def test_whoever_is_told_without_a_public_address_is_told_so() -> None:
+    channels = MINIMAL + "notifiers: {here: {kind: console}}\n"
+    assert any("set service.public_url" in line for line in as_text(read(channels)))
+    (said,) = [
+        line for line in as_text(read(channels + "service: {public_url: 'https://r.example/'}")) if "links" in line
+    ]
+    assert said == "links   https://r.example"

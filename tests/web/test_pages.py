@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
+from reconciler.core.notices import notice_of
 from reconciler.core.observations import parse
 from reconciler.core.outlines import SUMS, outline
 from reconciler.core.times import HOUR, MINUTE, NEVER, format_time, parse_time
@@ -17,7 +18,7 @@ from reconciler.service import judge_all
 from reconciler.store import open_store
 from reconciler.store.outlines import pack_outline, unpack_outline
 from tests.integration.shell import LOSS_END, LOSS_START, a_loss
-from tests.web.serving import Service, service
+from tests.web.serving import Service, configured, service
 
 PAGE = {"Accept": "text/html"}
 HOP = "ingress>processed"
@@ -90,6 +91,18 @@ def test_every_page_and_every_link_answers_whatever_the_sources_are_called(judge
         assert len(page.content) < 1_000_000
         todo |= links(page) - done
     assert looked.keys() >= {"/source", "/cell", "/incident", "/pipeline"}
+
+
+def test_the_link_of_every_message_leads_to_the_page_of_its_incident(judged: Service) -> None:
+    public = judged.url.rstrip("/")
+    named = configured(judged.store, f"service: {{public_url: {public}/}}\n")
+    lines = judged.store.incidents(as_of=NEVER)
+    assert lines
+    for line in lines:
+        link = notice_of(line, public_url=named.public_url).link
+        assert link.startswith(f"{public}/incident?"), "no slash is doubled"
+        page = judged.client.get(link, headers=PAGE)
+        assert (page.status_code, line["id"] in page.text) == (200, True)
 
 
 def test_each_hostile_source_has_its_page_and_its_cell(judged: Service) -> None:
