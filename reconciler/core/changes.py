@@ -37,11 +37,8 @@ class Changes:
     @classmethod
     def blank(cls, size: int) -> "Changes":
         """Room for so many."""
-        kinds = {"parts": (len(PARTS), size)}
-        flags = ("proven",)
-        return cls(*(
-            np.zeros(kinds.get(part.name, size), np.bool_ if part.name in flags else np.int64) for part in fields(cls)
-        ))  # fmt: skip
+        columns = {part.name: np.zeros(size, np.int64) for part in fields(cls)}
+        return cls(**(columns | {"parts": np.zeros((len(PARTS), size), np.int64), "proven": np.zeros(size, np.bool_)}))
 
     def take(self, which: Bools) -> "Changes":
         """Those of these cells."""
