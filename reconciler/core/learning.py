@@ -4,7 +4,7 @@ import numpy as np
 
 from reconciler.core.lag import first_look
 from reconciler.core.lanes import Lane
-from reconciler.core.sheets import PART, Sheet, finished
+from reconciler.core.sheets import Sheet, finished
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints
 from reconciler.core.times import NEVER, Micros
 from reconciler.core.verdicts import Verdict
@@ -22,10 +22,11 @@ def learn(
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
         said = sheet.old.code[: len(sheet.lanes)]
         seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
-        new = np.where(rows[:, None] & (sheet.processed.replayed == 0) & (done > 0), done, 0)
-        fresh = np.where(seen, new, 0)
-        row, column = np.nonzero(fresh)
-        cell_events, fresh = fresh[row, column], fresh.sum(axis=0)
+        new = np.flatnonzero(rows[:, None] & (sheet.processed.replayed == 0) & (done > 0))
+        first_seen = new[seen.take(new)]
+        row, column = np.divmod(first_seen, SPAN)
+        events = done.take(first_seen)
+        fresh = np.bincount(column, weights=events, minlength=SPAN).astype(np.int64)
         at = np.flatnonzero(fresh)
         passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]
         since = np.maximum(ends[at], np.where(passed < NEVER, passed, through))
@@ -33,9 +34,9 @@ def learn(
         lane.wall.learn(now, now - ends[at], fresh[at])
         delays = np.zeros(SPAN, np.int64)
         delays[at] = through - since
-        begun = np.nonzero((new > 0) & (finished(sheet.old.parts[:, : len(rows)]) == 0))[0]
-        chunk = sheet.key.chunk * CHUNK
-        lane.own.learn(now, row + chunk, delays[column], cell_events, begun + chunk)
+        old, chunk = sheet.old.parts, sheet.key.chunk * CHUNK
+        begun = new[old["processed"].take(new) + old["accounted"].take(new) == 0] // SPAN
+        lane.own.learn(now, row + chunk, delays[column], events, begun + chunk)
     if not prompt:
         _learn_at_first_sight(lane, own, through, now, width)
 
@@ -46,10 +47,10 @@ def _learn_at_first_sight(
     ages, fed, done = [], [], []
     for sheet, _, _, rows in own:
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
-        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & rows[:, None] & sheet.whole
+        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & sheet.whole
         ages.append(through - ends)
-        fed.append(np.where(new, sheet.parts[PART["accepted"]], 0).sum(axis=0))
-        done.append(np.where(new, finished(sheet.parts), 0).sum(axis=0))
+        fed.append(rows @ np.where(new, sheet.parts["accepted"], 0))
+        done.append(rows @ np.where(new, finished(sheet.parts), 0))
     # A portion of a backlog that holds old buckets only shows no delay: all of it has had its time.
     if ages and int(np.concatenate(ages).min()) < SPAN * width:
         delays, events = first_look(np.concatenate(ages), np.concatenate(fed), np.concatenate(done))

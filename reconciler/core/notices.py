@@ -52,6 +52,9 @@ class Notice:
     drill: bool = False
     changed: str = ""
     """One line: what this update says anew, for a thread."""
+    kept: bool = True
+    """It is an incident of the ledger: it can be acknowledged and muted. False: a drill, or what the detector tells of
+    itself."""
 
 
 def quiet(line: Mapping[str, Any]) -> str:
@@ -82,7 +85,7 @@ def notice_of(
         severity=str(line["severity"]),
         at=parse_time(str(line["at"])),
         opened_at=parse_time(str(line["opened_at"])),
-        title=str(line["summary"]),
+        title=str(line.get("title") or line["summary"]),
         facts=tuple((str(label), str(value)) for label, value in (_plain_facts(line) if facts is None else facts)),
         steps=(Step(str(line["advice"])),) if steps is None else _steps(steps),
         sources=tuple(line["sources"]),

@@ -17,7 +17,7 @@ DEAD_WAIT: Micros = HOUR
 JITTER = 0.2
 DIGEST = "digest"
 """Kind of the notice that many incidents share."""
-DIGEST_LINES = 30
+DIGEST_LINES = 25
 RANKS = {"page": 0, "ticket": 1, "info": 2}
 """The most urgent first."""
 
@@ -166,11 +166,11 @@ def digest(name: str, entries: Sequence[Entry], now: Micros) -> Notice:
     severity = min((one.severity for one in alive), key=RANKS.__getitem__, default="info")
     over = len(entries) - len(alive)
     title = f"{len(alive):,} incidents are open that have no message of their own here" if alive else "All is resolved"
-    facts = [(f"{one.severity}, {one.pipeline}", one.title) for one in alive[:DIGEST_LINES]]
+    facts = [(one.severity, one.title) for one in alive[:DIGEST_LINES]]
     if len(alive) > DIGEST_LINES:
         facts.append(("And", f"{len(alive) - DIGEST_LINES:,} more; `reconciler incidents` lists all"))
     if over:
         facts.append(("Resolved", f"{over:,} of those that were listed here"))
     opened = min((one.notice.opened_at for one in entries), default=now)
     status = "updated" if alive else "resolved"
-    return Notice(name, "", DIGEST, status, severity, now, opened, title, tuple(facts), (), ())
+    return Notice(name, "", DIGEST, status, severity, now, opened, title, tuple(facts), (), (), kept=False)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.notices import Notice, Step
-from reconciler.notifiers._text import NAMED, cut, facts, foot, heading, plain, steps, visible
+from reconciler.notifiers._text import NAMED, cut, facts, foot, heading, plain, steps, urgency, visible
 
 Block = dict[str, Any]
 
@@ -28,14 +28,14 @@ def blocks(notice: Notice, *, buttons: bool = False, note: str = "") -> list[Blo
     found = [_header(notice), _rich(_line((notice.title, not done)))]
     found += _facts(facts(notice))
     found += _steps(steps(notice))
-    found += _actions(notice, buttons=buttons and not done)
+    found += _actions(notice, buttons=buttons and notice.kept and not done)
     found.append(_foot(notice, note))
     return found
 
 
 def fallback(notice: Notice) -> str:
     """What a telephone shows before the message is opened. Slack reads markup here, so it is escaped."""
-    return escape(cut(visible(f"{sign(notice)} {heading(notice)}: {' '.join(notice.title.split())}"), FALLBACK // 6))
+    return escape(cut(visible(f"{sign(notice)} {urgency(notice)} · {' '.join(notice.title.split())}"), FALLBACK // 6))
 
 
 def step_text(notice: Notice) -> str:
