@@ -254,7 +254,7 @@ def _severity_text(pipeline: Pipeline) -> Iterator[str]:
     yield f"  pages        a capacity that ends within {ends} at its present pace, or is used up"
     yield f"  tickets      smaller losses, delays, policies that are not kept; a capacity that ends within {soon}"
     calm, most = format_duration(RESOLVE_AFTER), format_duration(LONGEST_PATIENCE)
-    yield f"  over         after {calm} without a bad minute, twice as long each time that it came back, at most {most};"
+    yield f"  over         after {calm} without a bad minute, twice as long whenever it is back, at most {most};"
     yield "               a loss once all has come again, or somebody closes it"
     yield f"  budget       over {format_duration(pipeline.budget_window)}"
     for pattern, objective in pipeline.objectives:
