@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from reconciler.core.balance import Cells, Parts
 from reconciler.core.lanes import Look
+from reconciler.core.resent import alike, sent_again
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
 from reconciler.core.times import NEVER
 from reconciler.core.totals import Totals
@@ -57,9 +58,12 @@ def finished(parts: Ints) -> Ints:
 
 
 def add_up(sheet: Sheet) -> None:
-    """Step 1: what was accepted, processed and accounted for."""
+    """Step 1: what was accepted, processed and accounted for, and what of it was sent again."""
     fed, done = sheet.accepted, sheet.processed
     for name, amount in (("accepted", fed.ok), ("processed", done.ok + done.replayed), ("accounted", done.legal)):
+        sheet.parts[PART[name]] = np.where(sheet.exists, amount, 0)
+    again = sent_again(fed, done, sheet.old.parts[:, : len(sheet.lanes)])
+    for name, amount in zip(("recovered", "duplicated"), again, strict=True):
         sheet.parts[PART[name]] = np.where(sheet.exists, amount, 0)
 
 
@@ -111,7 +115,7 @@ def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
     same: Bools = ~(sheet.accepted.digested & sheet.processed.digested & (sheet.accepted.ok > 0))
     for name in ("accepted", "processed", "accounted"):
         same &= sheet.parts[PART[name]] == was.parts[PART[name], here]
-    same &= sheet.processed.replayed == was.parts[PART["recovered"], here] + was.parts[PART["duplicated"], here]
+    same &= alike(sheet.accepted, sheet.processed, was.parts[:, here])
     stands = (age < 0) & same & ~was.active[here] & (was.code[here] != Verdict.NONE)
     netted = (was.parts[PART["misplaced"], here] != 0) & (age < reach)
     rows: Bools = np.any(((age < 0) & ~same) | (netted & ~stands), axis=1)
@@ -160,7 +164,7 @@ def scatter(
     proven = sure & ((parts.retained + parts.passed_over > 0) | (parts.lost_proven > 0))
     proven &= parts.lost == parts.lost_proven
     settled = seen.facts.settled[cells.bucket] & (seen.facts.mature | (seen.age < 0))[cells.bucket]
-    amounts = {name: getattr(parts, name) for name in PARTS if hasattr(parts, name)}
+    amounts = {name: getattr(parts, name) for name in PARTS if hasattr(parts, name) and name not in _AGAIN}
     start = 0
     for sheet, mask in zip(sheets, masks, strict=True):
         piece = slice(start, start + int(mask.sum()))
@@ -172,6 +176,8 @@ def scatter(
             sheet.parts[PART[name]][mask] = amount[piece]
 
 
+_AGAIN = ("recovered", "duplicated")
+"""Known since step 1."""
 _SETTLES = np.array([verdict in (Verdict.LOST, Verdict.SURPLUS) for verdict in Verdict])
 
 
