@@ -90,7 +90,8 @@ def told(laid: dict[tuple[int, int], VerdictTile], span: int, minute: int, sourc
     rows = [laid[span, chunk] for chunk in range(-(-sources // CHUNK))]
     codes, evidence = (np.concatenate([getattr(tile, name)[:, minute] for tile in rows])[:sources]
                        for name in ("code", "evidence"))  # fmt: skip
-    parts = np.concatenate([tile.parts[:, :, minute] for tile in rows], axis=1)[:, :sources]
+    everyone = np.arange(CHUNK)
+    parts = np.concatenate([tile.parts.take(everyone, np.full(CHUNK, minute)) for tile in rows], axis=1)[:, :sources]
     bucket = np.full(sources, (span * SPAN + minute) * MINUTE, np.int64)
     nothing = np.zeros(sources, np.int64)
     return Said(HOP, np.arange(sources), bucket, codes, evidence, parts, nothing, nothing.astype(np.bool_))

@@ -9,9 +9,10 @@ import numpy as np
 
 from reconciler.core import advice, telling, volume_incidents
 from reconciler.core.acts import Act
+from reconciler.core.changes import Changes
 from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
-from reconciler.core.judge import Changes, HopJudge, part_of
+from reconciler.core.judge import HopJudge, part_of
 from reconciler.core.lanes import Lane, lanes_of
 from reconciler.core.ledger import Ledger
 from reconciler.core.objectives import Objectives
@@ -304,7 +305,7 @@ def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) ->
 def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:
     for ordinal in ordinals:
         tile = ledger.verdicts.get(where._replace(span=ordinal // SPAN))
-        if tile is not None and tile.parts[PART["misplaced"], :, ordinal % SPAN].any():
+        if tile is not None and tile.parts["misplaced"][:, ordinal % SPAN].any():
             return True
     return False
 

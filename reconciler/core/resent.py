@@ -7,34 +7,36 @@ says it: what has come of it since is recovered, as far as so much was sent agai
 
 import numpy as np
 
-from reconciler.core.tiles import PARTS, Bools, Ints
+from reconciler.core.tiles import Bools, Ints, Planes, zeros
 from reconciler.core.totals import Totals
-
-_PART = {name: number for number, name in enumerate(PARTS)}
 
 
 def hand_on(fed: Totals) -> None:
     """At a stage behind the first, what was sent again goes on like everything else: the next stage has to have it."""
-    fed.ok = fed.ok + fed.replayed
-    fed.replayed = np.zeros_like(fed.replayed)
+    nothing = zeros(len(fed.ok))
+    if fed.replayed is not nothing:
+        fed.ok, fed.replayed = fed.ok + fed.replayed, nothing
 
 
-def sent_again(fed: Totals, done: Totals, old: Ints) -> tuple[Ints, Ints]:
-    """Events recovered and duplicated; `old`: the parts of the cells as last said, `(len(PARTS), …)`."""
+def sent_again(fed: Totals, done: Totals, old: Planes, rows: int) -> dict[str, Ints]:
+    """Events recovered and duplicated; nothing where nothing was sent again. `old`: the cells as last said."""
+    nothing = zeros(rows)
+    if fed.replayed is nothing and done.replayed is nothing:
+        return {}
     gap = fed.ok - done.ok - done.replayed - done.legal
     recovered = np.minimum(done.replayed, np.maximum(gap + done.replayed, 0))
     duplicated = done.replayed - recovered
     told = (fed.replayed > 0) & (done.replayed == 0)
     if told.any():
-        came = np.maximum(old[_PART["lost"]] + old[_PART["passed_over"]] - np.maximum(gap, 0), 0)
-        filled = np.minimum(fed.replayed, old[_PART["recovered"]] + came)
+        came = np.maximum(old["lost"][:rows] + old["passed_over"][:rows] - np.maximum(gap, 0), 0)
+        filled = np.minimum(fed.replayed, old["recovered"][:rows] + came)
         recovered = np.where(told, filled, recovered)
         duplicated = np.where(told, np.minimum(np.maximum(-gap, 0), fed.replayed - filled), duplicated)
-    return recovered, duplicated
+    return {"recovered": recovered, "duplicated": duplicated}
 
 
-def alike(fed: Totals, done: Totals, old: Ints) -> Bools:
+def alike(fed: Totals, done: Totals, old: Planes, rows: int) -> Bools:
     """Cells whose replays are those of which `old` was said."""
-    again = old[_PART["recovered"]] + old[_PART["duplicated"]]
+    again = old["recovered"][:rows] + old["duplicated"][:rows]
     same: Bools = (done.replayed == again) | ((done.replayed == 0) & (fed.replayed >= again))
     return same

@@ -6,7 +6,7 @@ import pytest
 from reconciler.core.observations import parse
 from reconciler.core.outlines import outline
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import SPAN
+from reconciler.core.tiles import PARTS, SPAN
 from reconciler.core.times import MINUTE, Micros, parse_time
 from reconciler.service import judge
 from reconciler.store import SqlStore, findings
@@ -34,7 +34,9 @@ def test_what_stood_still_since_is_told_as_it_was_said(store: SqlStore, minutes:
     drawn = dict(store.outlines(PIPELINE, HOP, LOSS_START, END, as_of))
     assert told.keys() == said.keys() == drawn.keys()
     for key, tile in said.items():
-        for name in ("code", "evidence", "parts", "loss_at", "proven", "active"):
+        for name in ("code", "evidence", "loss_at", "proven", "active"):
             assert np.array_equal(getattr(told[key], name), getattr(tile, name)), name
+        for part in PARTS:
+            assert np.array_equal(told[key].parts[part], tile.parts[part]), part
         assert np.array_equal(drawn[key].sums, outline(tile).sums)
         assert np.array_equal(drawn[key].worst, outline(tile).worst)
