@@ -55,7 +55,7 @@ def outlines(
     found = connection.execute(query.where(*_within(pipeline, hop, first, last)).order_by(table.span, table.chunk))
     for number, chunk, span, latest_at, packed in found:
         key = TileKey(hop, chunk, span)
-        if packed and (as_of is None or latest_at <= as_of):
+        if packed and (as_of is None or past.stood_still(latest_at, as_of)):
             yield key, unpack_outline(packed)
         else:
             bare.append(tiles.Stored(number, key, 0, latest_at))

@@ -22,12 +22,17 @@ def tiles_as_of(
     """These tiles (in order of span and chunk) as they stood; those of which nothing had been said are left out."""
     for span, own in groupby(stored, key=lambda one: one.key.span):
         here = list(own)
-        still = [one for one in here if one.latest_at <= as_of]
+        still = [one for one in here if stood_still(one.latest_at, as_of)]
         found = {key: _settled(tile) for key, tile in tiles.load(connection, still, VerdictTile, frozen=True)}
-        moved = {one.key.chunk for one in here if one.latest_at > as_of}
+        moved = {one.key.chunk for one in here if not stood_still(one.latest_at, as_of)}
         if moved:
             found |= dict(findings.said_tiles(connection, pipeline, hop, span, as_of, moved))
         yield from sorted(found.items())
+
+
+def stood_still(latest_at: Micros, as_of: Micros) -> bool:
+    """Whether a tile has not changed since; 0: nobody has noted when it was judged."""
+    return 0 < latest_at <= as_of
 
 
 def _settled(tile: VerdictTile) -> VerdictTile:
