@@ -35,7 +35,7 @@ from tests.integration.forks import Forks, forked, free_port
 from tests.postgres import Postgres, running_postgres
 from tests.until import until
 
-SECONDS = float(os.environ.get("RECONCILER_FAULT_SECONDS", "15"))
+SECONDS = float(os.environ.get("RECONCILER_FAULT_SECONDS", "10"))
 SEED = int(os.environ.get("RECONCILER_FAULT_SEED", "20210720"))
 BUILD = Path(__file__).parents[2] / "build"
 DURABLE = ("synchronous_commit=on",)
