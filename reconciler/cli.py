@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Entry] = {
     "incidents": Entry("reconciler.commands.incidents:command", "List what is wrong, or show one incident in full."),
     "ack": Entry("reconciler.commands.ack:command", "Say that you have an incident."),
     "mute": Entry("reconciler.commands.mute:command", "Keep incidents quiet for a while, with a reason and an end."),
+    "drill": Entry("reconciler.commands.drill:command", "Try whether a loss would really reach somebody."),
     "objectives": Entry("reconciler.commands.objectives:command", "Say how the objectives stand, or export them."),
     "sources": Entry("reconciler.commands.sources:command", "List who sends, or say that one has ended."),
     "reporters": Entry("reconciler.commands.reporters:command", "List who counts, or say that one has ended."),

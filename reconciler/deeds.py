@@ -1,5 +1,6 @@
 """What people may say of incidents, checked before it is written down: by the commands, over HTTP, by buttons."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from reconciler.core.acts import Act, ActKind, holding
@@ -66,7 +67,11 @@ def unmute(store: Store, number: int, author: str, reason: str, now: Micros) -> 
 
 def mutes(store: Store, now: Micros) -> list[Act]:
     """The mutes and planned work that hold now or will, in order of saying."""
-    acts = store.acts.all()
+    return standing(store.acts.all(), now)
+
+
+def standing(acts: Sequence[Act], now: Micros) -> list[Act]:
+    """Of all that was said, the mutes and planned work that hold at `now` or will."""
     ended = {act.ends for act in acts if act.kind == "unmute"}
     return [act for act in acts if act.is_mute and act.id not in ended and (act.until or now + 1) > now]
 

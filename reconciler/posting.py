@@ -90,6 +90,12 @@ class Outbox(Protocol):
     def post(self, posts: Sequence[Post], now: Micros) -> None:
         """Put something in that no judgement says."""
 
+    def introduce(self, posts: Sequence[Post], now: Micros) -> int:
+        """Put in what a channel has never been told anything of; all else stays. Returns how many that were."""
+
+    def newest(self, incident: str) -> Notice | None:
+        """The state that is to be told last, on whatever channel; `None`: nobody was ever to be told of it."""
+
     def due(self, channel: str, now: Micros, manner: Manner, most: int) -> list[Entry]:
         """What is to be looked at, the most urgent first, at most so many."""
 

@@ -19,6 +19,7 @@ from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.verdicts import Verdict
 from reconciler.core.volume_plan import Planned
 from reconciler.ports import Portion, Said, Store
+from reconciler.serving import ServiceStore
 
 NOTHING = Portion(1, 0, -1, is_last=False)
 """No tile at all: for a pass that only needs what is remembered."""
@@ -86,6 +87,20 @@ def judge_all(
     """Judge every pipeline, each in transactions of its own."""
     lines = (judge(store, pipelines[name], now, every=every, telling=telling) for name in sorted(pipelines))
     return [line for told in lines for line in told]
+
+
+def introduce(store: ServiceStore, pipelines: Mapping[str, Pipeline], telling: Telling, now: Micros) -> int:
+    """Tell channels what is open and they were never told: they are new, or were asked for something else before.
+
+    Only once it changes would they hear of it otherwise. Returns to how many that is news.
+    """
+    lines = store.standing()
+    posts = [
+        post
+        for name, pipeline in sorted(pipelines.items())
+        for post in telling.posts(pipeline, (one for one in lines if one["pipeline"] == name))
+    ]
+    return store.outbox.introduce(posts, now)
 
 
 def learn(store: Store, pipeline: Pipeline, now: Micros) -> bool:

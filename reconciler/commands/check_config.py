@@ -1,6 +1,7 @@
 """`reconciler check-config`: is the configuration sound, and what follows from it?"""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -183,8 +184,7 @@ def as_text(settings: Settings) -> Iterator[str]:
         yield f"\nsenders {sender.pattern}: {sender.name}, {sender.way.value}"
     yield from _channels_text(settings)
     for pattern, known in settings.sources.items():
-        replay = f"; sent again by: {known.replay}" if known.replay else ""
-        yield f"\nsources {pattern}: {known.owner or 'no owner'}{replay}"
+        yield f"\nsources {pattern}: {known.owner or 'no owner'}"
 
 
 def _channels_text(settings: Settings) -> Iterator[str]:
@@ -201,6 +201,15 @@ def _channels_text(settings: Settings) -> Iterator[str]:
     if settings.notifiers:
         missing = "none; messages have no link to their incident (set service.public_url)"
         yield f"links   {settings.public_url or missing}"
+        yield f"spool   {_spool_text(settings)}"
+
+
+def _spool_text(settings: Settings) -> str:
+    """Where samples wait while the ledger is out of reach, and whether they could."""
+    folder = settings.path.resolve().parent / settings.watchdog.spool
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    fits = there.is_dir() and os.access(there, os.W_OK)
+    return f"{settings.watchdog.spool}{'' if fits else f'; {there} cannot be written to, so none would wait'}"
 
 
 def _connector_text(options: SamplerOptions) -> str:

@@ -2,21 +2,18 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from fnmatch import fnmatchcase
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 import click
 
-from reconciler.app import App, now, opened
+from reconciler.app import now, opened
 from reconciler.commands.options import as_time, config_option, json_option
 from reconciler.commands.terminal import say, say_records
-from reconciler.core.replays import Part, Replay, changed
 from reconciler.core.times import Micros, format_time, parse_time
-from reconciler.errors import ConfigError
-from reconciler.replaying import ReplayAct
+from reconciler.reports import replay_deeds
+from reconciler.reports.replay_deeds import Deed
 from reconciler.reports.replay_text import list_text, part_record, plan_text, proof_text, record
-from reconciler.reports.replays import planned, prove
 
 now_option = click.option(
     "--now", "at", metavar="TIME", callback=as_time, help="As of then.  [default: the machine's clock]"
@@ -64,17 +61,13 @@ def plan_(
     moment = now() if at is None else at
     with opened(config) as app:
         if incident is not None:
-            pipeline, start, end = _incident(app, incident, start, end)
+            pipeline, first, last = replay_deeds.of_incident(app.store, incident)
+            start, end = start or first, end or last
         if pipeline is None or start is None:
             raise click.UsageError("say --incident, or --pipeline and --from")
         flow, span = app.pipelines(pipeline)[pipeline], (start, moment if end is None else end)
-        wanted = {name for name in app.store.directory(flow).sources if fnmatchcase(name, pattern)}
-        made = planned(app.store, flow, app.settings.senders, span, moment, wanted)
-        if not made.parts:
-            raise ConfigError(f"{pipeline}: nothing of that time is lost, so there is nothing to send again")
-        if app.store.replays.find(made.id) is not None:
-            raise ConfigError(f"{made.id} is planned already: `reconciler replay show {made.id}`")
-        app.store.replays.save(made, ReplayAct(made.id, moment, "plan", author, "", {"events": _events(made.parts)}))
+        deed = Deed(author, moment)
+        made = replay_deeds.plan(app.store, app.settings.senders, flow, span, pattern, deed)
     _say(record(made), list(plan_text(made)), as_json=as_json)
 
 
@@ -85,7 +78,7 @@ def plan_(
 def show(replay: str, config: str, *, as_json: bool) -> None:
     """Show a REPLAY as it was planned, and what was done with it."""
     with opened(config) as app:
-        found, acts = _found(app, replay), app.store.replays.acts(replay)
+        found, acts = replay_deeds.found_replay(app.store, replay), app.store.replays.acts(replay)
     done = [asdict(act) | {"at": format_time(act.at)} for act in acts]
     lines = [f"{act['at']}  {act['act']} {act['author']} {act['reason']}".rstrip() for act in done]
     _say(record(found) | {"acts": done}, [*plan_text(found), "", *lines], as_json=as_json)
@@ -122,14 +115,8 @@ def start_(
 ) -> None:  # fmt: skip
     """Note that sources of a REPLAY send again from now on, and under which label."""
     with opened(config) as app:
-        found = _found(app, replay)
-        parts = _parts(found, pattern)
-        unasked = [part.source for part in parts if part.consent and not consented]
-        if unasked:
-            raise ConfigError(f"{', '.join(unasked)}: each customer has to agree first; say --consented once they have")
-        begun = [replace(part, state="started", label=label or part.label) for part in parts]
-        _act(app, changed(found, begun), "start", (author, reason), begun, at)
-        found = changed(found, begun)
+        deed = Deed(author, now() if at is None else at, reason)
+        found, begun = replay_deeds.start(app.store, replay, pattern, label, deed, consented=consented)
     _say(record(found), [f"{part.source}: started under the label {part.label}" for part in begun], as_json=as_json)
 
 
@@ -146,11 +133,8 @@ def verify(replay: str, at: Micros | None, config: str, *, as_json: bool) -> int
     """
     moment = now() if at is None else at
     with opened(config) as app:
-        found = _found(app, replay)
-        proofs = prove(app.store, app.pipelines(found.pipeline)[found.pipeline], found)
-        told = [part_record(part, proof, moment) for part, proof in proofs]
-        payload = {"sources": [{name: one[name] for name in ("source", *_KEPT)} for one in told]}
-        app.store.replays.save(found, ReplayAct(found.id, moment, "verify", "", "", payload))
+        found, proofs = replay_deeds.verify(app.store, app.pipelines(), replay, Deed("", moment))
+    told = [part_record(part, proof, moment) for part, proof in proofs]
     _say(record(found) | {"sources": told}, list(proof_text(found, proofs, moment)), as_json=as_json)
     return int(
         any((proof.missing or proof.waiting or proof.unknown) and part.state != "closed" for part, proof in proofs)
@@ -170,26 +154,10 @@ def close(
 ) -> None:
     """Say that nothing more is expected of sources of a REPLAY; what is missing then is final, and kept as such."""
     with opened(config) as app:
-        found = _found(app, replay)
-        over = [replace(part, state="closed") for part in _parts(found, pattern) if part.state != "closed"]
-        found = changed(found, over)
-        proofs = prove(app.store, app.pipelines(found.pipeline)[found.pipeline], found)
-        final = {part.source: proof.missing for part, proof in proofs if part in over}
-        if over:
-            _act(app, found, "close", (author, reason), over, at, final=final)
+        deed = Deed(author, now() if at is None else at, reason)
+        found, final = replay_deeds.close(app.store, app.pipelines(), replay, pattern, deed)
     lines = [f"{source}: closed, {missing:,} events missing for good" for source, missing in final.items()]
     _say(record(found), lines, as_json=as_json)
-
-
-_KEPT = ("sent", "recovered", "already_there", "dropped", "duplicated", "under_way", "missing", "waiting", "unknown")
-
-
-def _act(
-    app: App, replay: Replay, act: Literal["start", "close"], who: tuple[str, str], parts: Sequence[Part],
-    at: Micros | None, **more: Any,
-) -> None:  # fmt: skip
-    payload = {"sources": [part.source for part in parts], "labels": sorted({part.label for part in parts})} | more
-    app.store.replays.save(replay, ReplayAct(replay.id, now() if at is None else at, act, *who, payload))
 
 
 def _say(found: dict[str, Any], lines: Sequence[str], *, as_json: bool) -> None:
@@ -197,28 +165,3 @@ def _say(found: dict[str, Any], lines: Sequence[str], *, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         say(lines)
-
-
-def _events(parts: Sequence[Part]) -> int:
-    return sum(part.events for part in parts)
-
-
-def _found(app: App, replay: str) -> Replay:
-    found = app.store.replays.find(replay)
-    if found is None:
-        raise ConfigError(f"there is no replay {replay!r}; `reconciler replay list --all` lists all")
-    return found
-
-
-def _parts(replay: Replay, pattern: str) -> list[Part]:
-    parts = [part for part in replay.parts if fnmatchcase(part.source, pattern)]
-    if not parts:
-        raise ConfigError(f"{replay.id} has no source that fits {pattern!r}; `reconciler replay show {replay.id}`")
-    return parts
-
-
-def _incident(app: App, incident: str, start: Micros | None, end: Micros | None) -> tuple[str, Micros, Micros]:
-    line = next(iter(app.store.incident_changes(incident)[-1:]), None)
-    if line is None:
-        raise ConfigError(f"there is no incident {incident!r}; `reconciler incidents --all` lists all")
-    return line["pipeline"], start or parse_time(line["from"]), end or parse_time(line["to"])

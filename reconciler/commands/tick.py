@@ -15,7 +15,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Verdict
 from reconciler.errors import OutOfReach, Refused
-from reconciler.service import judge, learn
+from reconciler.service import introduce, judge, learn
 
 Line = Mapping[str, Any]
 """A verdict or an incident as the contract writes it."""
@@ -68,6 +68,7 @@ def run(app: App, at: Micros, *, as_json: bool) -> int:
 def tell(app: App, at: Micros, *, as_json: bool) -> int:
     """Tell every channel what is due, those too that an earlier tick could not reach; returns the exit code."""
     code = 0
+    introduce(app.store, app.settings.pipelines, app.telling, at)
     for notifier in app.notifiers():
         done = Channel(notifier).announce(app.store, lambda: at)
         if done.sent and not as_json:

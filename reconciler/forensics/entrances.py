@@ -1,13 +1,12 @@
 """Entry points: sources that came in the same way, and so can send again in the same way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.senders import Sender, Way, by_sender
 from reconciler.core.times import Micros
 from reconciler.settings import Settings
 
-_WAYS = {"own": Way.REREAD, "partner": Way.PARTNER, "customer": Way.CUSTOMER}
 WORDS = {
     Way.REREAD: "we read them again from where they were taken",
     Way.PARTNER: "the partner sends them again when asked",
@@ -38,7 +37,7 @@ class Entrance:
 def entrances(settings: Settings, sources: Iterable[str]) -> list[Entrance]:
     """The sources by how they can send again; those of which nothing is known by the first part of their names."""
     found: list[Entrance] = []
-    for sender, names in by_sender(senders(settings), sources):
+    for sender, names in by_sender(settings.senders, sources):
         if sender is not None:
             found.append(Entrance(sender.name, tuple(names), sender))
             continue
@@ -47,13 +46,3 @@ def entrances(settings: Settings, sources: Iterable[str]) -> list[Entrance]:
             groups.setdefault(name.partition("/")[0], []).append(name)
         found += [Entrance(group, tuple(own), None) for group, own in groups.items()]
     return found
-
-
-def senders(settings: Settings) -> Sequence[Sender]:
-    """What `senders` says, and after it what `sources` says of who can send again."""
-    known = [
-        Sender(pattern, _WAYS[one.replay], one.owner or "", contact=one.contact or "")
-        for pattern, one in settings.sources.items()
-        if one.replay is not None
-    ]
-    return (*settings.senders, *known)

@@ -70,10 +70,12 @@ def _samples(store: Store, pipeline: Pipeline, found: Sequence[Window], now: Mic
     return then + [one for one in store.samples(pipeline, max(first, now - LATELY), now) if one.at > last]
 
 
-def prove(store: Store, pipeline: Pipeline, replay: Replay) -> list[tuple[Part, Proof]]:
-    """What came of each part of a replay, as last judged."""
+def prove(
+    store: Store, pipeline: Pipeline, replay: Replay, as_of: Micros | None = None
+) -> list[tuple[Part, Proof]]:  # fmt: skip
+    """What came of each part of a replay, as last judged, or as it was known at `as_of`."""
     by_hop = groupby(replay.parts, key=lambda part: part.hop)
-    return [pair for _, own in by_hop for pair in _prove(store, pipeline, list(own))]
+    return [pair for _, own in by_hop for pair in _prove(store, pipeline, list(own), as_of)]
 
 
 @dataclass(slots=True)
@@ -116,7 +118,9 @@ class _Account:
         )  # fmt: skip
 
 
-def _prove(store: Store, pipeline: Pipeline, parts: Sequence[Part]) -> Iterator[tuple[Part, Proof]]:
+def _prove(
+    store: Store, pipeline: Pipeline, parts: Sequence[Part], as_of: Micros | None
+) -> Iterator[tuple[Part, Proof]]:  # fmt: skip
     directory, width = store.directory(pipeline), pipeline.width
     first = min(part.windows[0].start for part in parts) - AROUND
     last = max(part.windows[-1].end for part in parts) + AROUND
@@ -130,14 +134,18 @@ def _prove(store: Store, pipeline: Pipeline, parts: Sequence[Part]) -> Iterator[
     ]  # fmt: skip
     for stage in dict.fromkeys((pipeline.stages[0], parts[0].hop.split(">")[1])):
         wanted = dict(_labelled(directory, accounts, stage, first=stage == pipeline.stages[0]))
-        for _, tile in store.counts_as_of(pipeline, stage, first, last):
+        for _, tile in store.counts_as_of(pipeline, stage, first, last, as_of):
             for row in np.flatnonzero(np.isin(tile.series, list(wanted))).tolist():
                 account, name = wanted[int(tile.series[row])]
                 account.sums[name] += int(np.maximum(tile.count[row], 0).sum())
     by_chunk: dict[int, list[_Account]] = defaultdict(list)
     for account in accounts:
         by_chunk[account.ordinal // CHUNK].append(account)
-    for key, verdicts in store.verdict_tiles(pipeline, parts[0].hop, first, last):
+    if as_of is None:
+        tiles = store.verdict_tiles(pipeline, parts[0].hop, first, last)
+    else:
+        tiles = store.verdicts_as_of(pipeline, parts[0].hop, first, last, as_of)
+    for key, verdicts in tiles:
         for account in by_chunk[key.chunk]:
             row = account.ordinal % CHUNK
             account.judge(verdicts.code[row], verdicts.parts[:, row], key.span)

@@ -17,8 +17,9 @@ from reconciler.running.look import Look
 from reconciler.running.pictures import Sent, attach
 from reconciler.running.readers import Readers
 from reconciler.running.reporting import report_daily
+from reconciler.running.selfcheck import tell_alive, tell_blindness, tell_observed
 from reconciler.running.turns import Duty, Turn
-from reconciler.service import Telling, learn
+from reconciler.service import Telling, introduce, learn
 from reconciler.settings import Settings
 from reconciler.settings.schema import ConnectorOptions, RecountSettings
 
@@ -46,6 +47,8 @@ def duties_of(
     look = Look(Readers(connectors, settings.pipelines), telling=telling)
     duties = [Duty("look", tick, look), Duty("prune", tick, prune)]
     duties.append(Duty("learn", tick, learn_volume))
+    duties += [Duty("introduce", tick, Introduce(telling)), Duty("self-check", tick, tell_blindness)]
+    duties += [Duty("watchdog", tick, tell_alive), Duty("observed", tick, tell_observed)]
     if settings.reports is not None:
         duties.append(Duty("report", tick, report_daily))
     # One for each channel: one that hangs delays no other.
@@ -92,6 +95,23 @@ class Announce:
         if done.failures:
             raise OutOfReach(done.failures[-1])
         return done.something
+
+
+@dataclass(slots=True)
+class Introduce:
+    """Tells channels what was open before they were configured, or before the pipeline was in mode alert; once, for the
+    configuration stays while the process lives.
+    """
+
+    telling: Telling
+    done: bool = False
+
+    def __call__(self, turn: Turn) -> bool:
+        """Whether there was anything to tell."""
+        if self.done:
+            return False
+        told, self.done = introduce(turn.store, turn.settings.pipelines, self.telling, turn.now), True
+        return bool(told)
 
 
 def learn_volume(turn: Turn) -> bool:

@@ -38,10 +38,20 @@ class Health:
     def _blind(self) -> Iterator[str]:
         if self.stopping.is_set():
             yield "the process is about to end"
-        now, most = self.clock(), self.settings.blind_after
-        for name, pipeline in sorted(self.settings.pipelines.items()):
-            judged_at = self.store.judged_at(pipeline)
-            if judged_at is None:
-                yield f"pipeline {name} has never been judged"
-            elif now - judged_at > most:
-                yield f"pipeline {name} was last judged as of {format_time(judged_at)}"
+        for name, judged_at in behind(self.store, self.settings, self.clock()):
+            yield late(name, judged_at)
+
+
+def behind(store: ServiceStore, settings: Settings, now: Micros) -> Iterator[tuple[str, Micros | None]]:
+    """The pipelines that were not judged lately, and when they last were; `None`: never."""
+    for name, pipeline in sorted(settings.pipelines.items()):
+        judged_at = store.judged_at(pipeline)
+        if judged_at is None or now - judged_at > settings.blind_after:
+            yield name, judged_at
+
+
+def late(name: str, judged_at: Micros | None) -> str:
+    """The same in words."""
+    if judged_at is None:
+        return f"pipeline {name} has never been judged"
+    return f"pipeline {name} was last judged as of {format_time(judged_at)}"

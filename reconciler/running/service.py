@@ -8,14 +8,19 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from reconciler.core.times import Micros
+from reconciler.announce import routes_of
+from reconciler.core.times import SECOND, Micros
 from reconciler.errors import OutOfReach, ReconcilerError
 from reconciler.ports import Connector
 from reconciler.posting import Notifier
+from reconciler.running.direct import Direct
 from reconciler.running.duties import duties_of
 from reconciler.running.health import Health
 from reconciler.running.keeper import Keeper
 from reconciler.running.meters import Meters
+from reconciler.running.patience import Patient
+from reconciler.running.sentinel import Sentinel
+from reconciler.running.spool import Spool
 from reconciler.running.timetable import Timetable
 from reconciler.running.turns import Worker
 from reconciler.serving import ServiceStore
@@ -44,6 +49,13 @@ class Service:
         self._worker = Worker(self._keeper, settings, clock, self.meters, self._stopping)
         self.health = Health(store, settings, clock, self._worker, self._stopping)
         self._duties = duties_of(settings, connectors, notifiers, clock)
+        spool = Spool(settings.path.resolve().parent / settings.watchdog.spool)
+        self._sentinel = Sentinel(
+            store, settings, [one for one in connectors if one.stage is None], clock,
+            lambda: self._keeper.at_work() is not None, spool, Direct(notifiers, routes_of(settings), spool),
+            Patient(settings.deadline / SECOND),
+        )  # fmt: skip
+        self._tick = settings.tick
         self._timetable = Timetable(len(self._duties) + SPARE_THREADS)
 
     def start(self) -> None:
@@ -54,6 +66,7 @@ class Service:
         self._timetable.add("lease", self._keeper.every, self._beat)
         for duty in self._duties:
             self._timetable.add(duty.name, duty.every, partial(self._worker.perform, duty))
+        self._timetable.add("sentinel", self._tick, self._sentinel.look)
         self._timetable.start()
 
     def stop(self, seconds: float) -> bool:

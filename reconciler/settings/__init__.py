@@ -11,7 +11,7 @@ from reconciler.core.senders import Sender
 from reconciler.core.times import SECOND, Micros
 from reconciler.errors import ConfigError
 from reconciler.settings.access import AccessSettings
-from reconciler.settings.build import pipeline_of, resolve_sqlite, sender_of
+from reconciler.settings.build import pipeline_of, resolve_sqlite, sender_of, senders_of
 from reconciler.settings.document import Document, Problem, parse_document
 from reconciler.settings.notifying import NotifierOptions
 from reconciler.settings.people import ReportSettings, WatchdogSettings
@@ -74,7 +74,7 @@ class Settings:
     push: PushSettings
     """How much may be pushed over HTTP."""
     senders: tuple[Sender, ...]
-    """How sources can send again, in the order of the file."""
+    """How sources can send again: what `senders` says in the order of the file, then what `sources` says of it."""
     reports: ReportSettings | None
     """The daily report; None: the service makes none."""
     watchdog: WatchdogSettings
@@ -172,7 +172,7 @@ def _settings(document: Document, path: Path) -> Settings:
         retention=file.retention,
         service=file.service,
         push=file.push,
-        senders=tuple(sender_of(sender) for sender in file.senders),
+        senders=(*(sender_of(sender) for sender in file.senders), *senders_of(file.sources)),
         reports=file.reports,
         watchdog=file.watchdog,
         access=file.access,

@@ -1,6 +1,6 @@
 """Sections that hold together -> the values that the rest of the program works with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from reconciler.settings.schema import (
     PipelineSettings,
     ReporterSettings,
     SamplerOptions,
+    SourceSettings,
     VolumeSettings,
 )
 
@@ -76,6 +77,16 @@ def sender_of(found: SenderSettings) -> Sender:
         found.pattern, Way(found.way), found.title or "", found.consent, found.horizon, found.until,
         found.identity or "", found.contact or "", found.dedupe,
     )  # fmt: skip
+
+
+_WAYS = {"own": Way.REREAD, "partner": Way.PARTNER, "customer": Way.CUSTOMER}
+
+
+def senders_of(sources: Mapping[str, SourceSettings]) -> Iterator[Sender]:
+    """What `sources` says of who can send again."""
+    for pattern, one in sources.items():
+        if one.replay is not None:
+            yield Sender(pattern, _WAYS[one.replay], one.owner or "", contact=one.contact or "")
 
 
 def _volume(found: VolumeSettings) -> VolumePlan:

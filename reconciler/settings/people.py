@@ -97,4 +97,5 @@ class WatchdogSettings(Section):
     every: Duration | None = None
     """Time between two notices that all is well, for notifiers that want them. Default: none are sent."""
     spool: Name = "reconciler.spool"
-    """Folder, beside this file, for what could not be stored while the ledger was out of reach."""
+    """Folder, relative to this file, for what could not be stored while the ledger was out of reach. It has to be
+    writable; better on another disk than the ledger's."""

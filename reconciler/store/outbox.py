@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, case, func, insert, select, update
 
 from reconciler.core import notices
+from reconciler.core.notices import Notice
 from reconciler.core.outbox import DIGEST, Entry, Manner, Post, in_order, mood
 from reconciler.core.times import SECOND, Micros
 from reconciler.posting import Backlog, NotifyFailed, Sending
@@ -55,6 +56,25 @@ class SqlOutbox:
         if posts:
             with self._writing() as connection:
                 put(connection, posts, now)
+
+    def introduce(self, posts: Sequence[Post], now: Micros) -> int:
+        """See `reconciler.posting.Outbox.introduce`."""
+        if not posts:
+            return 0
+        named = {one.notice.id for one in posts}
+        query = select(_ROW.incident, _ROW.channel).where(_ROW.incident.in_(named))
+        with self._writing() as connection:
+            known = {(row.incident, row.channel) for row in connection.execute(query)}
+            fresh = [one for one in posts if one.begins and (one.notice.id, one.channel) not in known]
+            put(connection, fresh, now)
+        return len(fresh)
+
+    def newest(self, incident: str) -> Notice | None:
+        """See `reconciler.posting.Outbox.newest`."""
+        query = select(_ROW.notice).where(_ROW.incident == incident).order_by(_ROW.updated_at.desc()).limit(1)
+        with self._database.reading() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else notices.load(found)
 
     def due(self, channel: str, now: Micros, manner: Manner, most: int) -> list[Entry]:
         """See `reconciler.posting.Outbox.due`."""

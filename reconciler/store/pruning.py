@@ -128,7 +128,18 @@ def _incidents(connection: Connection, pipeline: Pipeline, horizon: Horizon, mos
     return int(said + connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount)
 
 
-_STEPS: tuple[Step, ...] = (_tiles, _history, _progress, _reporters, _samples, _capacities, _incidents)
+def _letters(connection: Connection, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
+    """What channels were told of incidents that are over, and then that they were told. What belongs to no pipeline
+    goes with any."""
+    box, log = tables.outbox, tables.sending
+    mine = (pipeline.name, "")
+    over = (box.c.pipeline.in_(mine), box.c.status == "resolved", box.c.updated_at < horizon.detail)
+    removed = _remove(connection, box, select(*box.primary_key).where(*over), most)
+    old = select(log.c.id).where(log.c.pipeline.in_(mine), log.c.at < horizon.verdicts)
+    return removed + _remove(connection, log, old, most - removed)
+
+
+_STEPS: tuple[Step, ...] = (_tiles, _history, _progress, _reporters, _samples, _capacities, _incidents, _letters)
 
 
 def _remove(connection: Connection, table: Table, query: Select[Any], most: int) -> int:

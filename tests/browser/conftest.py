@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from reconciler import deeds
 from reconciler.commands.demo.play import CONFIG, STORY
 from reconciler.core.observations import parse
-from reconciler.core.times import MINUTE, SECOND
+from reconciler.core.times import HOUR, MINUTE, SECOND, Micros
+from reconciler.reports import archive, replay_deeds
+from reconciler.reports.days import day_of
+from reconciler.reports.replay_deeds import Deed
 from reconciler.scenarios import load as load_story
 from reconciler.service import judge_all
-from reconciler.settings import load
-from reconciler.store import open_store
+from reconciler.settings import Settings, load
+from reconciler.store import SqlStore, open_store
 from reconciler.web.api import build_api
 from tests.integration.shell import observed
 from tests.web.serving import Clock, serving
@@ -51,6 +55,16 @@ def incident(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         before, now = now, story.t0 * SECOND + minute * MINUTE
         store.record([one for one in seen if before < one.at <= now], settings.pipelines)
         judge_all(store, settings.pipelines, now)
+    people_act(store, settings, now)
     with serving(build_api(store, settings, Clock(now))) as url:
         yield url
     store.close()
+
+
+def people_act(store: SqlStore, settings: Settings, now: Micros) -> None:
+    """A mute, a replay and a report, so that their pages have something to show."""
+    deeds.mute(store, "ann", "known, and being drained", now, now + HOUR, pipeline="streaming", kind="delay")
+    batch = settings.pipelines["batch"]
+    replay_deeds.plan(store, settings.senders, batch, (now - 2 * HOUR, now), "batch_v*", Deed("ann", now))
+    pipelines = list(settings.pipelines.values())
+    archive.keep(store, archive.report(store, pipelines, day_of(now), now), ["team"])

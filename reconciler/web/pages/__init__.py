@@ -6,11 +6,11 @@ How another page is added:
 
        router = APIRouter()
 
-       @router.get("/forensics")
-       def forensics(view: Looking) -> Response:
+       @router.get("/tides")
+       def tides(view: Looking) -> Response:
            span = view.span()                        # ?from=&to=, else the day until the last judgement
            pipeline = view.pipeline()                # ?pipeline=, or the page that says which there are
-           return view.page("forensics.html", "Forensics", span=span, rows=...)
+           return view.page("tides.html", "Tides", span=span, rows=...)
 
 2. Its line in `ROUTERS` below, and in `MENU` of `view.py` if it is reached from every page.
 
@@ -28,7 +28,19 @@ from importlib.resources import files
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from reconciler.web.pages import detector, doors, incidents, overview, pipeline, queues, source
+from reconciler.web.pages import (
+    detector,
+    doors,
+    forensics,
+    incidents,
+    mutes,
+    overview,
+    pipeline,
+    queues,
+    replays,
+    reports,
+    source,
+)
 
 ROUTERS = (
     doors.router,
@@ -37,6 +49,10 @@ ROUTERS = (
     source.router,
     incidents.router,
     queues.router,
+    reports.router,
+    forensics.router,
+    replays.router,
+    mutes.router,
     detector.router,
 )
 

@@ -1,20 +1,28 @@
 """Incidents: the list, and one of them from its first sign to its end."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from reconciler import deeds
+from reconciler.core.acts import ActKind
 from reconciler.core.times import HOUR, MINUTE, parse_time
+from reconciler.errors import ConfigError
 from reconciler.web.library import Line
 from reconciler.web.pages import charts, words
 from reconciler.web.pages.overview import SEVERITIES, page_number
-from reconciler.web.pages.view import Looking, View
+from reconciler.web.pages.view import Acting, Form, Looking, View, author_of, refused, see_other
 
 router = APIRouter()
 AT_ONCE = 50
 """Lines on a page."""
+DEEDS: dict[str, ActKind] = {
+    "acknowledge": "acknowledge", "confirm": "confirm", "close": "close", "reopen": "reopen",
+}  # fmt: skip
+"""What people may say of an incident."""
 NAMED = 200
 """Sources that are listed on the page of an incident."""
 
@@ -69,7 +77,32 @@ def incident(view: Looking) -> Response:
         sources=sources[:NAMED], more=max(0, len(sources) - NAMED), lost=lost, start=start, end=end,
         drawn=drawn, high=high, low=low, times=at, beside=beside, time=parse_time, hop=_hop(last),
         around={"from_": words.iso(max(0, start - HOUR)), "to": words.iso(end + HOUR)}, named=_named(view, last),
+        acts=[act for act in view.store.acts.all(last["id"]) if view.as_of is None or act.at <= view.as_of],
+        deeds=_deeds(last),
     )  # fmt: skip
+
+
+def _deeds(line: Line) -> list[str]:
+    """What may be said of it now."""
+    if line["status"] == "resolved":
+        return ["reopen", "confirm"]
+    return ["acknowledge", "confirm", *(["close"] if line["kind"] not in deeds.ENDS_BY_ITSELF else [])]
+
+
+@router.post("/incident/{deed}")
+def speak(view: Acting, form: Form, deed: str) -> Response:
+    """Acknowledge, close, confirm or re-open; the next judgement takes it."""
+    found = view.library.incident(form.get("id", ""))
+    if found is None or not _may(view, found["incident"]):
+        raise HTTPException(404, f"There is no incident {words.name(form.get('id', ''))!r}.")
+    if deed not in DEEDS:
+        raise HTTPException(404, f"There is no act {words.name(deed)!r}; there are: {', '.join(DEEDS)}.")
+    number = found["incident"]["id"]
+    try:
+        deeds.speak(view.store, DEEDS[deed], number, author_of(view, form), form.get("reason", ""), view.now)
+    except ConfigError as error:
+        raise refused(error) from None
+    return see_other(f"/incident?{urlencode({'id': number})}")
 
 
 def _may(view: View, line: dict[str, Any]) -> bool:

@@ -32,6 +32,8 @@ class Visitor:
     """What the cookie holds, or is to hold."""
     logged_in: bool
     """By a session, which can be ended."""
+    is_known: bool = True
+    """Somebody has said who this is; else it is whoever sits at this machine."""
 
     @property
     def csrf(self) -> str:
@@ -58,7 +60,9 @@ class People:
                 raise HTTPException(403, "this token may not read; make one that may: `reconciler token create --read`")
             return Visitor(caller_of(token, self._settings), token.name, token.operates, secret, logged_in=True)
         caller = self._gate.local(request)
-        return Visitor(caller, "this machine", True, secret or secrets.token_urlsafe(32), logged_in=False)
+        return Visitor(
+            caller, "this machine", True, secret or secrets.token_urlsafe(32), logged_in=False, is_known=False
+        )
 
     def log_in(self, given: str, now: Micros) -> str | None:
         """Begin a session with the secret of a token; none where it does not let anybody in."""

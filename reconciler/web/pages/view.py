@@ -16,13 +16,23 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from reconciler import __version__
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import DAY, MINUTE, Micros, floor_to, format_time, parse_duration, parse_time
+from reconciler.errors import ConfigError
 from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
 from reconciler.web.library import Library
 from reconciler.web.pages import charts, words
 from reconciler.web.pages.people import COOKIE, People, Visitor
 
-MENU = (("/", "Overview"), ("/incidents", "Incidents"), ("/queues", "Queues and limits"), ("/detector", "Detector"))
+MENU = (
+    ("/", "Overview"),
+    ("/incidents", "Incidents"),
+    ("/queues", "Queues and limits"),
+    ("/reports", "Reports"),
+    ("/forensics", "Forensics"),
+    ("/replays", "Replays"),
+    ("/mutes", "Mutes"),
+    ("/detector", "Detector"),
+)
 """What is reached from every page, in order."""
 LONGEST_LINK = 300
 """Letters of a source's name, as they stand in an address, up to which it is named; a longer one goes by number."""
@@ -222,6 +232,16 @@ def acting(view: Looking, form: Form) -> View:
 
 
 Acting = Annotated[View, Depends(acting)]
+
+
+def author_of(view: View, form: dict[str, str]) -> str:
+    """Who acts: by the session or the proxy; on an embedded ledger, whoever sits at the machine says who they are."""
+    return view.visitor.name if view.visitor.is_known else form.get("author", "").strip() or view.visitor.name
+
+
+def refused(error: ConfigError) -> HTTPException:
+    """What somebody typed in cannot be; the message says what, and how to mend it."""
+    return HTTPException(422, f"{error.message[:1].upper()}{error.message[1:]}. Go back, and mend it.")
 
 
 def see_other(path: str) -> Response:

@@ -22,7 +22,9 @@
     const button = document.getElementById("theme");
     if (button) { button.hidden = false; button.textContent = `Theme: ${theme}`; }
   };
-  const places = { o: "/", i: "/incidents", q: "/queues", d: "/detector" };
+  const places = {
+    o: "/", i: "/incidents", q: "/queues", r: "/reports", f: "/forensics", p: "/replays", m: "/mutes", d: "/detector",
+  };
   let leading = 0;
   document.addEventListener("keydown", (event) => {
     const typing = event.target instanceof Element && event.target.closest("input, textarea, select");

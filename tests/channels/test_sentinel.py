@@ -1,0 +1,298 @@
+"""The ledger dies in the hour in which a queue begins to lose: people are woken all the same, once, and told when it is
+over. A real PostgreSQL is stopped, and told to freeze; channels are servers.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.announce import notifiers_of, routes_of
+from reconciler.core.observations import Observation, QueueSample, Refusal
+from reconciler.core.times import DAY, MINUTE, SECOND, Micros, parse_time
+from reconciler.ports import ConnectorFailed
+from reconciler.running.direct import Direct
+from reconciler.running.patience import Patient
+from reconciler.running.sentinel import Sentinel
+from reconciler.running.spool import Spool
+from reconciler.settings import Settings
+from reconciler.store import SqlStore, migrate, open_store
+from tests.channels.notices import settings
+from tests.channels.servers import FakePagerDuty, FakeSlack, Fault, running
+from tests.integration.services import house
+from tests.postgres import Postgres, running_postgres
+from tests.until import until
+
+BEGIN: Micros = parse_time("2021-07-20T18:00:00Z")
+STOPS = 31
+"""Minute in which the consumer stops."""
+RATE = 1000
+"""Records a minute."""
+ONE = "batch-events"
+
+
+@dataclass
+class Sampler:
+    """Looks at a queue of a thousand records a minute, whose consumer stops; somebody shortens its retention."""
+
+    name: str = "kafka-queues"
+    pipeline: str = "batch"
+    stage: None = None
+    every: Micros = MINUTE
+    window: Micros = 0
+    withdraws: bool = False
+    shortened: int = 10**6
+    """Minute from which it keeps 20 minutes instead of 7 days."""
+    broken: bool = False
+
+    def collect(self, start: Micros, end: Micros, now: Micros) -> Iterable[Observation | Refusal]:
+        if self.broken:
+            raise ConnectorFailed("connector kafka-queues: no broker answers")
+        minute = (now - BEGIN) // MINUTE
+        kept = 20 * MINUTE if minute >= self.shortened else 7 * DAY
+        read, first = min(minute, STOPS), max(0, minute - kept // MINUTE)
+        yield QueueSample(
+            now, "batch", ONE, start_offset=first * RATE, end_offset=minute * RATE, committed_offset=read * RATE,
+            oldest_at=BEGIN + first * MINUTE, committed_at=BEGIN + max(read, first) * MINUTE, retention=kept,
+        )  # fmt: skip
+
+    def permissions(self) -> list[str]:
+        return []
+
+
+@dataclass
+class Watch:
+    """A sentinel, its clock, and those whom it tells."""
+
+    store: SqlStore
+    found: Settings
+    pager: FakePagerDuty
+    slack: FakeSlack
+    sampler: Sampler
+    minute: int = 0
+    leads: bool = True
+    patience: float = 30
+    sentinel: Sentinel = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """A process."""
+        spool = Spool(self.found.path.resolve().parent / self.found.watchdog.spool)
+        direct = Direct(notifiers_of(self.found), routes_of(self.found), spool)
+        self.sentinel = Sentinel(
+            self.store, self.found, [self.sampler], lambda: self.now, lambda: self.leads, spool, direct,
+            Patient(self.patience),
+        )  # fmt: skip
+
+    @property
+    def now(self) -> Micros:
+        return BEGIN + self.minute * MINUTE
+
+    def until(self, minute: int, *, stored: bool = False) -> None:
+        """One look a minute; with `stored` the service samples the queue as well."""
+        while self.minute < minute:
+            self.minute += 1
+            if stored:
+                seen = [
+                    one for one in self.sampler.collect(self.now, self.now, self.now) if isinstance(one, QueueSample)
+                ]
+                self.store.record(seen, self.found.pipelines)
+            self.sentinel.look()
+
+    def states(self) -> dict[str, list[str]]:
+        """Of PagerDuty's incidents, by the first word of their key."""
+        return {key.rpartition("-")[0]: states for key, states in self.pager.incidents.items()}
+
+    def minutes(self) -> list[int]:
+        """Of which samples of the queue are in the ledger."""
+        found = self.store.samples(self.found.pipelines["batch"], BEGIN, BEGIN + DAY)
+        return [(one.at - BEGIN) // MINUTE for one in found]
+
+
+@contextmanager
+def watching(store: SqlStore, folder: Path, **options: Any) -> Iterator[Watch]:
+    """Slack hears of all, PagerDuty of pages."""
+    with running(FakePagerDuty()) as pager, running(FakeSlack(clock=lambda: BEGIN / SECOND + 3600)) as slack:
+        assert isinstance(pager, FakePagerDuty)
+        assert isinstance(slack, FakeSlack)
+        queue = {"from": "ingress", "to": "processed", "policy": {"retention": "7d"}}
+        batch = {"stages": ["ingress", "processed"], "mode": "alert", "queues": {ONE: queue}}
+        found = settings(
+            {
+                "pager": {"kind": "pagerduty", "severities": ["page"], "routing_key": "k", "url": pager.url},
+                "slack": {"kind": "slack", "token": "xoxb-1", "channel": "C0123ABCD", "api": slack.url},
+            },
+            folder, pipelines={"batch": batch},
+        )  # fmt: skip
+        yield Watch(store, found, pager, slack, Sampler(), **options)
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Postgres]:
+    """A PostgreSQL that may be stopped."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def databases(mortal: Postgres) -> list[str]:
+    """One for each test, made while nobody has stopped it."""
+    return [mortal.url(mortal.create_database()) for _ in range(3)]
+
+
+@pytest.fixture
+def ledger(databases: list[str]) -> Iterator[SqlStore]:
+    """A ledger on it."""
+    url = databases.pop()
+    migrate(url)
+    store = open_store(url)
+    yield store
+    store.close()
+
+
+@pytest.mark.postgres
+def test_a_loss_in_the_hour_without_a_ledger_wakes_somebody_once_and_ends(
+    mortal: Postgres, ledger: SqlStore, tmp_path: Path
+) -> None:
+    with watching(ledger, tmp_path) as watch:
+        watch.until(STOPS, stored=True)
+        mortal.control("stop -m fast")
+        try:
+            watch.until(STOPS + 1)
+            assert watch.pager.incidents == {}, "one look may fail"
+            watch.until(STOPS + 2)
+            assert watch.states() == {"self-alarm": ["triggered"]}
+            watch.sampler.shortened = STOPS + 3
+            watch.until(STOPS + 6)
+            assert watch.states() == {"self-alarm": ["triggered"], "at-risk-away": ["triggered"]}
+            watch.until(STOPS + 25)
+            assert watch.states() == {
+                "self-alarm": ["triggered"], "at-risk-away": ["triggered"], "loss-away": ["triggered"],
+            }  # fmt: skip
+            watch.begin()  # the process dies too, and the next one finds no ledger
+            watch.until(STOPS + 28)
+        finally:
+            mortal.control("start")
+        watch.until(STOPS + 30)
+        assert {key: states[-1] for key, states in watch.states().items()} == {
+            "self-alarm": "resolved", "at-risk-away": "resolved", "loss-away": "resolved",
+        }  # fmt: skip
+        assert all(len(states) == 1 for states in watch.pager.incidents.values()), "each woke somebody once"
+        heads = [one["blocks"][0]["text"]["text"] for one in watch.slack.messages if "thread_ts" not in one]
+        assert len(heads) == 4, "the policy is a ticket"
+        assert all("RESOLVED" in one for one in heads)
+        assert watch.minutes() == [*range(1, STOPS + 1), *range(STOPS + 2, STOPS + 26), STOPS + 27, STOPS + 28], (
+            "what was sampled meanwhile is in the ledger"
+        )
+        assert not list((tmp_path / "reconciler.spool").iterdir())
+
+
+@pytest.mark.postgres
+def test_a_ledger_that_hangs_is_as_bad_as_one_that_is_gone(mortal: Postgres, ledger: SqlStore, tmp_path: Path) -> None:
+    with watching(ledger, tmp_path, patience=0.5) as watch, frozen(mortal) as freeze:
+        watch.until(STOPS, stored=True)
+        freeze(signal.SIGSTOP)
+        watch.until(STOPS + 3)
+        assert watch.states()["self-alarm"] == ["triggered"]
+        said = watch.slack.messages[0]["blocks"]
+        assert "has not answered" in str(said)
+        freeze(signal.SIGCONT)
+        watch.patience = 30
+        watch.begin()
+        watch.until(STOPS + 5)
+        assert watch.states()["self-alarm"] == ["resolved"]
+
+
+@contextmanager
+def frozen(server: Postgres) -> Iterator[Callable[[int], None]]:
+    """Stops and continues all its processes; at the end they go on."""
+    first = int((server.socket_folder / "data" / "postmaster.pid").read_text().split()[0])
+
+    def send(number: int) -> None:
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        for process in (first, *map(int, children)):
+            os.kill(process, number)
+
+    try:
+        yield send
+    finally:
+        send(signal.SIGCONT)
+
+
+def test_a_process_that_does_not_do_the_work_speaks_only_where_nobody_else_does(
+    embedded: SqlStore, tmp_path: Path
+) -> None:
+    with watching(embedded, tmp_path, leads=False) as watch:
+        watch.until(3)
+        away(embedded, there=False)
+        watch.until(8)
+        assert watch.pager.incidents == {}
+        watch.until(9)
+        assert watch.states() == {"self-alarm": ["triggered"]}
+        away(embedded, there=True)
+        watch.until(10)
+        assert watch.states() == {"self-alarm": ["resolved"]}
+
+
+def test_a_full_disk_and_a_broken_connector_do_not_keep_it_quiet(embedded: SqlStore, tmp_path: Path) -> None:
+    (tmp_path / "reconciler.spool").write_text("a file where the folder should be")
+    with watching(embedded, tmp_path) as watch:
+        watch.until(3)
+        watch.sampler.broken = True
+        away(embedded, there=False)
+        watch.until(6)
+        assert watch.states() == {"self-alarm": ["triggered"]}
+
+
+def test_a_channel_that_is_down_hears_it_when_it_is_back_and_delays_no_other(
+    embedded: SqlStore, tmp_path: Path
+) -> None:
+    with watching(embedded, tmp_path) as watch:
+        watch.until(3)
+        watch.pager.faults = lambda _: Fault.ERROR
+        away(embedded, there=False)
+        watch.until(6)
+        assert len(watch.slack.messages) == 1
+        watch.pager.faults = lambda _: Fault.NONE
+        watch.until(20)
+        assert watch.states() == {"self-alarm": ["triggered"]}
+
+
+def away(store: SqlStore, *, there: bool) -> None:
+    """Take the tables of an embedded ledger away, or bring them back."""
+    path = Path(store.database.url.database or "")
+    hidden = path.with_suffix(".hidden")
+    store.database.engine.dispose()
+    if there:
+        path.unlink(missing_ok=True)
+        hidden.rename(path)
+    else:
+        path.rename(hidden)
+
+
+@pytest.mark.postgres
+def test_the_service_itself_pages_while_its_ledger_is_stopped(
+    mortal: Postgres, databases: list[str], tmp_path: Path
+) -> None:
+    url = databases.pop()
+    migrate(url)
+    with running(FakePagerDuty()) as pager, house(tmp_path, url) as built:
+        assert isinstance(pager, FakePagerDuty)
+        built.config["schedule"] = {"tick": "1s"}
+        built.config["notifiers"] = {"pager": {"kind": "pagerduty", "routing_key": "k", "url": pager.url}}
+        process = built.start()
+        until(process.ready, 60, "a service that sees")
+        mortal.control("stop -m fast")
+        try:
+            until(lambda: pager.incidents == {"self-alarm-ledger": ["triggered"]}, 60, "a page")
+        finally:
+            mortal.control("start")
+        until(lambda: pager.incidents == {"self-alarm-ledger": ["resolved"]}, 60, "its end")
+        assert process.end() == 0
