@@ -85,16 +85,17 @@ def live_through(run: Run, world: World, troubles: dict[str, Trouble], seconds: 
     threads = [threading.Thread(target=one.work, daemon=True) for one in reporters]
     for thread in threads:
         thread.start()
+    until(lambda: run.sink.seen["pushes answered with success"] > 1, 120, "a service that takes pushes")
     end = now() + int(seconds * SECOND)
     names: list[str] = []
-    while now() < end:
+    while now() < end or len(run.tried) < len(troubles):
         names = names or world.chance.sample(sorted(troubles), len(troubles))  # each as often as the others
         name = names.pop()
         troubles[name](world)
         run.tried[name] += 1
         world.pause(0, 1.2)
         pushed = run.sink.seen["pushes answered with success"]
-        until(lambda: run.sink.seen["pushes answered with success"] > pushed, 120, f"a push after: {name}")  # noqa: B023
+        until(lambda: run.sink.seen["pushes answered with success"] > pushed, 120, f"a push after: {name}")  # noqa: B023  it is called within this turn
     enough.set()
     for thread, one in zip(threads, reporters, strict=True):
         thread.join(300)
@@ -201,6 +202,8 @@ def tried_on(folder: Path, url: str, server: Postgres | None) -> None:
     verdict = found(run, folder)
     text = written(run, verdict, "sqlite" if server is None else "postgresql")
     run.store.close()
+    assert run.tried.keys() == (EMBEDDED if server is None else SERVED).keys()
+    assert run.last > 2, "too little was told for anything to go wrong"
     assert not any(verdict.values()), text + json.dumps({name: some[:5] for name, some in verdict.items()}, indent=1)
 
 
