@@ -18,7 +18,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check format lock bench docs audit clean
+.PHONY: help demo test faults check format lock bench docs texts audit clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -54,6 +54,9 @@ lock: $(VENV)/lock/bin/uv  ## resolve the dependencies anew (all to their newest
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock
+
+texts: $(DEV_STAMP)  ## write down anew what people read of every kind of incident, to be read before it is committed
+	@RENEW_TEXTS=1 "$(BIN)/python" -m pytest -q tests/channels/test_texts.py
 
 docs: $(DEV_STAMP)  ## write docs/reference out of the program
 	@"$(BIN)/python" -m tests.reference

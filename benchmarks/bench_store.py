@@ -24,7 +24,7 @@ import numpy as np
 
 from reconciler.core.observations import Count, Observation, Progress
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, CountTile, Ints, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import MINUTE, SECOND
 from reconciler.store import SqlStore, migrate, open_store, tiles
 from reconciler.store.marks import advance, position_of
@@ -179,7 +179,7 @@ def _verdict_tile(fed: Ints, done: Ints) -> VerdictTile:
     rows = slice(0, len(fed))
     tile.code[rows] = np.where(fed == done, 1, 8)
     for name, values in (("accepted", fed), ("processed", done), ("lost", fed - done)):
-        tile.parts[PARTS.index(name), rows] = values
+        tile.parts.own(name)[rows] = values
     return tile
 
 
@@ -218,7 +218,9 @@ def judging_a_minute(url: str, sources: int, hours: int) -> str:
         with store.judging(PIPELINE, now) as judging:
             keys = {key._replace(part=HOP) for key in judging.ledger.counts}
             for key in keys:
-                judging.ledger.verdicts.setdefault(key, VerdictTile()).parts[:2] += 1
+                parts = judging.ledger.verdicts.setdefault(key, VerdictTile()).parts
+                parts.own("accepted")[:] += 1
+                parts.own("processed")[:] += 1
             judging.save(now, keys, [], [], [], {})
         spent.append(time.perf_counter() - start)
     return f"{statistics.median(spent):.3f} s to load and write {len(keys)} places"

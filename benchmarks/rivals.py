@@ -86,14 +86,13 @@ def _judged(url: str, data: Data) -> Answer:
 def written(url: str, data: Data) -> Answer:
     """What our judgement wrote into the ledger."""
     from benchmarks.bench_store import HOP, PIPELINE
-    from reconciler.core.tiles import PARTS
     from reconciler.core.times import MINUTE
     from reconciler.store import open_store
 
     cells = lost = missing = 0
     store = open_store(url)
     for _, tile in store.verdict_tiles(PIPELINE, HOP, data.first * MINUTE, (data.now - 1) * MINUTE):
-        parts = dict(zip(PARTS, tile.parts, strict=True))
+        parts = tile.parts
         gap = parts["accepted"] - parts["processed"]
         cells, missing, lost = cells + int((gap != 0).sum()), missing + int(gap.sum()), lost + int(parts["lost"].sum())
     store.close()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from reconciler.core.acts import Act
+from reconciler.core.changes import Changes
 from reconciler.core.engine import Engine
-from reconciler.core.judge import Changes
 from reconciler.core.lines import verdict_lines
 from reconciler.core.notices import notice_of, quiet
 from reconciler.core.outbox import Post, Route, posts

@@ -27,11 +27,11 @@ def blind(faults: Sequence[str], opened: Micros, now: Micros) -> Notice:
 
 def ledger_away(failure: str, queues: int, opened: Micros, now: Micros) -> Notice:
     """It cannot reach its own ledger; `queues` are watched from memory."""
-    watched = f"{many(queues, 'queue')} watched from memory: what they delete unread, or are about to, is told"
+    watched = f"{many(queues, 'queue')} watched from memory meanwhile" if queues else "nothing is watched meanwhile"
     facts = (
         ("Since", clock(opened, now)),
         ("Wrong", failure.splitlines()[0]),
-        ("Next", f"counts are not compared until it is back; {watched if queues else 'nothing is watched meanwhile'}"),
+        ("Next", f"counts are not compared until it is back; {watched}"),
     )
     todo = (Step("Bring back the database of the ledger. What was sampled meanwhile is stored then by itself."),)
     return _self(AWAY, "reconciler is blind: its ledger cannot be used", facts, todo, opened, now)

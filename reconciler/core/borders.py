@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Set
 
-from reconciler.core.tiles import PARTS, VerdictTile
+from reconciler.core.tiles import VerdictTile
 
 TilePlace = tuple[int, int]
 """Chunk and span of a tile."""
@@ -11,7 +11,7 @@ LEFT, RIGHT = 1, 2
 LEFT_NETTED, RIGHT_NETTED = 4, 8
 """A cell near this rim is misplaced."""
 _SIDES = ((-1, RIGHT, LEFT_NETTED, RIGHT_NETTED), (1, LEFT, RIGHT_NETTED, LEFT_NETTED))
-_ODD = [PARTS.index(name) for name in ("lost", "surplus", "misplaced")]
+_ODD = ("lost", "surplus", "misplaced")
 
 
 def borders(tile: VerdictTile, reach: int) -> int:

@@ -9,9 +9,10 @@ import numpy as np
 
 from reconciler.core import advice, telling, volume_incidents
 from reconciler.core.acts import Act
+from reconciler.core.changes import Changes
 from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
-from reconciler.core.judge import Changes, HopJudge, part_of
+from reconciler.core.judge import HopJudge, part_of
 from reconciler.core.lanes import Lane, lanes_of
 from reconciler.core.ledger import Ledger
 from reconciler.core.objectives import Objectives
@@ -28,6 +29,7 @@ from reconciler.core.stakes import Stakes, severity
 from reconciler.core.steps import steps
 from reconciler.core.tiles import SPAN, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, format_time
+from reconciler.core.titles import title
 from reconciler.core.verdicts import DIRECT, Evidence, Verdict
 from reconciler.core.volume_history import Tiles
 from reconciler.core.volume_watch import Watch
@@ -185,22 +187,26 @@ class Engine:
 
     def _tell(self, incident: Incident, ledger: Ledger, now: Micros) -> dict[str, Any]:
         """The line of an incident that is told now."""
-        line = self.line(incident, self._scene(ledger, incident.hop, now))
+        line = self.line(incident, self._scene(ledger, incident, now))
         incident.said = telling.mark(incident)
         return line
 
-    def _scene(self, ledger: Ledger, hop: str, now: Micros) -> Scene:
-        """What the text of an incident of a hop is made from."""
-        stages = [stage_now(ledger, name, now) for name in hop.split(">") if name in self.pipeline.stages]
+    def _scene(self, ledger: Ledger, incident: Incident, now: Micros) -> Scene:
+        """What the text of an incident is made from."""
+        stages = [stage_now(ledger, name, now) for name in incident.hop.split(">") if name in self.pipeline.stages]
         silent = [(absent.stage, absent.name) for stage in stages for absent in stage.missing]
-        return Scene(self.pipeline, now, self.queues, silent, self.objectives.standings()[0])
+        return Scene(
+            self.pipeline, now, self.queues, silent, self.objectives.standings()[0], self._lost_beside(incident)
+        )
 
-    def _losing(self, incident: Incident) -> bool:
-        """Whether events of the same hop and time are lost, by what is known now."""
-        return any(
-            one.kind == "loss" and one.hop == incident.hop and one.lost
-            and one.since < incident.until and incident.since < max(one.until, one.since + 1)
-            for one in self.register.incidents.values()
+    def _lost_beside(self, incident: Incident) -> str:
+        """The incident of events of the same hop and time that are lost, by what is known now; empty: none is."""
+        return next(
+            (
+                one.id for one in self.register.incidents.values()
+                if one.kind == "loss" and one.hop == incident.hop and one.lost and one.id != incident.id
+                and one.since < incident.until and incident.since < max(one.until, one.since + 1)
+            ), "",
         )  # fmt: skip
 
     def line(self, incident: Incident, scene: Scene) -> dict[str, Any]:
@@ -223,12 +229,13 @@ class Engine:
             "accepted": incident.accepted,
             "events": incident.events,
             "proven": bool(incident.evidence & DIRECT),
-            "safe": bool(incident.shares) and not incident.unsafe and not self._losing(incident),
+            "safe": bool(incident.shares) and not incident.unsafe and incident.kind != "loss" and not scene.lost_beside,
             "evidence": incident.evidence.words(),
             "summary": advice.summary(incident),
             "advice": advice.advice(incident, self.pipeline, now),
             "facts": [list(fact) for fact in telling.facts(incident, scene)],
             "steps": [asdict(step) for step in steps(incident, scene)],
+            "title": title(incident, scene),
             "changed": telling.changed(incident, incident.said),
             "mode": "alert" if self.pipeline.alert else "observe",
         }
@@ -298,7 +305,7 @@ def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) ->
 def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:
     for ordinal in ordinals:
         tile = ledger.verdicts.get(where._replace(span=ordinal // SPAN))
-        if tile is not None and tile.parts[PART["misplaced"], :, ordinal % SPAN].any():
+        if tile is not None and tile.parts["misplaced"][:, ordinal % SPAN].any():
             return True
     return False
 

@@ -8,23 +8,22 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reconciler.core.balance import Parts, split
 from reconciler.core.borders import TilePlace, borders, with_neighbours
+from reconciler.core.changes import Changes, compare
 from reconciler.core.lag import first_look, upper_bound
 from reconciler.core.lanes import Lane, advance_head, look, note_head, watch_writes
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
-from reconciler.core.sheets import PART, Sheet, add_up, final, finished, gather, keep_final, plain, scatter
+from reconciler.core.sheets import Sheet, add_up, final, finished, gather, keep_final, plain, scatter
 from reconciler.core.stages import Missing, Stage, stage_now
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints, Planes, TileKey, VerdictTile
 from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.totals import totals
 from reconciler.core.verdicts import Codes, Signs, Verdict, judge
@@ -37,36 +36,6 @@ FIRST_PATIENCE = 3
 """Buckets that a gap may wait before it is a delay, while nothing at all is known of lag."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Cells of which something new is said, before and after; parallel arrays."""
-
-    source: Ints
-    bucket: Ints
-    """Start of the bucket, µs."""
-    code: Ints
-    evidence: Ints
-    parts: Ints
-    """`(len(PARTS), n)`."""
-    loss_at: Ints
-    proven: Bools
-    old_code: Ints
-    old_evidence: Ints
-    old_lost: Ints
-    old_accepted: Ints
-    old_gap: Ints
-    """Accepted, and neither processed nor accounted for, before; negative: too many."""
-
-    @property
-    def gap(self) -> Ints:
-        """Accepted, and neither processed nor accounted for; negative: too many."""
-        return gap_of(self.parts)
-
-    def take(self, which: Bools) -> "Changes":
-        """Those of these cells."""
-        return Changes(*(getattr(self, part.name)[..., which] for part in fields(self)))
-
-
 @dataclass(slots=True)
 class HopJudgement:
     """What one judgement of a hop came to."""
@@ -75,12 +44,6 @@ class HopJudgement:
     dirty: list[TileKey]
     unplaced: dict[int, int] = field(default_factory=dict)
     """By lane: events that a queue deleted unread and that cannot be given to a source yet."""
-
-
-def gap_of(parts: Ints) -> Ints:
-    """What is accepted, and neither processed nor accounted for; negative: too many. `parts`: `(len(PARTS), …)`."""
-    gap: Ints = parts[PART["accepted"]] - parts[PART["processed"]] - parts[PART["accounted"]]
-    return gap
 
 
 def part_of(hop: Hop) -> str:
@@ -117,7 +80,7 @@ class HopJudge:
             doubtful = [sheet for sheet in sheets if (sheet.doubtful & (sheet.lanes == position)[:, None]).any()]
             if doubtful:
                 unplaced[position] = self._judge_lane(position, lane, ledger, queues, doubtful, stages, now)
-        return HopJudgement(self._compare(sheets, ledger.pipeline.width), self._write(ledger, sheets, now), unplaced)
+        return HopJudgement(compare(sheets, ledger.pipeline.width), self._write(ledger, sheets, now), unplaced)
 
     def _used_lanes(self) -> list[tuple[int, Lane]]:
         """The lanes that some source travels, by position."""
@@ -149,14 +112,15 @@ class HopJudge:
         chunk = slice(key.chunk * CHUNK, key.chunk * CHUNK + rows)
         born = np.array(directory.first_bucket[chunk], np.int64)[:, None]
         retired = np.array(directory.retired_at[chunk], np.int64)[:, None]
-        exists = (starts >= born) & (starts < retired) & ((starts < now) | fed.known | done.known)
+        exists = ((starts < now) | fed.known | done.known) & (starts < retired)
+        if len(born) and born.max() > starts[0]:
+            exists &= starts >= born
         lapsed = _uncounted(stages[0].lapsed, key, rows, starts + width, 0)
         unfed = _uncounted(stages[0].missing, key, rows, starts + width, 0) | lapsed
         if not stages[0].progressed:
             unfed |= ~fed.known & (starts + width <= stages[0].through)
         whole = (starts + width <= stages[0].through) & ~unfed
-        for source in range(len(self.lane_of_source), len(directory.sources)):
-            self.lane_of_source.append(self._lane_of(ledger, directory.sources[source]))
+        self._place(ledger)
         shape = (rows, SPAN)
         sheet = Sheet(
             key,
@@ -168,8 +132,8 @@ class HopJudge:
             done,
             np.array(self.lane_of_source[chunk], np.int64),
             np.zeros(shape, np.uint8),
-            np.zeros(shape, np.int64),
-            np.zeros((len(PARTS), *shape), np.int64),
+            np.zeros(shape, np.uint32),
+            Planes(rows),
             np.zeros(shape, np.int64),
             np.zeros(shape, np.bool_),
             np.zeros(shape, np.bool_),
@@ -192,6 +156,14 @@ class HopJudge:
         sheet.unreported |= unreported & sheet.exists
         sheet.lapsed |= lapsed & sheet.exists
 
+    def _place(self, ledger: Ledger) -> None:
+        """Put sources that are new into their lanes."""
+        fresh = ledger.directory.sources[len(self.lane_of_source) :]
+        if len(self.lanes) == 1:
+            self.lane_of_source += [0] * len(fresh)
+        else:
+            self.lane_of_source += [self._lane_of(ledger, source) for source in fresh]
+
     def _lane_of(self, ledger: Ledger, source: str) -> int:
         for position, lane in enumerate(self.lanes):
             if any(ledger.pipeline.queue(name).carries(source) for name in lane.queues):
@@ -205,15 +177,15 @@ class HopJudge:
         prompt = judged_at is not None and now - judged_at <= FIRST_PATIENCE * width
         news: list[tuple[Sheet, Ints, Ints]] = []
         for sheet in sheets:
-            fed = sheet.parts[PART["accepted"]] - sheet.old.parts[PART["accepted"], : len(sheet.lanes)]
-            done = finished(sheet.parts) - finished(sheet.old.parts[:, : len(sheet.lanes)])
-            news.append((sheet, fed, done))
+            count, old = len(sheet.lanes), sheet.old.parts
+            fed = sheet.parts["accepted"] - old["accepted"][:count]
+            news.append((sheet, fed, finished(sheet.parts) - finished(old)[:count]))
         for position, lane in self._used_lanes():
             own = [(sheet, fed, done, sheet.lanes == position) for sheet, fed, done in news]
             own = [entry for entry in own if entry[3].any()]
-            before = sum(int(done[rows].sum()) for _, _, done, rows in own)
+            before = sum(int((rows @ done).sum()) for _, _, done, rows in own)
             for sheet, fed, done, rows in own:
-                _add(lane, sheet, fed[rows].sum(axis=0), done[rows].sum(axis=0), sheet.exists[rows].any(axis=0), width)
+                _add(lane, sheet, rows @ fed, rows @ done, (rows @ sheet.exists), width)
             if before > 0 or not lane.moved_at:
                 lane.moved_at = stages[1].through
             advance_head(lane, width, stages[0].through, stages[1].through, prompt=prompt)
@@ -223,11 +195,11 @@ class HopJudge:
         self, position: int, lane: Lane, ledger: Ledger, queues: Mapping[str, QueueLedger], sheets: list[Sheet],
         stages: tuple[Stage, Stage], now: Micros,
     ) -> int:  # fmt: skip
-        masks = [sheet.doubtful & (sheet.lanes == position)[:, None] for sheet in sheets]
-        columns = [(sheet.first + np.flatnonzero(mask.any(axis=0))) for sheet, mask in zip(sheets, masks, strict=True)]
-        first, last = int(min(found[0] for found in columns)) - 2, int(max(found[-1] for found in columns)) + 3
+        places = [np.flatnonzero(sheet.doubtful & (sheet.lanes == position)[:, None]) for sheet in sheets]
+        first = min(sheet.first + int((at % SPAN).min()) for sheet, at in zip(sheets, places, strict=True)) - 2
+        last = max(sheet.first + int((at % SPAN).max()) for sheet, at in zip(sheets, places, strict=True)) + 3
         seen = look(lane, ledger.pipeline, queues, stages, (first, last), now)
-        cells = gather(sheets, masks, first)
+        cells = gather(sheets, places, first)
         width = ledger.pipeline.width
         mean = cells.accepted * seen.facts.share[cells.bucket]
         late = now - (cells.bucket + first + 1) * width
@@ -240,7 +212,7 @@ class HopJudge:
         off = np.maximum(gap, parts.surplus)
         tolerance = ledger.pipeline.tolerance
         allowed = np.maximum(tolerance.events, np.floor(tolerance.ratio * cells.accepted))
-        whole = np.concatenate([sheet.whole[mask] for sheet, mask in zip(sheets, masks, strict=True)])
+        whole = np.concatenate([sheet.whole.take(at) for sheet, at in zip(sheets, places, strict=True)])
         signs = Signs(
             lost=parts.lost,
             passed_over=parts.passed_over,
@@ -255,7 +227,7 @@ class HopJudge:
             tolerated=((off <= allowed) | (off <= cells.error)) & ~cells.unequal,
         )
         codes = judge(signs)
-        scatter(sheets, masks, cells, parts, signs, codes, seen)
+        scatter(sheets, places, cells, parts, signs, codes, seen)
         self._learn_peace(lane, parts, codes)
         left = np.minimum(seen.facts.expired.sum(), (parts.unproven + parts.in_flight)[cells.unreported].sum())
         return int(left)
@@ -264,40 +236,6 @@ class HopJudge:
         """In peace, what is read and not processed is simply on its way; remember how much that can be."""
         if (codes <= Verdict.PENDING).all():
             lane.usual_in_flight = max(lane.usual_in_flight, int((parts.in_flight + parts.unproven).sum()))
-
-    def _compare(self, sheets: list[Sheet], width: Micros) -> Changes:
-        rows: list[tuple[NDArray[Any], ...]] = []
-        for sheet in sheets:
-            count = len(sheet.lanes)
-            old_code, old_parts = sheet.old.code[:count], sheet.old.parts[:, :count]
-            old_evidence = sheet.old.evidence[:count].astype(np.int64)
-            new = (sheet.code != old_code) | (sheet.evidence != old_evidence)
-            at = np.flatnonzero(new | np.any(sheet.parts != old_parts, axis=0))
-            if not len(at):
-                continue
-            row, column = np.divmod(at, SPAN)
-            rows.append(
-                (
-                    row + sheet.key.chunk * CHUNK,
-                    (column + sheet.first) * width,
-                    sheet.code.ravel()[at].astype(np.int64),
-                    sheet.evidence.ravel()[at],
-                    sheet.parts.reshape(len(PARTS), -1).take(at, axis=1),
-                    sheet.loss_at.ravel()[at],
-                    sheet.proven.ravel()[at],
-                    old_code[row, column].astype(np.int64),
-                    old_evidence.ravel()[at],
-                    old_parts[PART["lost"]][row, column],
-                    old_parts[PART["accepted"]][row, column],
-                    gap_of(old_parts[:, row, column]),
-                )
-            )
-        if not rows:
-            empty = np.zeros(0, np.int64)
-            wide = np.zeros((len(PARTS), 0), np.int64)
-            flags = empty.astype(np.bool_)
-            return Changes(empty, empty, empty, empty, wide, empty, flags, empty, empty, empty, empty, empty)
-        return Changes(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
 
     def _write(self, ledger: Ledger, sheets: list[Sheet], now: Micros) -> list[TileKey]:
         """Put the new state into the ledger's verdict tiles; returns the tiles that differ."""
@@ -310,16 +248,15 @@ class HopJudge:
                 ("code", sheet.code), ("evidence", sheet.evidence), ("loss_at", sheet.loss_at),
                 ("proven", sheet.proven), ("active", active),
             )  # fmt: skip
-            same = all(np.array_equal(getattr(tile, name)[:count], new) for name, new in columns)
-            if same and np.array_equal(tile.parts[:, :count], sheet.parts):
+            same = not any((getattr(tile, name)[:count] != new).any() for name, new in columns)
+            if same and not sheet.moved:
                 continue
             if tile is BLANK:
                 tile = ledger.verdicts[sheet.key] = VerdictTile()
             for name, new in columns:
                 getattr(tile, name)[:count] = new
-            for plane, new in zip(tile.parts, sheet.parts, strict=True):
-                if tile is sheet.old or new.any():  # untouched zeros take no memory
-                    plane[:count] = new
+            for part in sheet.moved:
+                tile.parts.own(part)[:count] = sheet.parts[part]
             dirty.append(sheet.key)
         return dirty
 
@@ -369,7 +306,8 @@ def _learn(
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
         said = sheet.old.code[: len(sheet.lanes)]
         seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
-        fresh = np.where(seen & rows[:, None] & (sheet.processed.replayed == 0) & (done > 0), done, 0).sum(axis=0)
+        first_seen: Ints = np.where(seen & (sheet.processed.replayed == 0) & (done > 0), done, 0)
+        fresh = rows @ first_seen
         at = np.flatnonzero(fresh)
         passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]
         since = np.maximum(ends[at], np.where(passed < NEVER, passed, through))
@@ -385,10 +323,10 @@ def _learn_at_first_sight(
     ages, fed, done = [], [], []
     for sheet, _, _, rows in own:
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
-        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & rows[:, None] & sheet.whole
+        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & sheet.whole
         ages.append(through - ends)
-        fed.append(np.where(new, sheet.parts[PART["accepted"]], 0).sum(axis=0))
-        done.append(np.where(new, finished(sheet.parts), 0).sum(axis=0))
+        fed.append(rows @ np.where(new, sheet.parts["accepted"], 0))
+        done.append(rows @ np.where(new, finished(sheet.parts), 0))
     # A portion of a backlog that holds old buckets only shows no delay: all of it has had its time.
     if ages and int(np.concatenate(ages).min()) < SPAN * width:
         delays, events = first_look(np.concatenate(ages), np.concatenate(fed), np.concatenate(done))

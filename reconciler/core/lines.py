@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from reconciler.core.changes import Changes
 from reconciler.core.directory import Directory
-from reconciler.core.judge import Changes
 from reconciler.core.tiles import PARTS
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Evidence, Verdict

@@ -82,7 +82,7 @@ def notice_of(
         severity=str(line["severity"]),
         at=parse_time(str(line["at"])),
         opened_at=parse_time(str(line["opened_at"])),
-        title=str(line["summary"]),
+        title=str(line.get("title") or line["summary"]),
         facts=tuple((str(label), str(value)) for label, value in (_plain_facts(line) if facts is None else facts)),
         steps=(Step(str(line["advice"])),) if steps is None else _steps(steps),
         sources=tuple(line["sources"]),

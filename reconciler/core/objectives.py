@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from reconciler.core.judge import Changes
+from reconciler.core.changes import Changes
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.sheets import PART
 from reconciler.core.tiles import Bools, Ints

@@ -166,7 +166,7 @@ def digest(name: str, entries: Sequence[Entry], now: Micros) -> Notice:
     severity = min((one.severity for one in alive), key=RANKS.__getitem__, default="info")
     over = len(entries) - len(alive)
     title = f"{len(alive):,} incidents are open that have no message of their own here" if alive else "All is resolved"
-    facts = [(f"{one.severity}, {one.pipeline}", one.title) for one in alive[:DIGEST_LINES]]
+    facts = [(one.severity, one.title) for one in alive[:DIGEST_LINES]]
     if len(alive) > DIGEST_LINES:
         facts.append(("And", f"{len(alive) - DIGEST_LINES:,} more; `reconciler incidents` lists all"))
     if over:

@@ -29,7 +29,6 @@ SUMS = (
 """Events. `late`: may still arrive. `at_risk`: passed over, or unread and about to be deleted. `undetermined`: missing
 where counts are unknown. They add up as in a day's report: accepted = processed + accounted + late + at_risk +
 undetermined + lost − surplus + misplaced."""
-_PART = {name: number for number, name in enumerate(PARTS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,10 @@ def outline(tile: VerdictTile) -> Outline:
     code = tile.code.reshape(CHUNK, QUARTERS, QUARTER)
     sums = np.zeros((len(SUMS), CHUNK, QUARTERS), np.int64)
     for number, name in enumerate(SUMS):
-        if name in _PART:
-            sums[number] = _quartered(tile.parts[_PART[name]])
-    retained = tile.parts[_PART["retained"]]
-    waiting = retained + tile.parts[_PART["in_flight"]] + tile.parts[_PART["unproven"]]
-    passed = tile.parts[_PART["passed_over"]]
+        if name in PARTS and not tile.parts.is_blank(name):
+            sums[number] = _quartered(tile.parts[name])
+    retained, passed = tile.parts["retained"], tile.parts["passed_over"]
+    waiting = retained + tile.parts["in_flight"] + tile.parts["unproven"]
     if waiting.any() or passed.any():
         unknown, at_risk = tile.code == Verdict.UNKNOWN, tile.code == Verdict.AT_RISK
         risked = passed + np.where(at_risk, retained, 0)

@@ -23,6 +23,8 @@ class Scene:
     """(stage, reporter) whose counts are missing."""
     standing: Standing | None = None
     """Of the pipeline's objective."""
+    lost_beside: str = ""
+    """Id of the incident of events of the same hop and time that are lost; empty: none is."""
 
     def queues_of(self, hop: str) -> list[Queue]:
         """The queues between the stages of a hop, or the one of this name."""
@@ -30,6 +32,12 @@ class Scene:
             queue for name, queue in self.pipeline.queues.items()
             if f"{queue.hop.from_stage}>{queue.hop.to_stage}" == hop or name == hop
         ]  # fmt: skip
+
+    def unread(self, hop: str) -> int:
+        """Records that wait in the queues of a hop."""
+        ledgers = [self.queues[queue.name] for queue in self.queues_of(hop) if queue.name in self.queues]
+        parts = [part for ledger in ledgers for part in ledger.partitions.values()]
+        return sum(part.end - max(part.committed, part.start) for part in parts)
 
     def unread_until(self, hop: str) -> Micros | None:
         """When the first unread record of these queues is deleted, as far as that is known; `None`: it is not."""

@@ -1,6 +1,6 @@
 """A tile under judgement: what is summed, what is plain at once, and what must be looked at more closely."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from reconciler.core.balance import Cells, Parts
 from reconciler.core.lanes import Look
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, Planes, TileKey, VerdictTile, zeros
 from reconciler.core.times import NEVER
 from reconciler.core.totals import Totals
 from reconciler.core.verdicts import DIRECT, Codes, Evidence, Signs, Verdict
 
 PART = {name: position for position, name in enumerate(PARTS)}
+COUNTED = ("accepted", "processed", "accounted")
 
 
 @dataclass(slots=True)
@@ -30,9 +31,8 @@ class Sheet:
     lanes: Ints
     """By row: position of its lane."""
     code: np.ndarray[tuple[int, int], np.dtype[np.uint8]]
-    evidence: Ints
-    parts: Ints
-    """`(len(PARTS), rows, SPAN)`."""
+    evidence: np.ndarray[tuple[int, int], np.dtype[np.uint32]]
+    parts: Planes
     loss_at: Ints
     proven: Bools
     settled: Bools
@@ -42,40 +42,58 @@ class Sheet:
     """Final, forgotten and unchanged: what was said of it stands."""
     lapsed: Bools
     """A reporter that nobody waits for any more had begun to count here."""
+    moved: list[str] = field(default_factory=list)
+    """Parts whose counts are not what they were."""
 
     @property
     def first(self) -> int:
         """Ordinal of the first bucket."""
         return self.key.span * SPAN
 
+    @property
+    def gap(self) -> Ints:
+        """Accepted, and neither processed nor accounted for; negative: too many."""
+        gap = self.parts["accepted"] - self.parts["processed"]
+        return gap if self.parts.is_blank("accounted") else gap - self.parts["accounted"]
 
-def finished(parts: Ints) -> Ints:
+
+def finished(parts: Planes) -> Ints:
     """Processed and accounted for, those sent again left out."""
-    again = parts[PART["recovered"]] + parts[PART["duplicated"]]
-    done: Ints = parts[PART["processed"]] + parts[PART["accounted"]] - again
+    done = parts["processed"] if parts.is_blank("accounted") else parts["processed"] + parts["accounted"]
+    for part in ("recovered", "duplicated"):
+        done = done if parts.is_blank(part) else done - parts[part]
     return done
 
 
 def add_up(sheet: Sheet) -> None:
     """Step 1: what was accepted, processed and accounted for."""
     fed, done = sheet.accepted, sheet.processed
-    for name, amount in (("accepted", fed.ok), ("processed", done.ok + done.replayed), ("accounted", done.legal)):
-        sheet.parts[PART[name]] = np.where(sheet.exists, amount, 0)
+    everywhere, blank = bool(sheet.exists.all()), zeros(sheet.parts.rows)
+    processed = done.ok if done.replayed is blank else done.ok + done.replayed
+    for part, amount in (("accepted", fed.ok), ("processed", processed), ("accounted", done.legal)):
+        if amount is not blank:
+            sheet.parts[part] = amount if everywhere else np.where(sheet.exists, amount, 0)
 
 
 def plain(sheet: Sheet, *, proven: bool) -> None:
     """Step 2: all that needs no queue and no lag."""
-    fed, done = sheet.accepted, sheet.processed
-    gap = fed.ok - done.ok - done.replayed - done.legal
-    differs = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
-    balanced = (gap == 0) & ~differs & (done.replayed == 0)
+    gap = sheet.gap
+    balanced = (gap == 0) & ~_differs(sheet) & (sheet.processed.replayed == 0)
     opened = sheet.exists & ~sheet.whole & ~sheet.unreported
     complete = sheet.exists & sheet.whole & balanced & ~sheet.unreported
     sheet.doubtful = sheet.exists & ~opened & ~complete
     sheet.code[complete], sheet.code[opened] = Verdict.COMPLETE, Verdict.OPEN
     sheet.proven |= complete & proven
-    sheet.parts[PART["in_flight"]] = np.where(opened, np.maximum(gap, 0), 0)
-    sheet.parts[PART["surplus"]] = np.where(opened, np.maximum(-gap, 0), 0)
+    if (gap != 0)[opened].any():
+        sheet.parts["in_flight"] = np.where(opened, np.maximum(gap, 0), 0)
+        sheet.parts["surplus"] = np.where(opened, np.maximum(-gap, 0), 0)
+
+
+def _differs(sheet: Sheet) -> Bools:
+    """All digests are known and differ."""
+    fed, done = sheet.accepted, sheet.processed
+    differs: Bools = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
+    return differs
 
 
 def keep_final(sheets: list[Sheet], remembered_from: list[int], reach: int, stands_before: int = 0) -> None:
@@ -94,12 +112,14 @@ def keep_final(sheets: list[Sheet], remembered_from: list[int], reach: int, stan
         disturbed[sheet.key.chunk] = rows | disturbed.get(sheet.key.chunk, np.zeros(len(rows), np.bool_))
     for sheet, (stands, rows) in zip(old, looks, strict=True):
         here, was = slice(len(rows)), sheet.old
-        kept = stands & ((was.parts[PART["misplaced"], here] == 0) | ~disturbed[sheet.key.chunk][:, None])
+        kept = stands & ((was.parts["misplaced"][here] == 0) | ~disturbed[sheet.key.chunk][:, None])
         sheet.kept, sheet.doubtful = kept, sheet.doubtful & ~kept
         if kept.any():
             for name in ("code", "evidence", "loss_at", "proven"):
                 np.copyto(getattr(sheet, name), getattr(was, name)[here], where=kept)
-            np.copyto(sheet.parts, was.parts[:, here], where=kept)
+            for part in PARTS[len(COUNTED) :]:  # what was counted is the same
+                if not sheet.parts.is_blank(part) or not was.parts.is_blank(part):
+                    np.copyto(sheet.parts.own(part), was.parts[part][here], where=kept)
 
 
 def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
@@ -109,37 +129,40 @@ def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
     """
     here, was = slice(len(sheet.lanes)), sheet.old
     same: Bools = ~(sheet.accepted.digested & sheet.processed.digested & (sheet.accepted.ok > 0))
-    for name in ("accepted", "processed", "accounted"):
-        same &= sheet.parts[PART[name]] == was.parts[PART[name], here]
-    same &= sheet.processed.replayed == was.parts[PART["recovered"], here] + was.parts[PART["duplicated"], here]
+    for part in COUNTED:
+        if not sheet.parts.is_blank(part) or not was.parts.is_blank(part):
+            same &= sheet.parts[part] == was.parts[part][here]
+    again = was.parts["recovered"][here] + was.parts["duplicated"][here]
+    same &= sheet.processed.replayed == again
     stands = (age < 0) & same & ~was.active[here] & (was.code[here] != Verdict.NONE)
-    netted = (was.parts[PART["misplaced"], here] != 0) & (age < reach)
+    netted = (was.parts["misplaced"][here] != 0) & (age < reach)
     rows: Bools = np.any(((age < 0) & ~same) | (netted & ~stands), axis=1)
     return stands, rows
 
 
-def gather(sheets: list[Sheet], masks: list[Bools], first: int) -> Cells:
-    """The doubtful cells of a lane from all its tiles, side by side."""
+def gather(sheets: list[Sheet], places: list[NDArray[np.intp]], first: int) -> Cells:
+    """The doubtful cells of a lane from all its tiles, side by side; `places`: where they lie in each, flat."""
     columns: list[list[NDArray[Any]]] = [[] for _ in range(13)]
-    for sheet, mask in zip(sheets, masks, strict=True):
-        row, column = np.nonzero(mask)
+    for sheet, at in zip(sheets, places, strict=True):
+        row, column = np.divmod(at, SPAN)
         fed, done, old = sheet.accepted, sheet.processed, sheet.old
-        digests = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
-        gap = fed.ok - done.ok - done.replayed - done.legal
+        accepted, processed, accounted = (sheet.parts[part].take(at) for part in COUNTED)
+        digests = fed.digested.take(at) & done.digested.take(at) & (fed.digest.take(at) != done.digest.take(at))
+        digests &= accepted > 0
         values = (
             row + sheet.key.chunk * CHUNK,
             column + (sheet.first - first),
-            fed.ok[mask],
-            (done.ok + done.replayed)[mask],
-            done.legal[mask],
-            done.replayed[mask],
-            (fed.error + done.error)[mask],
-            done.shrunk[mask],
-            (digests & (gap == 0))[mask],
-            digests[mask],
-            sheet.unreported[mask],
-            old.parts[PART["lost_proven"]][: len(sheet.lanes)][mask],
-            old.evidence[: len(sheet.lanes)][mask].astype(np.int64) & int(DIRECT),
+            accepted,
+            processed,
+            accounted,
+            done.replayed.take(at),
+            fed.error.take(at) + done.error.take(at),
+            done.shrunk.take(at),
+            digests & (accepted == processed + accounted),
+            digests,
+            sheet.unreported.take(at),
+            old.parts["lost_proven"].take(at),
+            old.evidence.take(at).astype(np.int64) & int(DIRECT),
         )
         for kept, value in zip(columns, values, strict=True):
             kept.append(value)
@@ -147,8 +170,9 @@ def gather(sheets: list[Sheet], masks: list[Bools], first: int) -> Cells:
 
 
 def scatter(
-    sheets: list[Sheet], masks: list[Bools], cells: Cells, parts: Parts, signs: Signs, codes: Codes, seen: Look
-) -> None:
+    sheets: list[Sheet], places: list[NDArray[np.intp]], cells: Cells, parts: Parts, signs: Signs, codes: Codes,
+    seen: Look,
+) -> None:  # fmt: skip
     """Put what was found back into the tiles."""
     evidence = parts.evidence | np.where((codes == Verdict.UNKNOWN), int(Evidence.NOT_REPORTED), 0)
     foretold = signs.threatened & (parts.retained > 0) & (codes != Verdict.COMPLETE)
@@ -162,17 +186,21 @@ def scatter(
     settled = seen.facts.settled[cells.bucket] & (seen.facts.mature | (seen.age < 0))[cells.bucket]
     amounts = {name: getattr(parts, name) for name in PARTS if hasattr(parts, name)}
     start = 0
-    for sheet, mask in zip(sheets, masks, strict=True):
-        piece = slice(start, start + int(mask.sum()))
+    for sheet, at in zip(sheets, places, strict=True):
+        piece = slice(start, start + len(at))
         start = piece.stop
-        sheet.code[mask], sheet.evidence[mask] = codes[piece], evidence[piece]
-        sheet.loss_at[mask], sheet.proven[mask] = deadline[piece], proven[piece]
-        sheet.settled[mask] = settled[piece]
-        for name, amount in amounts.items():
-            sheet.parts[PART[name]][mask] = amount[piece]
+        _lay(sheet.code, at, codes[piece])
+        _lay(sheet.evidence, at, evidence[piece])
+        _lay(sheet.loss_at, at, deadline[piece])
+        _lay(sheet.proven, at, proven[piece])
+        _lay(sheet.settled, at, settled[piece])
+        for part, amount in amounts.items():
+            if amount[piece].any():
+                _lay(sheet.parts.own(part), at, amount[piece])
 
 
-_SETTLES = np.array([verdict in (Verdict.LOST, Verdict.SURPLUS) for verdict in Verdict])
+def _lay(plane: NDArray[Any], at: NDArray[np.intp], values: NDArray[Any]) -> None:
+    plane.reshape(-1)[at] = values
 
 
 def final(sheet: Sheet) -> Bools:
@@ -180,9 +208,11 @@ def final(sheet: Sheet) -> Bools:
 
     A gap within tolerance is complete and still moves: its numbers go on to say where the events are.
     """
-    moving = sum(sheet.parts[PART[name]] for name in ("retained", "in_flight", "passed_over", "unproven"))
-    still = _SETTLES[sheet.code] & (moving == 0) & sheet.settled
-    netted = (sheet.parts[PART["misplaced"]] == 0) | sheet.settled
+    moving = zeros(sheet.parts.rows)
+    for part in ("retained", "in_flight", "passed_over", "unproven"):
+        moving = moving if sheet.parts.is_blank(part) else moving + sheet.parts[part]
+    still = ((sheet.code == Verdict.LOST) | (sheet.code == Verdict.SURPLUS)) & (moving == 0) & sheet.settled
+    netted = (sheet.parts["misplaced"] == 0) | sheet.settled
     tolerated = moving > sheet.accepted.error + sheet.processed.error
     final: Bools = ((sheet.code == Verdict.COMPLETE) & netted & ~tolerated) | still | sheet.kept
     final |= (sheet.code == Verdict.UNKNOWN) & sheet.lapsed

@@ -44,17 +44,24 @@ def _at_risk(incident: Incident, scene: Scene) -> Steps:
     if Evidence.SKIPPED in incident.evidence:
         for queue in queues:
             yield rewind(queue, incident, scene)
-    if Evidence.FORECAST in incident.evidence:
-        yield from (_consumer(queue) for queue in queues)
+    elif Evidence.FORECAST in incident.evidence:
+        yield from (restart(queue) for queue in queues)
 
 
 def _loss(incident: Incident, scene: Scene) -> Steps:
     if incident.mechanism == "deleted":
-        yield from (raise_retention(queue, scene) for queue in scene.queues_of(incident.hop)[:NAMED])
+        queues = scene.queues_of(incident.hop)[:NAMED]
+        yield from (raise_retention(queue, scene) for queue in queues)
+        if scene.unread(incident.hop):
+            yield from (restart(queue) for queue in queues)
     else:
         yield from _advised(incident, scene)
     yield Step(
-        "Tell those whose events are lost what they can do and until when: a draft by way of sending again.",
+        "Find out who can send what again, how, and by when.",
+        f"reconciler replay plan --incident {incident.id} --author NAME",
+    )
+    yield Step(
+        "Tell those whose events are lost what they can do: a draft for each way of sending again.",
         f"reconciler incidents draft {incident.id}",
     )
     yield Step(
@@ -65,7 +72,7 @@ def _loss(incident: Incident, scene: Scene) -> Steps:
 
 def _delay(incident: Incident, scene: Scene) -> Steps:
     queues = scene.queues_of(incident.hop)[:NAMED]
-    yield from (_consumer(queue) for queue in queues)
+    yield from (restart(queue) for queue in queues)
     if not queues:
         yield from _advised(incident, scene)
 
@@ -140,7 +147,8 @@ def rewind(queue: Queue, incident: Incident, scene: Scene) -> Step:
     return Step(text, f"{command} --topic {quote(topic)} --to-datetime {moment} --execute")
 
 
-def _consumer(queue: Queue) -> Step:
+def restart(queue: Queue) -> Step:
+    """Let what is unread be read, and nothing be jumped over."""
     group = queue.group or "GROUP"
     return Step(
         f"Get the consumer of {queue.topic or queue.name} going, from its committed offset, never from the newest.",
@@ -152,10 +160,40 @@ def _brokers(queue: Queue) -> str:
     return quote(queue.bootstrap) if queue.bootstrap else BROKERS
 
 
+def _low_volume(incident: Incident, scene: Scene) -> Steps:
+    yield from _advised(incident, scene)
+    worst = sorted(source for source, share in incident.shares.items() if share.bad)[:1]
+    for source in worst:
+        where = f"--pipeline {quote(scene.pipeline.name)}"
+        yield Step("See what is usual for a source.", f"reconciler model show {quote(source)} {where}")
+
+
+def _replay(incident: Incident, scene: Scene) -> Steps:
+    yield from _advised(incident, scene)
+    yield Step("See who still has to send what.", f"reconciler replay show {quote(incident.hop)}")
+
+
+def _capacity(incident: Incident, scene: Scene) -> Steps:
+    if incident.mechanism != "used" or incident.loss_at <= scene.now:
+        yield from _advised(incident, scene)
+    else:
+        yield Step("Make room before it ends: a larger type, a larger disk, a clean-up, a vacuum.")
+
+
+def _shown(incident: Incident, scene: Scene) -> Steps:
+    yield from _advised(incident, scene)
+    yield Step("See the minutes, the sources and the numbers.", f"reconciler incidents show {incident.id}")
+
+
 _MADE: dict[str, Callable[[Incident, Scene], Steps]] = {
     "at_risk": _at_risk,
     "loss": _loss,
     "delay": _delay,
     "missing_counts": _missing,
     "queue_policy": _policy,
+    "low_volume": _low_volume,
+    "capacity": _capacity,
+    "replay": _replay,
+    "surplus": _shown,
+    "rejects": _shown,
 }

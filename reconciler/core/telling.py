@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from reconciler.core.cases import Incident
+from reconciler.core.outlook import outlook
 from reconciler.core.scene import Scene
 from reconciler.core.stakes import RANK
 from reconciler.core.times import format_duration, parse_time
+from reconciler.core.titles import READ
 from reconciler.core.verdicts import DIRECT, Evidence
-from reconciler.core.wording import ahead, clock, many, share, stretch, top
+from reconciler.core.wording import clock, listed, many, share, short, stretch, top
 
 Facts = Iterator[tuple[str, str]]
 
@@ -31,20 +33,29 @@ _EVIDENCE = {
 
 def facts(incident: Incident, scene: Scene) -> list[tuple[str, str]]:
     """Label and value, the most important first."""
-    return [*_when(incident, scene), *_amount(incident), *_whose(incident), *_sure(incident), *_next(incident, scene),
-            *_budget(incident, scene), *_people(incident, scene)]  # fmt: skip
+    what = (*_when(incident, scene), *_seen(incident, scene), *_amount(incident), *_whose(incident))
+    return [*what, *_sure(incident), *_next(incident, scene), *_budget(incident, scene), *_people(incident, scene)]
 
 
 def _when(incident: Incident, scene: Scene) -> Facts:
     if incident.shares:
-        yield "Minutes concerned", stretch(incident.since, incident.until, scene.now)
+        yield "Events of", stretch(incident.since, incident.until, scene.now)
     else:
         yield "Since", clock(incident.since, scene.now)
 
 
+def _seen(incident: Incident, scene: Scene) -> Facts:
+    """What a model or a reader found, in its own words, where the title does not say it."""
+    if incident.shares and incident.detail and incident.kind not in READ:
+        yield "Seen", incident.detail
+    if incident.kind == "missing_counts" and scene.silent and incident.status != "resolved":
+        silent = [f"{short(name)} of {stage}" if name else f"all of {stage}" for stage, name in scene.silent]
+        yield "Silent", listed(silent)
+
+
 def _amount(incident: Incident) -> Facts:
     accepted, events = incident.accepted, incident.events
-    if incident.kind == "loss":
+    if incident.kind == "loss" and (incident.lost or incident.status != "resolved"):
         yield "Lost", _of(incident.lost, accepted)
         if incident.unplaced:
             yield "Not known yet whose", many(incident.unplaced, "event")
@@ -82,26 +93,15 @@ def _sure(incident: Incident) -> Facts:
 
 
 def _next(incident: Incident, scene: Scene) -> Facts:
-    now = scene.now
     if incident.status == "resolved":
+        if incident.kind in {"at_risk", "delay"} and scene.lost_beside:
+            yield "Not all were saved", f"see {scene.lost_beside}"
         return
-    if incident.kind == "at_risk" and incident.loss_at:
-        soon = f"first records are deleted {ahead(incident.loss_at, now)}"
-        yield "Next", soon if incident.loss_at > now else "records are being deleted now"
-    elif incident.kind == "capacity" and incident.loss_at:
-        yield "Next", f"it ends {ahead(incident.loss_at, now)}" if incident.loss_at > now else "it has ended"
-    elif incident.kind == "loss":
-        yield "Next", "it stays lost until it is sent again; more is lost while the cause lasts"
-    elif incident.kind == "queue_policy" and incident.mechanism == "retention":
-        yield "Next", "nothing while all is read in time; if reading stops for longer than it keeps, events are lost"
-    elif incident.kind == "missing_counts":
-        yield "Next", "until they report nothing is known: what is missing meanwhile is not seen"
-    elif incident.kind == "delay":
-        until = scene.unread_until(incident.hop)
-        if until is None:
-            yield "Next", "all of it may still arrive; until when it is kept is not known"
-        else:
-            yield "Next", f"all of it may still arrive; the first unread record is deleted {ahead(until, now)}"
+    said = outlook(incident, scene)
+    if said:
+        yield "Next", said
+    if incident.follows:
+        yield "Foretold by", incident.follows
 
 
 def _budget(incident: Incident, scene: Scene) -> Facts:

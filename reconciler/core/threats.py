@@ -10,7 +10,7 @@ from reconciler.core.notices import Notice, Step
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.scene import Scene
-from reconciler.core.steps import raise_retention, steps
+from reconciler.core.steps import raise_retention, restart, steps
 from reconciler.core.times import Micros
 from reconciler.core.verdicts import Evidence
 from reconciler.core.wording import ahead, clock, many
@@ -74,7 +74,7 @@ def _at_risk(one: Watched, since: Micros, now: Micros) -> Iterator[Notice]:
     title = f"{pipeline.name}: {many(unread, 'record')} of {ledger.queue.name} will be deleted before they are read"
     when = f"first records are deleted {ahead(first, now)}" if first > now else "records are being deleted now"
     todo = steps(case, Scene(pipeline, now, {ledger.queue.name: ledger}))
-    yield _notice(one, "at_risk", "page", title, (("Next", when),), todo, (since, now))
+    yield _notice(one, "at_risk", "page", title, (("Since", clock(since, now)), ("Next", when)), todo, (since, now))
 
 
 def _loss(one: Watched, since: Micros, now: Micros) -> Iterator[Notice]:
@@ -88,7 +88,7 @@ def _loss(one: Watched, since: Micros, now: Micros) -> Iterator[Notice]:
         ("How sure", "Proven: offsets show it"),
         ("Next", "more is lost while reading stands still; the ledger says whose it was once it is back"),
     )
-    todo = [raise_retention(queue, Scene(one.pipeline, now, {queue.name: one.ledger}))]
+    todo = [raise_retention(queue, Scene(one.pipeline, now, {queue.name: one.ledger})), restart(queue)]
     yield _notice(one, "loss", "page", title, facts, todo, (since, now))
 
 
@@ -101,7 +101,10 @@ def _policy(one: Watched, since: Micros, now: Micros) -> Iterator[Notice]:
         if mechanism == "retention":
             todo = [raise_retention(queue, Scene(one.pipeline, now, {queue.name: one.ledger}))]
         title = f"{one.pipeline.name}: queue {queue.name} {detail}"
-        facts = (("Next", "events are lost if reading stops for longer than it keeps them"),)
+        facts = (
+            ("Since", clock(since, now)),
+            ("Next", "events are lost if reading stops for longer than it keeps them"),
+        )
         yield _notice(one, "queue_policy", "ticket", title, facts, todo, (since, now), mechanism)
 
 

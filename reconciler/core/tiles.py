@@ -6,6 +6,7 @@ sources. Columns are buckets. A count that was never read is `ABSENT`, which is 
 """
 
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ ABSENT = -1
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Places = NDArray[np.intp] | Ints
 
 
 class TileKey(NamedTuple):
@@ -143,6 +145,63 @@ PARTS = (
 """The event counts of a cell, in the order of contract §4; all in events, `misplaced` signed."""
 
 
+@cache
+def zeros(rows: int) -> Ints:
+    """A plane of zeros, `(rows, SPAN)`, that all share; it cannot be written to."""
+    plane = np.zeros((rows, SPAN), np.int64)
+    plane.flags.writeable = False
+    return plane
+
+
+class Planes:
+    """Event counts of cells, a plane `(rows, SPAN)` for each of `PARTS`; nearly all are zeros, and those take no room.
+
+    Reading is `planes["lost"]`; that plane may be shared, so what is to be written to is got by `own`.
+    """
+
+    __slots__ = ("_blank", "_planes", "rows")
+
+    def __init__(self, rows: int = CHUNK) -> None:
+        self.rows = rows
+        self._blank = zeros(rows)
+        self._planes = dict.fromkeys(PARTS, self._blank)
+
+    def __getitem__(self, part: str) -> Ints:
+        return self._planes[part]
+
+    def __setitem__(self, part: str, plane: Ints) -> None:
+        if part not in self._planes:
+            raise KeyError(part)
+        self._planes[part] = plane
+
+    def own(self, part: str) -> Ints:
+        """The plane, to be written to; one that is shared becomes a copy."""
+        plane = self._planes[part]
+        if not plane.flags.writeable:
+            plane = self._planes[part] = plane.copy()
+        return plane
+
+    def is_blank(self, part: str) -> bool:
+        """Whether nothing was ever written to the plane; one that is not may be all zeros too."""
+        return self._planes[part] is self._blank
+
+    def filled(self) -> list[str]:
+        """The parts whose planes are not blank."""
+        return [part for part, plane in self._planes.items() if plane is not self._blank]
+
+    def take(self, row: Places, column: Places) -> Ints:
+        """The parts of some cells: `(len(PARTS), n)`."""
+        taken = np.zeros((len(PARTS), len(row)), np.int64)
+        for number, plane in enumerate(self._planes.values()):
+            if plane is not self._blank:
+                taken[number] = plane[row, column]
+        return taken
+
+    def row(self, number: int) -> Ints:
+        """The parts of one source: `(len(PARTS), SPAN)`."""
+        return np.stack([plane[number] for plane in self._planes.values()])
+
+
 @dataclass(slots=True)
 class VerdictTile:
     """What was last said of each cell of a hop; rows are sources, `(CHUNK, SPAN)`."""
@@ -151,7 +210,7 @@ class VerdictTile:
     """`Verdict` value; 0: the cell does not exist yet."""
     evidence: NDArray[np.uint32] = field(default_factory=lambda: np.zeros((CHUNK, SPAN), np.uint32))
     """Bits of `Evidence`."""
-    parts: Ints = field(default_factory=lambda: np.zeros((len(PARTS), CHUNK, SPAN), np.int64))
+    parts: Planes = field(default_factory=Planes)
     loss_at: Ints = field(default_factory=lambda: np.zeros((CHUNK, SPAN), np.int64))
     """µs; 0: none."""
     proven: Bools = field(default_factory=lambda: np.zeros((CHUNK, SPAN), np.bool_))

@@ -1,20 +1,24 @@
 """A count tile summed over reporters and outcomes: what each source has at a stage, bucket by bucket."""
 
 from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reconciler.core.directory import OK, REPLAYED, Directory
-from reconciler.core.tiles import ABSENT, CHUNK, SPAN, Bools, CountTile, Ints
+from reconciler.core.tiles import ABSENT, CHUNK, SPAN, Bools, CountTile, Ints, zeros
 
 COUNTED_UP_TO = 2**50
 """A reading beyond this is a broken counter; judged as this much, so that no sum over sources leaves 64 bits."""
 
+Kind = TypeVar("Kind", np.int64, np.uint64, np.bool_)
+
 
 @dataclass(slots=True)
 class Totals:
-    """Sums over the series of each source of a chunk; `(rows, SPAN)`, in events."""
+    """Sums over the series of each source of a chunk; `(rows, SPAN)`, in events. To be read only."""
 
     ok: Ints
     """Events that go on: accepted or processed, those sent again left out."""
@@ -36,53 +40,86 @@ class Totals:
 
 def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) -> Totals:
     """Sum a tile (`None`: nothing was counted there) over its series."""
-    shape = (rows, SPAN)
-    total = Totals(
-        ok=np.zeros(shape, np.int64),
-        legal=np.zeros(shape, np.int64),
-        replayed=np.zeros(shape, np.int64),
-        known=np.zeros(shape, np.bool_),
-        error=np.zeros(shape, np.int64),
-        shrunk=np.zeros(shape, np.int64),
-        digest=np.zeros(shape, np.uint64),
-        digested=np.ones(shape, np.bool_),
-    )
+    nothing = zeros(rows)
+    none, every = _nowhere(rows), _everywhere(rows)
+    total = Totals(nothing, nothing, nothing, none, nothing, nothing, nothing.view(np.uint64), every)
     if tile is None or not len(tile.series):
         return total
     sources, classes = directory.table()
     row, kind = sources[tile.series] - chunk * CHUNK, classes[tile.series]
     live = kind < REPLAYED
     alone = len(row) <= rows and len(set(row.tolist())) == len(row)
+    place = _Place(rows, row, alone=alone, ordered=len(row) == rows and alone and bool((np.diff(row) == 1).all()))
     count = _within(tile.count)
-    _add(total.ok, row, count, kind == OK, alone=alone)
-    if kind.any():
-        _add(total.legal, row, count, live & (kind != OK), alone=alone)
-        _add(total.replayed, row, count, kind == REPLAYED + OK, alone=alone)
-    _add(total.known, row, tile.count != ABSENT, live, alone=alone)
+    total.ok = place.add(count, kind == OK)
+    if (ended := live & (kind != OK)).any():
+        total.legal = place.add(count, ended)
+    if (again := kind == REPLAYED + OK).any():
+        total.replayed = place.add(count, again)
+    total.known = place.add(tile.count != ABSENT, live)
     if (tile.peak != tile.count).any():
-        _add(total.shrunk, row, _within(tile.peak) - count, live, alone=alone)
+        total.shrunk = place.add(_within(tile.peak) - count, live)
     if tile.error.any():
-        _add(total.error, row, np.ceil(np.minimum(tile.error, COUNTED_UP_TO)).astype(np.int64), live, alone=alone)
+        total.error = place.add(np.ceil(np.minimum(tile.error, COUNTED_UP_TO)).astype(np.int64), live)
     digested = tile.digested | (count == 0)
-    if alone:
-        total.digested[row] = digested
-    else:
-        np.logical_and.at(total.digested, row, digested)
+    total.digested = place.all(digested)
     if tile.digested.any():
-        _add(total.digest, row, np.where(count > 0, tile.digest, 0), live, alone=alone)
+        total.digest = place.add(np.where(count > 0, tile.digest, 0), live)
     return total
 
 
+@cache
+def _nowhere(rows: int) -> Bools:
+    return _shared(np.zeros((rows, SPAN), np.bool_))
+
+
+@cache
+def _everywhere(rows: int) -> Bools:
+    return _shared(np.ones((rows, SPAN), np.bool_))
+
+
+def _shared(flags: Bools) -> Bools:
+    flags.flags.writeable = False
+    return flags
+
+
 def _within(count: Ints) -> Ints:
+    if count.min() >= 0 and count.max() <= COUNTED_UP_TO:
+        return count
     bounded: Ints = np.minimum(np.maximum(count, 0), COUNTED_UP_TO)
     return bounded
 
 
-def _add(
-    total: Ints | Bools | NDArray[np.uint64], row: Ints, amount: Ints | Bools, which: Bools, *, alone: bool
-) -> None:  # fmt: skip
-    """Add the amounts of some series to the rows of their sources; `alone`: no two series share a source."""
-    if alone:
-        total[row[which]] = amount[which]
-    elif which.any():
-        np.add.at(total, row[which], amount[which].astype(total.dtype))
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the series of a tile belong."""
+
+    rows: int
+    row: Ints
+    """By series: the row of its source."""
+    alone: bool
+    """No two series share a source."""
+    ordered: bool
+    """Each row has its series, in order."""
+
+    def add(self, amount: NDArray[Kind], which: Bools) -> NDArray[Kind]:
+        """The amounts of some series, added up by source."""
+        if self.ordered and which.all():
+            return amount
+        total = np.zeros((self.rows, SPAN), amount.dtype)
+        if self.alone:
+            total[self.row[which]] = amount[which]
+        elif which.any():
+            np.add.at(total, self.row[which], amount[which])
+        return total
+
+    def all(self, flags: Bools) -> Bools:
+        """Where the flags of all series of a source hold."""
+        if self.ordered:
+            return flags
+        every = np.ones((self.rows, SPAN), np.bool_)
+        if self.alone:
+            every[self.row] = flags
+        else:
+            np.logical_and.at(every, self.row, flags)
+        return every

@@ -29,9 +29,9 @@ def stretch(since: Micros, until: Micros, now: Micros) -> str:
     """``18:45 to 19:10 UTC, 25 min``."""
     if until <= since:
         return clock(since, now)
-    first = clock(since, now)
-    first = first.removesuffix(" UTC") if since // DAY == until // DAY else first
-    return f"{first} to {clock(until, now)}, {format_duration(until - since)}"
+    last = clock(until, now if since // DAY == now // DAY else since)  # where one names its day, both do
+    last = last if since // DAY != until // DAY else f"{to_datetime(until):%H:%M} UTC"
+    return f"{clock(since, now).removesuffix(' UTC')} to {last}, {format_duration(until - since)}"
 
 
 def many(amount: int, noun: str) -> str:

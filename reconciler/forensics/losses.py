@@ -139,11 +139,10 @@ def _take(
 ) -> None:  # fmt: skip
     starts = (key.span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
     inside = (starts >= span[0]) & (starts < span[1])
-    parts = dict(zip(PARTS, tile.parts, strict=True))
     rows = min(CHUNK, len(accepted) - key.chunk * CHUNK)
-    accepted[key.chunk * CHUNK : key.chunk * CHUNK + rows] += parts["accepted"][:rows, inside].sum(axis=1)
+    accepted[key.chunk * CHUNK : key.chunk * CHUNK + rows] += tile.parts["accepted"][:rows, inside].sum(axis=1)
     row, column = np.nonzero(np.isin(tile.code[:rows], GONE) & inside)
-    plain = {name: array[row, column] for name, array in parts.items()}
+    plain: dict[str, Any] = dict(zip(PARTS, tile.parts.take(row, column), strict=True))
     plain["source"], plain["bucket"] = row + key.chunk * CHUNK, starts[column]
     plain["code"], plain["evidence"] = tile.code[row, column], tile.evidence[row, column]
     plain["waiting"] = sum(plain[name] for name in ("retained", "in_flight", "passed_over", "unproven"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.notices import Notice, Step
-from reconciler.notifiers._text import NAMED, cut, facts, foot, heading, plain, steps, visible
+from reconciler.notifiers._text import NAMED, cut, facts, foot, heading, plain, steps, urgency, visible
 
 Block = dict[str, Any]
 
@@ -35,7 +35,7 @@ def blocks(notice: Notice, *, buttons: bool = False, note: str = "") -> list[Blo
 
 def fallback(notice: Notice) -> str:
     """What a telephone shows before the message is opened. Slack reads markup here, so it is escaped."""
-    return escape(cut(visible(f"{sign(notice)} {heading(notice)}: {' '.join(notice.title.split())}"), FALLBACK // 6))
+    return escape(cut(visible(f"{sign(notice)} {urgency(notice)} · {' '.join(notice.title.split())}"), FALLBACK // 6))
 
 
 def step_text(notice: Notice) -> str:

@@ -29,10 +29,15 @@ WORDS = {"page": "PAGE", "ticket": "TICKET", "info": "INFO"}
 
 def heading(notice: Notice) -> str:
     """What it is, in a few words: ``PAGE · events are lost · batch``."""
+    kind = _KINDS.get(notice.kind, notice.kind.replace("_", " "))
+    return " · ".join(filter(None, (urgency(notice), kind, notice.pipeline)))
+
+
+def urgency(notice: Notice) -> str:
+    """Whether it is for now: ``DRILL · PAGE acknowledged``, ``RESOLVED``."""
     mood = _STATUS[notice.status]
     first = mood.upper() if notice.status == "resolved" else " ".join(filter(None, (WORDS[notice.severity], mood)))
-    kind = _KINDS.get(notice.kind, notice.kind.replace("_", " "))
-    return " · ".join(filter(None, ("DRILL" if notice.drill else "", first, kind, notice.pipeline)))
+    return " · ".join(filter(None, ("DRILL" if notice.drill else "", first)))
 
 
 def people(notice: Notice) -> str:
@@ -69,7 +74,7 @@ def lines(notice: Notice) -> Iterator[str]:
         yield f"  {number}. {plain(text)}"
         if command:
             yield f"     $ {plain(command)}"
-    for label, value in (("Page", notice.link), ("Runbook", notice.runbook)):
+    for label, value in (("Open", notice.link), ("Runbook", notice.runbook)):
         if value:
             yield f"  {label}: {plain(value)}"
     yield f"  {plain(foot(notice))}"

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from reconciler.core.changes import Changes
 from reconciler.core.directory import Directory
-from reconciler.core.judge import Changes, part_of
+from reconciler.core.judge import part_of
 from reconciler.core.lines import verdict_lines
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints, TileKey, VerdictTile
@@ -126,9 +127,9 @@ def _written(hop: _Hop, told: Told, source: Ints, bucket: Ints) -> dict[tuple[st
     """The lines of some cells of a tile, by source and bucket; each was said at its own instant."""
     _, tile, when = told
     cell = source % CHUNK, bucket // hop.pipeline.width % SPAN
-    arrays = {name: array[..., cell[0], cell[1]] for name, array in _arrays(tile).items()}
+    arrays = {part.name: getattr(tile, part.name)[cell] for part in fields(tile) if part.name != "parts"}
     blank = np.zeros(len(source), np.int64)
-    arrays |= {"source": source, "bucket": bucket}
+    arrays |= {"source": source, "bucket": bucket, "parts": tile.parts.take(*cell)}
     changes = Changes(**{part.name: arrays.get(part.name, blank) for part in fields(Changes)})
     lines: dict[tuple[str, str], dict[str, Any]] = {}
     for at in np.unique(when[cell]).tolist():
@@ -136,7 +137,3 @@ def _written(hop: _Hop, told: Told, source: Ints, bucket: Ints) -> dict[tuple[st
         for line in verdict_lines(hop.pipeline.name, hop.part, spoken, hop.directory, at):
             lines[line["source"], line["bucket"]] = line
     return lines
-
-
-def _arrays(tile: VerdictTile) -> dict[str, Any]:
-    return {part.name: getattr(tile, part.name) for part in fields(tile)}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import PARTS, SPAN, Ints
+from reconciler.core.tiles import SPAN, Ints
 from reconciler.core.times import HOUR, MINUTE, Micros, floor_to, parse_time
 from reconciler.ports import Store
 
@@ -53,7 +53,7 @@ def course_of(store: Store, pipeline: Pipeline, incident: str) -> Course | None:
         columns = key.span * SPAN + np.arange(SPAN) - first // pipeline.width
         inside = (columns >= 0) & (columns < size)
         for name, amount in amounts.items():
-            amount[columns[inside]] += tile.parts[PARTS.index(name)].sum(axis=0)[inside]
+            amount[columns[inside]] += tile.parts[name].sum(axis=0)[inside]
         found = found or bool(tile.code[:, inside].any())
     return Course(pipeline.name, pipeline.width, first, amounts) if found else None
 

@@ -71,7 +71,7 @@ def history(
         low, high = max(first, number * SPAN), min(last, (number + 1) * SPAN)
         here, there = slice(low - first, high - first), slice(low - number * SPAN, high - number * SPAN)
         found.code[here], found.evidence[here] = tile.code[row, there], tile.evidence[row, there]
-        found.parts[:, here] = tile.parts[:, row, there]
+        found.parts[:, here] = tile.parts.row(row)[:, there]
         found.loss_at[here], found.proven[here] = tile.loss_at[row, there], tile.proven[row, there]
     return found
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, Ints, VerdictTile
+from reconciler.core.tiles import CHUNK, SPAN, Ints, VerdictTile
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Verdict
 from reconciler.ports import Store
@@ -66,7 +66,7 @@ def _bad(tile: VerdictTile, first_source: int, first_bucket: int) -> Ints:
     events = np.zeros(len(row), np.int64)
     for verdict, parts in _IN_QUESTION.items():
         for part in parts:
-            events += np.where(code == verdict, tile.parts[PARTS.index(part), row, column], 0)
+            events += np.where(code == verdict, tile.parts[part][row, column], 0)
     return np.stack([row + first_source, code, column + first_bucket, events])
 
 

@@ -51,11 +51,11 @@ def _gone(
     """What is lost or passed over by the consumer, in ranges of neighbouring buckets, in order."""
     cells = {name: [np.zeros((4, 0), np.int64)] for name in _GONE}
     for key, tile in store.verdict_tiles(pipeline, hop, span[0], span[1] - pipeline.width):
-        gone = sum(tile.parts[PARTS.index(name)] for name in _GONE)
+        gone = np.sum([tile.parts[name] for name in _GONE], axis=0)
         row, column = np.nonzero(gone)
         for name in _GONE:
             place = np.stack([row + key.chunk * CHUNK, np.full_like(row, Verdict.LOST), column + key.span * SPAN])
-            cells[name].append(np.concatenate([place, [tile.parts[PARTS.index(name)][row, column]]]))
+            cells[name].append(np.concatenate([place, [tile.parts[name][row, column]]]))
     of = [ranges(np.concatenate(cells[name], axis=1), hop, names, pipeline.width, span) for name in _GONE]
     for lost, kept in zip(*of, strict=True):  # the same cells, so the same ranges
         yield lost.source, Window(lost.start, lost.end, lost.events + kept.events, kept.events)
@@ -148,7 +148,7 @@ def _prove(
     for key, verdicts in tiles:
         for account in by_chunk[key.chunk]:
             row = account.ordinal % CHUNK
-            account.judge(verdicts.code[row], verdicts.parts[:, row], key.span)
+            account.judge(verdicts.code[row], verdicts.parts.row(row), key.span)
     yield from ((account.part, account.proof()) for account in accounts)
 
 

@@ -105,7 +105,7 @@ class Tally:
     def _sum(self, rows: slice, tile: VerdictTile, mine: Bools, starts: Ints) -> None:
         count = len(mine)
         code = np.where(mine, tile.code[:count], 0)
-        part = {name: np.where(mine, tile.parts[number, :count], 0) for number, name in enumerate(PARTS)}
+        part = {name: np.where(mine, tile.parts[name][:count], 0) for name in PARTS}
         unknown, at_risk = code == Verdict.UNKNOWN, code == Verdict.AT_RISK
         waiting = part["retained"] + part["in_flight"] + part["unproven"]
         risked = part["passed_over"] + np.where(at_risk, part["retained"], 0)

@@ -10,7 +10,8 @@ from reconciler.core.alarms import ALIVE, BLIND, alive, blind, observed
 from reconciler.core.notices import Notice
 from reconciler.core.outbox import Post, posts
 from reconciler.core.times import DAY, NEVER, floor_to
-from reconciler.running.health import behind, late
+from reconciler.core.wording import clock
+from reconciler.running.health import behind
 from reconciler.running.turns import Turn
 
 
@@ -34,7 +35,8 @@ def faults(turn: Turn) -> Iterator[str]:
     begun = 0 if tenure is None else tenure.since
     for name, judged_at in behind(turn.store, settings, now):
         if judged_at is not None or now - begun > settings.blind_after:
-            yield late(name, judged_at)
+            since = "ever" if judged_at is None else f"since {clock(judged_at, now)}"
+            yield f"pipeline {name} was not judged {since}"
     asked = [run for run in turn.store.runs() if run.duty == "collect" and run.subject in settings.connectors]
     longest = now - settings.blind_after
     if asked and all(run.failure is not None and max(run.succeeded_at or 0, begun) < longest for run in asked):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from reconciler.core import volume_dump
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, Ints, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, PARTS, SPAN, Ints, Planes, TileKey, VerdictTile
 from reconciler.core.times import DAY, Micros, parse_time
 from reconciler.ports import Said
 from reconciler.store import tables
@@ -76,10 +76,10 @@ def said_when(
 def _lay(tile: VerdictTile, block: Mapping[str, Any], which: Any, cell: tuple[Ints, Ints]) -> None:
     for part in fields(tile):
         target = getattr(tile, part.name)
-        if target.ndim == 3:
-            for number, name in enumerate(PARTS):
+        if isinstance(target, Planes):
+            for name in PARTS:
                 if f"{part.name}.{name}" in block:
-                    target[number][cell] = block[f"{part.name}.{name}"][which]
+                    target.own(name)[cell] = block[f"{part.name}.{name}"][which]
         elif part.name in block:
             target[cell] = block[part.name][which]
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from reconciler.core.borders import TilePlace, borders, with_neighbours
 from reconciler.core.ledger import Ledger
@@ -29,6 +29,8 @@ def part_of(hop: Hop) -> str:
     return f"{hop.from_stage}>{hop.to_stage}"
 
 
+COUNTED = ("series", "count", "peak", "digest", "digested", "error")
+"""What a judgement needs of a count tile."""
 WHOLE = 2**40
 """A span beyond every other."""
 
@@ -78,8 +80,8 @@ class SqlJudging:
         self.ledger = Ledger(pipeline, directories.load(connection, pipeline))
         # What is forgotten is not judged again: little is known of it any more, and it was judged while all was.
         self._kept = horizon_of(connection, pipeline.name).detail // (pipeline.width * SPAN) or -WHOLE
-        self.ledger.spans = spans = range(max(self._portion.first, self._kept), self._portion.last + 1)
-        self.ledger.touched = {key for key in self._touched(judged_position) if key.span in spans}
+        self.ledger.spans = range(max(self._portion.first, self._kept), self._portion.last + 1)
+        self.ledger.touched = self._touched(judged_position)
         self._tiles()
         self._facts()
         self.incidents = findings.open_incidents(connection, pipeline.name, now)
@@ -146,14 +148,20 @@ class SqlJudging:
     def _touched(self, position: int) -> set[TileKey]:
         """Count tiles that changed since the last judgement, or hold readings that it could not see yet."""
         name, table = self._pipeline.name, tables.tile.c
-        changed = tiles.where(self._connection, name, tiles.COUNT, table.touched > position)
-        unseen = tiles.where(self._connection, name, tiles.COUNT, table.latest_at > self.judged_at)
+        changed = tiles.where(self._connection, name, tiles.COUNT, table.touched > position, *self._within())
+        unseen = tiles.where(self._connection, name, tiles.COUNT, table.latest_at > self.judged_at, *self._within())
         stages = {stage for hop in self._pipeline.hops for stage in (hop.from_stage, hop.to_stage)}
         return {one.key for one in (*changed, *unseen) if one.key.part in stages}
 
+    def _within(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        """In the portion that is judged."""
+        spans, span = self.ledger.spans or range(0), tables.tile.c.span
+        return span >= spans.start, span < spans.stop
+
     def _tiles(self) -> None:
         least = 1 if self.judged_at else 0  # a judgement that begins anew needs all that was said
-        active = tiles.where(self._connection, self._pipeline.name, tiles.VERDICT, tables.tile.c.active >= least)
+        still = tables.tile.c.active >= least
+        active = tiles.where(self._connection, self._pipeline.name, tiles.VERDICT, still, *self._within())
         verdicts: set[TileKey] = set()
         counts: set[TileKey] = set()
         spans = self.ledger.spans or range(0)
@@ -192,7 +200,7 @@ class SqlJudging:
     def _counts(self, wanted: Sequence[tiles.Stored]) -> None:
         """Load count tiles as of now: those with later readings are rebuilt from the history."""
         seen = [one for one in wanted if one.latest_at <= self._now]
-        self.ledger.counts.update(tiles.load(self._connection, seen, CountTile, frozen=True))
+        self.ledger.counts.update(tiles.load(self._connection, seen, CountTile, frozen=True, only=COUNTED))
         ahead = {one.key for one in wanted if one.latest_at > self._now}
         for part, span in sorted({(key.part, key.span) for key in ahead}):
             place = Place(self._pipeline.name, part, self._pipeline.width)

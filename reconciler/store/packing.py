@@ -10,6 +10,7 @@ import math
 import struct
 import zlib
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,10 +76,14 @@ def unpack(payload: bytes, only: Collection[str] | None = None) -> dict[str, NDA
         shape = struct.unpack_from(f"<{head.dimensions}I", payload, place)
         place += 4 * head.dimensions
         is_base = base is None and head.dimensions == 2 and head.dtype == b"<i8"
-        if is_base or only is None or name in only:
+        wanted = only is None or name in only
+        if wanted and head.coding == _CONSTANT and head.difference == _PLAIN:
+            found[name] = _constant(head.low, head.dtype, shape)
+            base = found[name] if is_base else base
+        elif is_base or wanted:
             values = _read(head, payload[place : place + head.size], shape, base)
             base = values if is_base else base
-            if only is None or name in only:
+            if wanted:
                 found[name] = _as_dtype(values, head.dtype)
         place += head.size
     return found
@@ -99,6 +104,12 @@ def is_blank(array: NDArray[Any]) -> bool:
 def _as_ints(array: NDArray[Any]) -> Ints:
     fixed = np.ascontiguousarray(array)
     return fixed.view(np.int64) if fixed.dtype.itemsize == 8 else fixed.astype(np.int64)
+
+
+@lru_cache(maxsize=256)
+def _constant(low: int, dtype: bytes, shape: tuple[int, ...]) -> NDArray[Any]:
+    """An array of one value, shared by all that ask for it."""
+    return np.broadcast_to(_as_dtype(np.array([low], np.int64), dtype), shape)
 
 
 def _as_dtype(values: Ints, dtype: bytes) -> NDArray[Any]:
@@ -205,6 +216,8 @@ def _planes(values: Ints, width: int) -> bytes:
 
 
 def _from_planes(planes: bytes, width: int, amount: int) -> Ints:
+    if width == 1:
+        return np.frombuffer(planes, np.uint8).astype(np.int64)
     whole = 1 << (width - 1).bit_length()
     octets = np.zeros((amount, whole), np.uint8)
     octets[:, :width] = np.frombuffer(planes, np.uint8).reshape(width, amount).T
@@ -224,12 +237,11 @@ def _read(head: _Head, body: bytes, shape: tuple[int, ...], base: Ints | None) -
 
 
 def _read_constant(head: _Head, shape: tuple[int, ...], base: Ints | None) -> Ints:
-    values = np.broadcast_to(np.array([head.low], np.int64), shape)
     if base is None:
-        return _undo(head, values)
+        return _undo(head, _constant(head.low, b"<i8", shape))
     same = base.view()
     same.flags.writeable = False
-    return values + base if head.low else same
+    return base + head.low if head.low else same
 
 
 def _read_sparse(head: _Head, raw: bytes, shape: tuple[int, ...], base: Ints | None) -> Ints:

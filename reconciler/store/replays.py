@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.replays import Due, Part, Replay, dump, is_near, restore
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, SPAN, TileKey, VerdictTile
 from reconciler.core.times import MINUTE, Micros
 from reconciler.replaying import ReplayAct
 from reconciler.store import replay_tables, tables, tiles
@@ -19,7 +19,7 @@ from reconciler.store.database import Database, upsert
 
 COUNTED_EVERY: Micros = 15 * MINUTE
 """While a deadline is near, what is still missing is counted so often."""
-_GAP = [PARTS.index(name) for name in ("lost", "passed_over", "retained", "in_flight", "unproven")]
+_GAP = ("lost", "passed_over", "retained", "in_flight", "unproven")
 
 
 class SqlReplays:
@@ -116,8 +116,8 @@ class Deadlines:
         for key, own in wanted.items():
             tile, ordinals = self._tile(key), key.span * SPAN + np.arange(SPAN)
             for part, first, end in own if tile is not None else ():
-                inside = (ordinals >= first) & (ordinals < end)
-                found[_key(part)] += int(tile.parts[_GAP, ordinal(part.source) % CHUNK][:, inside].sum())
+                row, inside = ordinal(part.source) % CHUNK, (ordinals >= first) & (ordinals < end)
+                found[_key(part)] += sum(int(tile.parts[name][row, inside].sum()) for name in _GAP)
         return found
 
     def _tile(self, key: TileKey) -> Any:

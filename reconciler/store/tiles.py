@@ -1,6 +1,6 @@
 """Tiles at rest: one row a tile, its arrays packed."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from reconciler.core.tiles import PARTS, CountTile, TileKey, VerdictTile
+from reconciler.core.tiles import PARTS, CountTile, Planes, TileKey, VerdictTile
 from reconciler.store import tables
 from reconciler.store.database import raw_cursor
 from reconciler.store.packing import is_blank, pack, unpack, writable
@@ -74,13 +74,14 @@ def flags(connection: Connection, pipeline: str, part: str, spans: Collection[in
 
 
 def load(
-    connection: Connection, wanted: Iterable[Stored], kind: type[AnyTile], *, frozen: bool = False
-) -> Iterator[tuple[TileKey, AnyTile]]:
+    connection: Connection, wanted: Iterable[Stored], kind: type[AnyTile], *, frozen: bool = False,
+    only: Collection[str] | None = None,
+) -> Iterator[tuple[TileKey, AnyTile]]:  # fmt: skip
     """The tiles themselves, in the order asked for, few at a time; see `unpack_tile`."""
     for some in batches(list(wanted), _FETCH):
         payloads = dict(_payloads(connection, [stored.id for stored in some]))
         for stored in some:
-            yield stored.key, unpack_tile(payloads.pop(stored.id), kind, frozen=frozen)
+            yield stored.key, unpack_tile(payloads.pop(stored.id), kind, frozen=frozen, only=only)
 
 
 def save(connection: Connection, pipeline: str, kind: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -104,31 +105,39 @@ def pack_tile(tile: CountTile | VerdictTile) -> bytes:
     arrays: dict[str, NDArray[Any]] = {}
     for part in fields(tile):
         value = getattr(tile, part.name)
-        planes = zip(PARTS, value, strict=True) if value.ndim == 3 else [("", value)]
-        arrays |= {f"{part.name}.{name}" if name else part.name: plane for name, plane in planes}
+        if isinstance(value, Planes):
+            arrays |= {f"parts.{name}": value[name] for name in value.filled()}
+        else:
+            arrays[part.name] = value
     return pack(arrays)
 
 
-def unpack_tile(payload: bytes, kind: type[AnyTile], *, frozen: bool = False) -> AnyTile:
-    """The tile again. An array that was not known when it was packed is blank.
+def unpack_tile(
+    payload: bytes, kind: type[AnyTile], *, frozen: bool = False, only: Collection[str] | None = None
+) -> AnyTile:
+    """The tile again. An array that was not known when it was packed is blank, and so are all but `only` these.
 
     A frozen tile is for reading only and takes half the memory: its arrays share what they have in common.
     """
-    found = unpack(payload)
+    found = unpack(payload, only)
     tile = kind()
     rows = len(found["series"]) if "series" in found else None
     for part in fields(tile):
-        blank: NDArray[Any] = getattr(tile, part.name)
-        if blank.ndim == 3:
-            planes = ((number, found.get(f"{part.name}.{name}")) for number, name in enumerate(PARTS))
-            for number, plane in planes:
-                if plane is not None and not is_blank(plane):  # untouched zeros take no memory
-                    blank[number] = plane
+        blank: Any = getattr(tile, part.name)
+        if isinstance(blank, Planes):
+            _fill(blank, found)
         elif part.name in found:
             setattr(tile, part.name, found[part.name] if frozen else writable(found[part.name]))
         elif rows is not None:
             setattr(tile, part.name, np.zeros((rows, *blank.shape[1:]), blank.dtype))
     return tile
+
+
+def _fill(planes: Planes, found: Mapping[str, NDArray[Any]]) -> None:
+    for name in PARTS:
+        plane = found.get(f"parts.{name}")
+        if plane is not None and not is_blank(plane):
+            planes[name] = plane
 
 
 def batches(items: Sequence[Any], size: int = _AT_ONCE) -> Iterator[Sequence[Any]]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from reconciler.collect import collect, connectors_of
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import CHUNK, PARTS, SPAN
+from reconciler.core.tiles import CHUNK, SPAN
 from reconciler.core.times import DAY, HOUR, MINUTE, NEVER, Micros, floor_to, parse_time
 from reconciler.ports import Store
 from reconciler.service import judge_all
@@ -97,12 +97,12 @@ def false_alarms(lines: Iterable[Mapping[str, Any]], truth: Counter[tuple[str, M
 
 def losses(store: Store, pipeline: Pipeline) -> dict[tuple[str, Micros], int]:
     """Lost flights by source and bucket of 2013, as the ledger has them."""
-    sources, row = store.directory(pipeline).sources, PARTS.index("lost")
+    sources = store.directory(pipeline).sources
     lost: dict[tuple[str, Micros], int] = {}
     last = FIRST + YEAR + 5 * HOUR - 1
     for key, tile in store.verdict_tiles(pipeline, "scheduled>departed", FIRST, last):
-        for source, column in zip(*np.nonzero(tile.parts[row]), strict=True):
+        for source, column in zip(*np.nonzero(tile.parts["lost"]), strict=True):
             bucket = (key.span * SPAN + int(column)) * HOUR
             if bucket <= last:
-                lost[sources[key.chunk * CHUNK + int(source)], bucket] = int(tile.parts[row, source, column])
+                lost[sources[key.chunk * CHUNK + int(source)], bucket] = int(tile.parts["lost"][source, column])
     return lost

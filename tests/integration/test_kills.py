@@ -158,8 +158,8 @@ def cells(store: SqlStore, settings: Settings) -> dict[str, list[list[Any]]]:
     names = store.directory(pipeline).sources
     found: dict[str, list[list[Any]]] = {}
     for key, tile in store.verdict_tiles(pipeline, "ingress>processed", 0, now()):
-        for row, column in np.argwhere(tile.parts[0] > 0).tolist():
-            values = [Verdict(int(tile.code[row, column])).word, *tile.parts[:, row, column].tolist()]
+        for row, column in np.argwhere(tile.parts["accepted"] > 0).tolist():
+            values = [Verdict(int(tile.code[row, column])).word, *tile.parts.row(row)[:, column].tolist()]
             found.setdefault(names[key.chunk * tile.code.shape[0] + row], []).append(values)
     return found
 

@@ -165,7 +165,8 @@ def test_verdicts_come_back_as_they_were_said(store: SqlStore) -> None:
         tile = VerdictTile()
         tile.code[:] = rng.integers(0, 9, tile.code.shape)
         tile.evidence[:] = rng.integers(0, 2**32, tile.evidence.shape)
-        tile.parts[:] = rng.integers(-(2**63), 2**63 - 1, tile.parts.shape)
+        for part in PARTS:
+            tile.parts[part] = rng.integers(-(2**63), 2**63 - 1, tile.code.shape)
         tile.loss_at[:] = rng.integers(0, 2**62, tile.loss_at.shape)
         tile.proven[:] = rng.integers(0, 2, tile.proven.shape)
         tile.active[3, 4] = True
@@ -173,7 +174,8 @@ def test_verdicts_come_back_as_they_were_said(store: SqlStore) -> None:
         save(judging, minute(5), dirty=[KEY])
     ((key, found),) = store.verdict_tiles(BATCH, HOP, minute(0), minute(59))
     assert key == KEY
-    for name in ("code", "evidence", "parts", "loss_at", "proven", "active"):
+    assert all(np.array_equal(found.parts[part], tile.parts[part]) for part in PARTS)
+    for name in ("code", "evidence", "loss_at", "proven", "active"):
         assert np.array_equal(getattr(found, name), getattr(tile, name)), name
         assert getattr(found, name).dtype == getattr(tile, name).dtype, name
     assert list(store.verdict_tiles(BATCH, HOP, minute(60), minute(119))) == []
@@ -186,7 +188,7 @@ def test_what_had_been_said_by_an_instant_can_be_asked_again(store: SqlStore) ->
     (_, after), _ = store.verdicts_as_of(BATCH, HOP, minute(0), minute(59), minute(6))
     assert list(store.verdicts_as_of(BATCH, HOP, minute(0), minute(59), minute(4))) == []
     assert (before.code[0, 0], after.code[0, 0]) == (4, 8)
-    assert (before.parts[:, 0, 0].sum(), after.parts[PARTS.index("lost"), 0, 0]) == (0, 12)
+    assert (before.parts.row(0)[:, 0].sum(), after.parts["lost"][0, 0]) == (0, 12)
     assert (after.loss_at[0, 0], after.proven[0, 0], after.evidence[0, 0], other.chunk) == (7, True, 3, 1)
 
 

@@ -85,4 +85,4 @@ def _verdicts(store: SqlStore) -> Iterator[tuple[Micros, int, tuple[int, ...]]]:
     for key, tile in store.verdict_tiles(BATCH, "ingress>processed", minute(0), minute(UPGRADE - 1)):
         for column, code in enumerate(tile.code[0].tolist()):
             if code:
-                yield (key.span * 60 + column) * MINUTE, code, tuple(tile.parts[:, 0, column].tolist())
+                yield (key.span * 60 + column) * MINUTE, code, tuple(tile.parts.row(0)[:, column].tolist())

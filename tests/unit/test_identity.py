@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from hypothesis import example, given, settings
 
+from reconciler.core.changes import Changes
 from reconciler.core.engine import Engine, Findings
-from reconciler.core.judge import Changes
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Count, Observation, Progress, QueueSample
 from reconciler.core.tiles import PARTS, Ints
@@ -128,7 +128,7 @@ class Watch:
         for key, tile in sorted(self.ledger.verdicts.items()):
             if key.part == hop:
                 row, column = np.nonzero(tile.code)
-                parts.append(tile.parts[:, row, column])
+                parts.append(tile.parts.take(row, column))
                 evidence.append(tile.evidence[row, column].astype(np.int64))
                 sources.append(row)
         none = np.zeros(0, np.int64)

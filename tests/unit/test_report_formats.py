@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, SPAN, TileKey, VerdictTile
 from reconciler.core.times import DAY, HOUR, parse_time
 from reconciler.core.verdicts import Verdict
 from reconciler.ports import Horizon
@@ -121,8 +121,8 @@ def crowd(names: tuple[str, ...]) -> Told:
     for chunk in range(-(-len(names) // CHUNK)):
         tile, bad = VerdictTile(), np.arange(CHUNK) % 2 == 1
         tile.code[:, column : column + 2], tile.code[bad, column + 1] = Verdict.COMPLETE, Verdict.LOST
-        tile.parts[0, :, column : column + 2] = tile.parts[1, :, column : column + 2] = 9
-        tile.parts[1, bad, column + 1], tile.parts[PARTS.index("lost"), bad, column + 1] = 0, 9
+        tile.parts.own("accepted")[:, column : column + 2] = tile.parts.own("processed")[:, column : column + 2] = 9
+        tile.parts.own("processed")[bad, column + 1], tile.parts.own("lost")[bad, column + 1] = 0, 9
         told.tiles[TileKey(HOP, chunk, span)] = tile
     return told
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, SPAN, TileKey, VerdictTile
 from reconciler.core.times import DAY, HOUR, Micros, parse_time
 from reconciler.core.verdicts import Verdict
 from reconciler.ports import Horizon, Store
@@ -49,7 +49,7 @@ class Told:
         cell = (number % CHUNK, column)
         tile.code[cell], tile.proven[cell] = verdict, bool(parts.pop("proven", 1))
         for name, amount in parts.items():
-            tile.parts[(PARTS.index(name), *cell)] = amount
+            tile.parts.own(name)[cell] = amount
 
     def day(self, source: str, verdict: Verdict = Verdict.COMPLETE, **parts: int) -> None:
         """A source that has the same in every hour of the day."""

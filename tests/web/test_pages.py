@@ -169,7 +169,7 @@ def test_an_outline_survives_its_packing(judged: Service) -> None:
         made = outline(tile)
         again = unpack_outline(pack_outline(made))
         assert all(np.array_equal(getattr(made, name), getattr(again, name)) for name in ("worst", "cells", "sums"))
-        assert made.sums[SUMS.index("lost")].sum() == tile.parts[7].sum() > 0
+        assert made.sums[SUMS.index("lost")].sum() == tile.parts["lost"].sum() > 0
 
 
 def test_groups_hold_the_sources_that_have_no_row_of_their_own(judged: Service) -> None:
