@@ -75,8 +75,10 @@ def cells(store: SqlStore, pipeline: Pipeline, end: Micros) -> Cells:
     kept = [PARTS.index(name) for name in PARTS if name not in LAG]
     by_age = [PARTS.index(name) for name in LAG[:3]]
     for key, tile in store.verdict_tiles(pipeline, "ingress>processed", 0, end):
-        for row, column in np.argwhere(tile.parts[0] > 0).tolist():
-            word, parts = Verdict(int(tile.code[row, column])).word, tile.parts[:, row, column]
+        rows, columns = np.nonzero(tile.parts["accepted"] > 0)
+        taken = tile.parts.take(rows, columns)
+        for number, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+            word, parts = Verdict(int(tile.code[row, column])).word, taken[:, number]
             place = (names[key.chunk * tile.code.shape[0] + row], key.span * tile.code.shape[1] + column)
             found[place] = (word, int(parts[by_age].sum()), *parts[kept].tolist())
     return found

@@ -216,7 +216,7 @@ def test_what_was_recorded_while_the_clock_was_ahead_is_judged_once_it_is_reache
     assert judge(store, BATCH, minute(73)) == []
     judge(store, BATCH, minute(501))
     (tile,) = [tile for key, tile in store.verdict_tiles(BATCH, "ingress>processed", minute(70), minute(70))]
-    assert tile.parts[0].max() == 9_999
+    assert tile.parts["accepted"].max() == 9_999
 
 
 @contextmanager
