@@ -71,7 +71,8 @@ def _notice(pipeline: str, severity: str, at: Micros) -> Notice:
     todo = (Step("If you were woken by this, the channel works. There is nothing to do."),)
     return Notice(
         f"drill-{at // SECOND}", pipeline, "loss", "open", severity, at, at,
-        f"DRILL, nothing is lost: {pipeline} would have lost events", facts, todo, ("drill/source",), drill=True,
+        f"DRILL, nothing is lost: {pipeline} would have lost events", facts, todo, ("drill/source",),
+        drill=True, kept=False,
     )  # fmt: skip
 
 

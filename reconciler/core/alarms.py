@@ -41,7 +41,7 @@ def _self(
     name: str, title: str, facts: tuple[tuple[str, str], ...], todo: tuple[Step, ...], opened: Micros, now: Micros
 ) -> Notice:
     status = "updated" if now > opened else "open"
-    return Notice(name, "", SELF_ALARM, status, "page", now, opened, title, facts, todo, ())
+    return Notice(name, "", SELF_ALARM, status, "page", now, opened, title, facts, todo, (), kept=False)
 
 
 def alive(judged: Mapping[str, Micros | None], opened: Micros, now: Micros) -> Notice:
@@ -49,7 +49,7 @@ def alive(judged: Mapping[str, Micros | None], opened: Micros, now: Micros) -> N
     known = [at for at in judged.values() if at is not None]
     through = format_time(min(known)) if known else "never"
     title = f"reconciler lives: {many(len(judged), 'pipeline')}, all judged as of {through}"
-    return Notice(ALIVE, "", WATCHDOG, "updated", "info", now, opened, title, (), (), ())
+    return Notice(ALIVE, "", WATCHDOG, "updated", "info", now, opened, title, (), (), (), kept=False)
 
 
 def observed(pipeline: str, lines: Sequence[Mapping[str, Any]], day: Micros, now: Micros) -> Notice:
@@ -70,5 +70,5 @@ def observed(pipeline: str, lines: Sequence[Mapping[str, Any]], day: Micros, now
         f"{pipeline} is only observed. On {first[:10]} {said}", tuple(facts),
         (Step("If this is what you want to be told, set `mode: alert` for this pipeline."),),
         tuple(sorted({source for one in own for source in one["sources"]})),
-        changed=f"{first[:10]}: {said}",
+        changed=f"{first[:10]}: {said}", kept=False,
     )  # fmt: skip

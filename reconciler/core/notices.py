@@ -52,6 +52,9 @@ class Notice:
     drill: bool = False
     changed: str = ""
     """One line: what this update says anew, for a thread."""
+    kept: bool = True
+    """It is an incident of the ledger: it can be acknowledged and muted. False: a drill, or what the detector tells of
+    itself."""
 
 
 def quiet(line: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ DEAD_WAIT: Micros = HOUR
 JITTER = 0.2
 DIGEST = "digest"
 """Kind of the notice that many incidents share."""
-DIGEST_LINES = 30
+DIGEST_LINES = 25
 RANKS = {"page": 0, "ticket": 1, "info": 2}
 """The most urgent first."""
 
@@ -173,4 +173,4 @@ def digest(name: str, entries: Sequence[Entry], now: Micros) -> Notice:
         facts.append(("Resolved", f"{over:,} of those that were listed here"))
     opened = min((one.notice.opened_at for one in entries), default=now)
     status = "updated" if alive else "resolved"
-    return Notice(name, "", DIGEST, status, severity, now, opened, title, tuple(facts), (), ())
+    return Notice(name, "", DIGEST, status, severity, now, opened, title, tuple(facts), (), (), kept=False)

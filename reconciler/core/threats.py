@@ -116,7 +116,7 @@ def _notice(
     runbooks = one.pipeline.runbooks
     return Notice(
         _id(one, kind, mechanism), one.pipeline.name, kind, "open", severity, now, since, title, (*facts, GROUND),
-        tuple(todo), (), runbook=runbooks.get(kind) or runbooks.get("default", ""),
+        tuple(todo), (), kept=False, runbook=runbooks.get(kind) or runbooks.get("default", ""),
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def blocks(notice: Notice, *, buttons: bool = False, note: str = "") -> list[Blo
     found = [_header(notice), _rich(_line((notice.title, not done)))]
     found += _facts(facts(notice))
     found += _steps(steps(notice))
-    found += _actions(notice, buttons=buttons and not done)
+    found += _actions(notice, buttons=buttons and notice.kept and not done)
     found.append(_foot(notice, note))
     return found
 

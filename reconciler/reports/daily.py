@@ -13,6 +13,7 @@ from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.reports.budgets import Budget, budget
 from reconciler.reports.days import Day
 from reconciler.reports.maker import maker
+from reconciler.reports.quiet import quiet
 from reconciler.reports.rows import PAST, HopDay, hop_day
 from reconciler.reports.tally import Tally, complete_through, scan
 from reconciler.reports.unwatched import blind_spots, not_known, not_monitored
@@ -37,6 +38,8 @@ class PipelineDay:
     """Incidents of other days that are not resolved."""
     not_monitored: list[str] = field(default_factory=list)
     """What would go unseen, whatever happens."""
+    quiet: list[str] = field(default_factory=list)
+    """Mutes, planned work and retirements of the day, in sentences."""
     forgotten: bool = False
     """What was known of the day then, or what is known of it at all, has been removed by `retention`."""
 
@@ -64,6 +67,7 @@ class PipelineDay:
             "blind_spots": list(blind_spots(self.incidents)),
             "not_known": self.not_known,
             "not_monitored": self.not_monitored,
+            "quiet": self.quiet,
             "forgotten": self.forgotten,
             "would_have_paged": [line["id"] for line in self.would_have_paged],
         }
@@ -134,7 +138,9 @@ def pipeline_day(
     said = list(not_known(pipeline, hops, day, judged_at, over=over))
     told = store.reporters(pipeline, now if as_of is None else as_of)
     unseen = list(not_monitored(pipeline, told, store.directory(pipeline), store.learned_at(pipeline)))
-    return PipelineDay(pipeline, judged_at, hops, mine, said, others, unseen)
+    retired = store.retirements(pipeline.name)
+    kept = list(quiet(pipeline, store.acts.all(), retired, (day.start, day.end), now if as_of is None else as_of))
+    return PipelineDay(pipeline, judged_at, hops, mine, said, others, unseen, kept)
 
 
 def _past(

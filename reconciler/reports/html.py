@@ -95,6 +95,7 @@ def _pipeline(found: Record, number: int, room: int) -> Iterator[str]:
     yield listed("Blind spots", found["blind_spots"])
     yield listed("Not known", found["not_known"])
     yield listed("Not monitored", found["not_monitored"])
+    yield listed("Kept quiet", found.get("quiet", []))
     if found["mode"] == "observe":
         paging = [line["summary"] for line in found["incidents"] if line["id"] in found["would_have_paged"]]
         yield listed("This would have paged", paging or ["nobody: there was no reason to"])

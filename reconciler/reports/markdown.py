@@ -59,6 +59,7 @@ def _pipeline(found: Record) -> Iterator[str]:
     yield from _list("Blind spots", found["blind_spots"])
     yield from _list("Not known", found["not_known"])
     yield from _list("Not monitored", found["not_monitored"])
+    yield from _list("Kept quiet", found.get("quiet", []))
 
 
 def _hop(found: Record) -> Iterator[str]:

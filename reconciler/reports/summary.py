@@ -57,6 +57,9 @@ def _notes(record: Record, found: list[Record]) -> list[str]:
     if unresolved:
         notes.append(f"{unresolved:,} incident{'s are' if unresolved > 1 else ' is'} open")
     notes += [one["text"] for one in record.get("restated", [])[:3]]
+    kept = sum(len(one.get("quiet", [])) for one in found)
+    if kept:
+        notes.append(f"{kept:,} mute{'s' if kept > 1 else ''}, planned work or retirements: see the report")
     blind = sum(len(one["blind_spots"]) for one in found)
     if blind:
         notes.append(f"{blind:,} blind spot{'s' if blind > 1 else ''}: counts were missing")

@@ -47,6 +47,7 @@ def _pipeline(found: Record) -> Iterator[str]:
     yield from _section("blind spots", found["blind_spots"])
     yield from _section("not known", found["not_known"])
     yield from _section("not monitored", found["not_monitored"])
+    yield from _section("kept quiet", found.get("quiet", []))
     if found["mode"] == "observe":
         paging = [line for line in found["incidents"] if line["id"] in found["would_have_paged"]]
         paged = [f"{line['opened_at']}  {line['summary']}" for line in paging]

@@ -128,4 +128,5 @@ def notice_of(record: Record, now: Micros) -> Notice:
         facts=(*told.facts, *(("Note", note) for note in told.notes)),
         steps=(),
         sources=told.sources,
+        kept=False,
     )

@@ -16,11 +16,14 @@ from reconciler.core.outbox import Entry, digest
 from reconciler.core.times import HOUR, MINUTE
 from reconciler.notifiers._blocks import blocks, fallback, step_text
 from reconciler.notifiers.slack_webhook import NOTE
+from tests.channels.incidents import every
 from tests.channels.notices import NOW, notice
 
 Block = dict[str, Any]
 STYLE = """
-body{font:15px/1.46 Lato,"Helvetica Neue",Arial,sans-serif;color:#1d1c1d;background:#fff;margin:24px;width:390px}
+body{font:15px/1.46 Lato,"Helvetica Neue",Arial,sans-serif;color:#1d1c1d;background:#fff;margin:24px;
+ columns:5 390px;width:2080px}
+section{break-inside:avoid}
 h2{font-size:13px;color:#616061;border-top:1px solid #ddd;padding-top:12px;margin:28px 0 8px}
 .m{border:1px solid #e8e8e8;border-radius:8px;padding:10px 14px}
 .header{font-size:18px;font-weight:900;margin:2px 0 6px}.rich_text,.actions,.context{margin:6px 0}
@@ -29,7 +32,8 @@ pre{background:#f8f8f8;border:1px solid #ddd;border-radius:4px;padding:8px;font-
 .s{white-space:pre-wrap;overflow-wrap:anywhere}.context{font-size:12px;color:#616061;overflow-wrap:anywhere}
 .b{display:inline-block;border:1px solid #bbb;border-radius:4px;padding:4px 12px;margin:2px 6px 2px 0;font-weight:700}
 .primary{background:#007a5a;color:#fff;border-color:#007a5a}.thread{color:#454245;border-left:3px solid #ddd;
- padding-left:10px;margin:6px 0 0 8px}.push{background:#eee;border-radius:10px;padding:8px;font-size:13px;margin:4px 0}
+ padding-left:10px;margin:6px 0 0 8px}.push{background:#eee;border-radius:10px;padding:8px;font-size:13px;margin:4px 0;
+ overflow-wrap:anywhere}
 """
 
 
@@ -83,6 +87,7 @@ def cases() -> Iterator[tuple[str, Notice, str]]:
     ]
     yield "a digest", digest("digest-oncall-1", entries, NOW), ""
     yield "by an incoming web hook", notice(), NOTE
+    yield from ((name, told, "") for name, told in every())
 
 
 def page() -> str:
@@ -92,7 +97,7 @@ def page() -> str:
         body = "".join(shown(block) for block in blocks(told, buttons=not note and told.kind != "digest", note=note))
         thread = f'<div class="thread">{html.escape(step_text(told))}</div>' if told.changed else ""
         push = f'<div class="push">{html.escape(html.unescape(fallback(told)))}</div>'
-        parts.append(f"<h2>{html.escape(title)}</h2>{push}<div class='m'>{body}</div>{thread}")
+        parts.append(f"<section><h2>{html.escape(title)}</h2>{push}<div class='m'>{body}</div>{thread}</section>")
     return f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{''.join(parts)}"
 
 
@@ -105,7 +110,7 @@ def main(arguments: list[str]) -> None:
             command = [
                 "chromium", "--headless", "--no-sandbox",
                  "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={home}",
-                "--window-size=440,4600", f"--screenshot={Path(arguments[1]).resolve()}", place.as_uri(),
+                "--window-size=2140,6400", f"--screenshot={Path(arguments[1]).resolve()}", place.as_uri(),
             ]  # fmt: skip
             subprocess.run(command, check=True, capture_output=True)
 

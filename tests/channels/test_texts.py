@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.notices import Notice
-from reconciler.notifiers._blocks import fallback, step_text
+from reconciler.notifiers._blocks import MUTE, blocks, fallback, step_text
 from reconciler.notifiers._text import lines
 from reconciler.settings.notifying import Kind
 from tests.channels.incidents import every
@@ -46,3 +46,16 @@ def test_whoever_is_woken_is_told_when_it_began_what_comes_next_and_what_to_do(n
         assert notice.steps
         assert "Next" in labels or notice.id.startswith("capacity")
     assert len(fallback(notice)) < 200, "it fits a locked screen"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_only_what_the_ledger_knows_has_buttons_that_act(name: str) -> None:
+    notice = CASES[name]
+    offered = {
+        one["action_id"]
+        for block in blocks(notice, buttons=True)
+        if block["type"] == "actions"
+        for one in block["elements"]
+    }
+    alone = notice.id.startswith(("self-alarm", "watchdog", "observed", "digest")) or "-away-" in notice.id
+    assert (MUTE in offered) == (not alone and notice.status != "resolved")

@@ -9,13 +9,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.acts import Act
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, SPAN, TileKey, VerdictTile
 from reconciler.core.times import DAY, HOUR, Micros, parse_time
 from reconciler.core.verdicts import Verdict
-from reconciler.ports import Horizon, Store
+from reconciler.ports import Horizon, Retirement, Store
 from reconciler.reports.daily import Daily, daily
 from reconciler.reports.days import Day
 from reconciler.reports.holes import holes
@@ -39,6 +40,8 @@ class Told:
     judged: Micros | None = TODAY + DAY
     lines: list[dict[str, Any]] = field(default_factory=list)
     horizon_: Horizon = field(default_factory=Horizon)
+    acts_: list[Act] = field(default_factory=list)
+    retired: list[Retirement] = field(default_factory=list)
 
     def say(self, source: str, bucket: Micros, verdict: Verdict, **parts: int) -> None:
         """Say something of a cell, as of its first bucket on."""
@@ -67,6 +70,16 @@ class Told:
 
     def horizon(self, _: Pipeline) -> Horizon:
         return self.horizon_
+
+    @property
+    def acts(self) -> "Told":
+        return self
+
+    def all(self) -> list[Act]:
+        return self.acts_
+
+    def retirements(self, _: str) -> list[Retirement]:
+        return self.retired
 
     def learned_at(self, _: Pipeline) -> Micros | None:
         return TODAY
@@ -243,3 +256,28 @@ def test_incidents_that_have_nothing_to_do_with_the_day_are_left_out() -> None:
     told.lines[-1] |= {"opened_at": "2021-07-20T00:01:00Z"}
     told.day("a")
     assert [line["id"] for line in report(told).pipelines[0].incidents] == ["into", "opened"]
+
+
+def test_what_was_kept_quiet_on_the_day_is_said_with_who_said_so() -> None:
+    told = Told()
+    told.day("a")
+    hour = TODAY + 9 * HOUR
+    told.acts_ = [
+        Act(hour, "ann", "mute", "being drained", 1, "b*", incident_kind="delay", since=hour, until=hour + 48 * HOUR),
+        Act(hour + HOUR, "bob", "unmute", "drained", 2, ends=1),
+        Act(hour, "ann", "mute", "of another", 3, "other", since=hour, until=hour + HOUR),
+        Act(hour, "ann", "mute", "of another day", 4, since=TODAY + 3 * DAY, until=TODAY + 4 * DAY),
+        Act(
+            hour, "ann", "planned", "the partner moves", 5, sources="partner/*", since=TODAY - HOUR, until=TODAY + HOUR
+        ),
+    ]
+    told.retired = [Retirement(HOURLY.name, "source", "old", "", hour, hour, "ann", "they left")]
+    (found,) = report(told).record()["pipelines"]
+    day = "2021-07-20T"
+    assert found["quiet"] == [
+        f"mute 1: kind delay, {day}09:00:00Z to {day}10:00:00Z (ann: being drained)",
+        f"planned work 5: sources partner/*, 2021-07-19T23:00:00Z to {day}01:00:00Z (ann: the partner moves)",
+        f"source old is retired from {day}09:00:00Z (ann: they left)",
+    ]
+    text = "\n".join(as_text(report(told).record()))
+    assert "kept quiet\n  mute 1" in text
