@@ -112,7 +112,9 @@ def learn(store: Store, pipeline: Pipeline, now: Micros) -> bool:
     if learned is not None and learned // DAY >= now // DAY:
         return False
     with store.judging(pipeline, now, NOTHING) as work:
-        engine = Engine(without_confirmed(with_planned(pipeline, work.acts), store.incidents(pipeline.name)))
+        confirmed = {act.incident for act in store.acts.all() if act.kind == "confirm" and act.at <= now}
+        incidents = [one for one in store.incidents(pipeline.name) if one["id"] in confirmed]
+        engine = Engine(without(incidents, with_planned(pipeline, work.acts)))
         engine.restore(work.state, work.incidents, work.judged_at or None, work.week)
         stage = engine.volume.stage
         found = engine.learn(
@@ -133,12 +135,11 @@ def with_planned(pipeline: Pipeline, acts: Sequence[Act]) -> Pipeline:
     return _planned(pipeline, work)
 
 
-def without_confirmed(pipeline: Pipeline, incidents: Sequence[Mapping[str, Any]]) -> Pipeline:
+def without(confirmed: Sequence[Mapping[str, Any]], pipeline: Pipeline) -> Pipeline:
     """The pipeline as what is usual may be learned of it: not from what people confirmed to be an incident."""
     work = [
         Planned(one["since"], one["until"], tuple(glob.escape(name) for name in one["shares"]) or ("*",))
-        for one in incidents
-        if one.get("confirmed")
+        for one in confirmed
     ]
     return _planned(pipeline, work)
 

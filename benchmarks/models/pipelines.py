@@ -33,7 +33,9 @@ class Story:
     tail: float = 0.0
     """Share of events that come over a slow network: half an hour more on average, six hours at most."""
     clock: float = 0.0
-    """Share of events that are counted downstream in the bucket of 90 s later."""
+    """Share of events that are counted downstream in the bucket of 90 s later: a stage that stamps for itself."""
+    stamp: float = 0.0
+    """Minutes by which the clock that ingress stamps with is off, from the end of the peace on; all stages keep it."""
     stopped: tuple[int, int] | None = None
     """The consumer stands still."""
     slow: tuple[int, int] | None = None
@@ -119,19 +121,22 @@ def observations(run: Run) -> Iterator[Observation]:
     """What the reporters of both stages and of the queue say, ten seconds after each minute."""
     story, shift = run.story, 1.5 if run.story.clock else 0.0
     moved = np.random.default_rng(1).random(len(run.accepted)) < story.clock
-    bucket = np.floor(run.accepted).astype(np.int64)
-    below = np.floor(run.accepted + shift * moved).astype(np.int64)
+    stamped = run.accepted + story.stamp * (run.accepted >= BEFORE)
+    bucket, below = np.floor(stamped).astype(np.int64), np.floor(stamped + shift * moved).astype(np.int64)
     last = BEFORE + story.lasts
-    fed = _cells(bucket, run, np.ones(len(bucket), np.int64))
-    done = np.zeros(last + 3, np.int64)
-    prints = np.zeros(last + 3, np.uint64)
+    fed, done = np.zeros(last + 4, np.int64), np.zeros(last + 4, np.int64)
+    fed_prints, prints = np.zeros(last + 4, np.uint64), np.zeros(last + 4, np.uint64)
     order = np.argsort(run.processed, kind="stable")
-    upto = 0
+    upto = came = 0
     for minute in range(1, last + 1):
         at = START + minute * MINUTE + 10 * SECOND
         if story.queue:
             yield _sample(run, minute)
-        yield _count(at, "ingress", minute - 1, int(fed[0][minute - 1]), int(fed[1][minute - 1]), story)
+        since, came = came, int(np.searchsorted(run.accepted, minute))
+        np.add.at(fed, bucket[since:came], 1)
+        np.add.at(fed_prints, bucket[since:came], run.ids[since:came])
+        for changed in np.unique(bucket[since:came]):
+            yield _count(at, "ingress", int(changed), int(fed[changed]), int(fed_prints[changed]), story)
         until = int(np.searchsorted(run.processed[order], minute))
         fresh = order[upto:until]
         upto = until
@@ -141,14 +146,6 @@ def observations(run: Run) -> Iterator[Observation]:
             yield _count(at, "processed", int(changed), int(done[changed]), int(prints[changed]), story)
         for stage in ("ingress", "processed"):
             yield Progress(at, "p", stage, START + minute * MINUTE, stage)
-
-
-def _cells(bucket: Ints, run: Run, amount: Ints) -> tuple[Ints, NDArray[np.uint64]]:
-    size = BEFORE + run.story.lasts + 3
-    counts, prints = np.zeros(size, np.int64), np.zeros(size, np.uint64)
-    np.add.at(counts, bucket, amount)
-    np.add.at(prints, bucket, run.ids)
-    return counts, prints
 
 
 def _count(at: Micros, stage: str, bucket: int, count: int, digest: int, story: Story) -> Count:

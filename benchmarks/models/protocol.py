@@ -76,9 +76,12 @@ class Run:
 
     def alerts(self, threshold: float) -> Floats:
         """False alerts by series where an alarm is a rarity beyond `threshold`."""
-        return np.array([self._alerts(self.rarity[:, one] > threshold, one) for one in range(len(self.months))], float)
+        return np.array(
+            [self.alerts_of(self.rarity[:, one] > threshold, one) for one in range(len(self.months))], float
+        )
 
-    def _alerts(self, alarm: Flags, series: int) -> int:
+    def alerts_of(self, alarm: Flags, series: int) -> int:
+        """Alerts that these alarms of one series make."""
         at = self.family.start[alarm & self.scored[:, series]]
         return int(len(at) > 0) + int((np.diff(at) > ONE_ALERT).sum())
 
@@ -151,12 +154,18 @@ def _through(
     ]  # fmt: skip
 
 
-def threshold(runs: Sequence[Run], wanted: float = 1.0) -> float:
-    """How much is added to the nominal thresholds so that all series together give `wanted` alerts a source-month."""
-    months = sum(float(one.months.sum()) for one in runs)
-    low, high = -12.0, 60.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        alerts = sum(float(one.alerts(one.nominal() + middle).sum()) for one in runs)
-        low, high = (middle, high) if alerts / months > wanted else (low, middle)
-    return high
+def thresholds(one: Run, wanted: float = 1.0) -> Floats:
+    """By series: how rare a bucket must be for an alarm, where `wanted` false ones a month are allowed.
+
+    Each source has its own, for a common one is set by the worst of them. Where less than half an alert is allowed in
+    all the time that was scored, there is none.
+    """
+    found = np.zeros(one.counts_of_series)
+    for series, months in enumerate(one.months):
+        low, high = -12.0, 200.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            alerts = one.alerts_of(one.rarity[:, series] > middle, series)
+            low, high = (middle, high) if alerts > round(wanted * months) else (low, middle)
+        found[series] = high
+    return found

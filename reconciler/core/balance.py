@@ -5,10 +5,12 @@ misplaced``. Queues know buckets, not sources, so what a queue proves of a bucke
 proportion to what each of them still misses, in whole events, and never more than the queue proves.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from reconciler.core.sharing import beyond, reach, share_out, sum_by
 from reconciler.core.tiles import Bools, Ints
 from reconciler.core.verdicts import Evidence
 
@@ -47,6 +49,8 @@ class Cells:
     remembered: Ints
     """What was proven lost at the last judgement."""
     remembered_evidence: Ints
+    claimed: Bools
+    """At the last judgement, the gap was found older than lag explains."""
 
 
 @dataclass(slots=True)
@@ -84,6 +88,8 @@ class BucketFacts:
     exact: bool = True
     usual_in_flight: int = 0
     """Most events that were read and not yet processed in peace, over all buckets."""
+    well_watched: bool = False
+    """How far accepted and written counts run apart in peace is known from many buckets, not only from these."""
     reach: int = 1
     """Over how many buckets an event may be misplaced."""
 
@@ -105,15 +111,19 @@ class Parts:
     evidence: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
-def split(cells: Cells, facts: BucketFacts, cap: Ints) -> Parts:
+Overdue = Callable[[Ints], Bools]
+"""Says, from what is missing in each cell (less than 0: a surplus), of which cells lag does not explain it in sum."""
+
+
+def split(cells: Cells, facts: BucketFacts, cap: Ints, overdue: Overdue | None = None) -> Parts:
     """Split every gap into its parts. `cap`: the most that lag may still hold back in each cell."""
-    return _Splitter(cells, facts, cap).run()
+    return _Splitter(cells, facts, cap, overdue).run()
 
 
 class _Splitter:
     """One pass over the claims, in order; `need` is what no claim has taken yet."""
 
-    def __init__(self, cells: Cells, facts: BucketFacts, cap: Ints) -> None:
+    def __init__(self, cells: Cells, facts: BucketFacts, cap: Ints, overdue: Overdue | None) -> None:
         self.cells = cells
         self.facts = facts
         gap = cells.accepted - cells.processed - cells.accounted
@@ -129,6 +139,8 @@ class _Splitter:
         self.open = ~cells.unreported
         self.misplaced = np.zeros(len(gap), np.int64)
         before = gap + cells.replayed
+        self.weigh = overdue
+        self.late = facts.mature[cells.bucket]
         self.recovered = np.minimum(cells.replayed, np.maximum(before, 0))
 
     def run(self) -> Parts:
@@ -137,10 +149,12 @@ class _Splitter:
         retained += self._convert(retained)
         stale = self._claim(self.facts.stale, everyone)
         passed_over = faded = inferred = np.zeros(len(self.need), np.int64)
-        if self.need.any():
+        unwritten = self.facts.well_watched and self.facts.not_enqueued.any() and self.in_flight.any()
+        if unwritten or self.need.any():
             self._direct()
             self._net()
             self._prove(self.facts.overrun, self.open, self._deleted, self._still_there)
+            self._late()
             passed_over = self._passed_over()
             faded = self._claim(self.facts.faded, self.open)
             inferred = self._inferred()
@@ -169,7 +183,7 @@ class _Splitter:
         need = np.where(of, self.need, 0)
         if not capacity.any() or not need.any():
             return np.zeros(len(self.need), np.int64)
-        total = _sum(self.cells.bucket, need, len(capacity))
+        total = sum_by(self.cells.bucket, need, len(capacity))
         lent = self.facts.slack if slack is None else slack
         taken = share_out(need, self.cells.bucket, beyond(capacity, used, total, lent))
         self.need = self.need - taken
@@ -180,8 +194,8 @@ class _Splitter:
         unread, bucket = self.facts.unread, self.cells.bucket
         if not unread.any() or not self.in_flight.any():
             return np.zeros(len(self.need), np.int64)
-        total = _sum(bucket, self.in_flight, len(unread))
-        left = beyond(unread, _sum(bucket, retained, len(unread)), total, self.facts.slack)
+        total = sum_by(bucket, self.in_flight, len(unread))
+        left = beyond(unread, sum_by(bucket, retained, len(unread)), total, self.facts.slack)
         taken = share_out(self.in_flight, bucket, left)
         self.in_flight = self.in_flight - taken
         return taken
@@ -199,10 +213,25 @@ class _Splitter:
         gone = np.where(self.open, np.minimum(self.need, cells.shrunk - shown), 0)
         self.need = self.need - gone
         self._book(gone, Evidence.SHRUNK)
-        self._prove(facts.not_enqueued, self.open, Evidence.NOT_ENQUEUED, None)
+        self._unwritten(self._prove(facts.not_enqueued, self.open, Evidence.NOT_ENQUEUED, None))
         hidden = np.where(cells.unequal & self.open, np.minimum(self.need, 1), 0)
         self.need = self.need - hidden
         self._book(hidden, Evidence.DIGEST)
+
+    def _unwritten(self, told: Ints) -> None:
+        """What was never written is not on its way: what no other cell of the bucket can lack is lost at once."""
+        bucket, unwritten = self.cells.bucket, self.facts.not_enqueued
+        if not self.facts.well_watched or not unwritten.any():
+            return
+        gaps = self.need + self.in_flight
+        left = unwritten - sum_by(bucket, told, len(unwritten))
+        others = sum_by(bucket, gaps, len(unwritten))[bucket] - gaps
+        sure = np.clip(left[bucket] - others, 0, self.in_flight)
+        sure = np.where(self.open & self.facts.settled[bucket], sure, 0)
+        self.in_flight = self.in_flight - sure
+        self._book(sure, Evidence.NOT_ENQUEUED)
+        if not self.facts.exact:
+            self.bounded = self.bounded + sure
 
     @property
     def _deleted(self) -> Ints:
@@ -215,7 +244,7 @@ class _Splitter:
         """
         slack = self.facts.slack if there is None else np.where(there > 0, 0, self.facts.slack)
         same = self._remembered(_OFFSETS)
-        used = reach(capacity, _sum(self.cells.bucket, same, len(capacity)), slack)
+        used = reach(capacity, sum_by(self.cells.bucket, same, len(capacity)), slack)
         self.again = self.again - share_out(same, self.cells.bucket, used)
         taken = self._claim(capacity, of, used, slack)
         self._book(taken, evidence)
@@ -258,6 +287,14 @@ class _Splitter:
         self.evidence[here] |= int(Evidence.MISPLACED)
         self.evidence[there] |= int(Evidence.MISPLACED)
 
+    def _late(self) -> None:
+        """Cells of which lag explains nothing more: beyond any delay ever seen, or in a sum that is too large."""
+        if self.weigh is not None:
+            # What was claimed before says nothing of what is missing now.
+            sure = self.open & self.facts.settled[self.cells.bucket] & ~self.cells.claimed
+            missing = np.where(sure, self.need + self.in_flight - self.surplus, 0)
+            self.late = self.late | self.cells.claimed | self.weigh(missing)
+
     def _passed_over(self) -> Ints:
         """Behind the consumer and not processed: still in the queue, or deleted by now."""
         facts, cells = self.facts, self.cells
@@ -265,7 +302,7 @@ class _Splitter:
             return np.zeros(len(self.need), np.int64)
         sure = self.open & facts.settled[cells.bucket]
         skipped = self._skipped(sure)
-        sure &= facts.mature[cells.bucket] | skipped
+        sure &= self.late | skipped
         passed = self._kept(sure)
         deleted = self._prove(facts.gone, sure, Evidence.PASSED_EXPIRED, self._still_there)
         both = passed + deleted > 0
@@ -281,9 +318,9 @@ class _Splitter:
         facts, bucket = self.facts, self.cells.bucket
         own = self._claim(facts.kept, sure, slack=np.zeros_like(facts.slack))
         need, size = np.where(sure, self.need, 0), len(facts.kept)
-        aside = share_out(need, bucket, np.minimum(_sum(bucket, need, size), facts.gone))
+        aside = share_out(need, bucket, np.minimum(sum_by(bucket, need, size), facts.gone))
         self.need = self.need - aside
-        more = self._claim(facts.kept, sure, _sum(bucket, own, size))
+        more = self._claim(facts.kept, sure, sum_by(bucket, own, size))
         self.need = self.need + aside
         return own + more
 
@@ -295,7 +332,7 @@ class _Splitter:
         """
         facts, cells = self.facts, self.cells
         sure = sure & facts.ripe[cells.bucket]
-        total = _sum(cells.bucket, np.where(sure, self.need, 0), len(facts.kept))
+        total = sum_by(cells.bucket, np.where(sure, self.need, 0), len(facts.kept))
         behind = np.minimum(total, facts.kept + facts.gone)
         near = np.convolve(behind > 0, np.ones(2 * facts.reach + 1), mode="same") > 0
         elsewhere = int(self.surplus[near[cells.bucket]].sum())
@@ -309,7 +346,7 @@ class _Splitter:
     def _inferred(self) -> Ints:
         """What is left of mature, settled gaps is lost by inference."""
         facts, cells = self.facts, self.cells
-        sure = self.open & facts.settled[cells.bucket] & facts.mature[cells.bucket]
+        sure = self.open & facts.settled[cells.bucket] & self.late
         lost = np.where(sure, self.need, 0)
         self.need = self.need - lost
         why = np.where(facts.overtaken, int(Evidence.OVERTAKEN), 0) | int(Evidence.LAG_EXCEEDED)
@@ -318,57 +355,3 @@ class _Splitter:
             why |= int(Evidence.QUEUE_BALANCE)
         self.evidence |= np.where(lost > 0, why[cells.bucket], 0)
         return lost
-
-
-def reach(capacity: Ints, need: Ints, slack: Ints) -> Ints:
-    """How much of each bucket's need the capacities meet, where `slack[b]` records may belong across b's right edge.
-
-    What is written near an edge of a bucket may be counted on its other side, by no more than the slack: a bucket
-    carries over what it does not need, or borrows from what the next one has. Together no more is met than there is.
-    """
-    if not slack.any():
-        return np.minimum(capacity, need)
-    met: list[int] = []
-    carried = 0
-    following = [*capacity.tolist()[1:], 0]
-    for has, wants, across, beyond in zip(capacity.tolist(), need.tolist(), slack.tolist(), following, strict=True):
-        taken = min(wants, has + carried + min(across, beyond))
-        met.append(taken)
-        carried = min(across, has + carried - taken)
-    return np.array(met, np.int64)
-
-
-def beyond(capacity: Ints, used: Ints | int, need: Ints, slack: Ints) -> Ints:
-    """How much of each bucket's need the capacities meet beyond the needs `used` that they have met already."""
-    more = np.minimum(np.maximum(reach(capacity, used + need, slack) - used, 0), need)
-    left = max(0, int(capacity.sum()) - int(np.sum(used)))
-    met: Ints = np.diff(np.minimum(np.cumsum(more), left), prepend=0)
-    return met
-
-
-def share_out(need: Ints, bucket: Ints, amount: Ints) -> Ints:
-    """Share each bucket's amount over its cells in proportion to their needs, in whole events.
-
-    Cumulative rounding: the shares of a bucket add up to its amount exactly, and none exceeds its need.
-    `amount[b]` must not exceed the sum of the needs in bucket b.
-    """
-    order = np.argsort(bucket, kind="stable")
-    ranked, where = need[order], bucket[order]
-    running = np.cumsum(ranked)
-    total = _sum(bucket, need, len(amount))
-    start = np.concatenate([[0], np.cumsum(total)[:-1]])
-    upto = running - start[where]
-    below = upto - ranked
-    scale, base = amount[where], np.maximum(total, 1)[where]
-    if float(total.max(initial=0)) * float(amount.max(initial=0)) > 2.0**62:  # beyond int64: exact, and slower
-        upto, below, scale, base = (column.astype(object) for column in (upto, below, scale, base))
-    shares = upto * scale // base - below * scale // base
-    result = np.empty(len(need), np.int64)
-    result[order] = shares.astype(np.int64)
-    return result
-
-
-def _sum(bucket: Ints, amount: Ints, size: int) -> Ints:
-    total = np.zeros(size, np.int64)
-    np.add.at(total, bucket, amount)
-    return total

@@ -18,7 +18,7 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.objectives import Objectives
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
-from reconciler.core.rejects import LegalShares
+from reconciler.core.rejects import EndShares, ended
 from reconciler.core.replays import alarms
 from reconciler.core.rules import VERSION
 from reconciler.core.scene import Scene
@@ -60,7 +60,7 @@ class Engine:
         self.judges = [
             HopJudge(hop, [Lane(hop, names) for names in lanes_of(pipeline, hop)]) for hop in pipeline.hops
         ]  # fmt: skip
-        self.shares = [LegalShares() for _ in pipeline.hops]
+        self.shares = [EndShares() for _ in pipeline.hops]
         self.register = Register(pipeline.name, pipeline.width)
         self.volume = Watch(pipeline)
         self.objectives = Objectives(pipeline)
@@ -128,14 +128,18 @@ class Engine:
         """Hold the legal ends of newly settled cells against their usual share; the usual ones train it."""
         settled = (changes.code == Verdict.COMPLETE) & (changes.parts[PART["accepted"]] > 0)
         at = np.flatnonzero(settled & (changes.old_code != Verdict.COMPLETE))
-        fed, legal = changes.parts[PART["accepted"]][at], changes.parts[PART["accounted"]][at]
-        shares = self.shares[position]
-        unusual = shares.unusual(changes.source[at], fed, legal)
-        shares.learn(changes.source[at][~unusual], fed[~unusual], legal[~unusual])
-        names, width = ledger.directory.sources, self.pipeline.width
-        cells = [(names[int(changes.source[i])], int(changes.bucket[i])) for i in at[unusual]]
-        usual = [names[one] for one in np.unique(changes.source[at][~unusual]).tolist()]
-        self.register.rejects(hop, cells, usual, width, now)
+        source, bucket, fed = changes.source[at], changes.bucket[at], changes.parts[PART["accepted"]][at]
+        names, width, stage = ledger.directory.sources, self.pipeline.width, self.judges[position].hop.to_stage
+        some = bool(changes.parts[PART["accounted"]][at].any())
+        amounts = ended(ledger.counts, ledger.directory, stage, source, bucket // width) if some else {}
+        found = self.shares[position].take(source, fed, amounts)
+        unusual = [
+            (names[one], start)
+            for one, start in zip(source[found.cells].tolist(), bucket[found.cells].tolist(), strict=True)
+        ]
+        usual = [names[one] for one in np.unique(source[~found.cells]).tolist()]
+        self.register.rejects(hop, unusual, usual, width, now)
+        self.register.explain(hop, "rejects", lambda: found.detail)
 
     def _volume(self, ledger: Ledger, now: Micros) -> None:
         """Hold the accepted volume of buckets that have become whole against what should have come."""
@@ -278,7 +282,7 @@ class Engine:
         for judge, lanes in zip(self.judges, state.get("lanes", []), strict=False):
             for lane, stored in zip(judge.lanes, lanes, strict=False):
                 lane.restore(stored)
-        self.shares = [LegalShares.restore(stored) for stored in state.get("shares", [])] or self.shares
+        self.shares = [EndShares.restore(stored) for stored in state.get("shares", [])] or self.shares
         for stored in incidents:
             incident = Incident.restore(stored)
             if incident.opened_at or incident.status == "pending":  # the others came to nothing

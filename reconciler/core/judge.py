@@ -9,6 +9,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -16,13 +17,15 @@ import numpy as np
 from reconciler.core.balance import Parts, split
 from reconciler.core.borders import TilePlace, borders, with_neighbours
 from reconciler.core.changes import Changes, compare
-from reconciler.core.lag import first_look, upper_bound
+from reconciler.core.lag import upper_bound
 from reconciler.core.lanes import Lane, advance_head, look, note_head, watch_writes
+from reconciler.core.learning import learn
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
 from reconciler.core.sheets import Sheet, add_up, final, finished, gather, keep_final, plain, scatter
 from reconciler.core.stages import Missing, Stage, stage_now
+from reconciler.core.sums import overdue, own_share
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints, Planes, TileKey, VerdictTile
 from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.totals import totals
@@ -80,6 +83,8 @@ class HopJudge:
             doubtful = [sheet for sheet in sheets if (sheet.doubtful & (sheet.lanes == position)[:, None]).any()]
             if doubtful:
                 unplaced[position] = self._judge_lane(position, lane, ledger, queues, doubtful, stages, now)
+            else:
+                lane.doubted = {}
         return HopJudgement(compare(sheets, ledger.pipeline.width), self._write(ledger, sheets, now), unplaced)
 
     def _used_lanes(self) -> list[tuple[int, Lane]]:
@@ -189,7 +194,7 @@ class HopJudge:
             if before > 0 or not lane.moved_at:
                 lane.moved_at = stages[1].through
             advance_head(lane, width, stages[0].through, stages[1].through, prompt=prompt)
-            _learn(lane, own, stages[1].through, now, width, prompt=prompt)
+            learn(lane, own, stages[1].through, now, width, prompt=prompt)
 
     def _judge_lane(
         self, position: int, lane: Lane, ledger: Ledger, queues: Mapping[str, QueueLedger], sheets: list[Sheet],
@@ -201,12 +206,14 @@ class HopJudge:
         seen = look(lane, ledger.pipeline, queues, stages, (first, last), now)
         cells = gather(sheets, places, first)
         width = ledger.pipeline.width
-        mean = cells.accepted * seen.facts.share[cells.bucket]
+        mean = cells.accepted * own_share(lane, seen, cells)
         late = now - (cells.bucket + first + 1) * width
         wall = upper_bound(cells.accepted * lane.wall.share(late), cells.accepted)
         stalled = (seen.age < 0)[cells.bucket] & ~seen.facts.covered[cells.bucket]
         cap = np.where(stalled, wall, upper_bound(mean, cells.accepted))
-        parts = split(cells, seen.facts, cap)
+        doubted, lane.doubted = lane.doubted, {}
+        weigh = partial(overdue, lane, ledger.pipeline, stages, seen, cells, now, doubted)
+        parts = split(cells, seen.facts, cap, weigh)
         gap = np.maximum(cells.accepted - cells.processed - cells.accounted, 0)
         ordinary = gap <= (wall if lane.wall.seen else np.where(late <= FIRST_PATIENCE * width, gap, 0))
         off = np.maximum(gap, parts.surplus)
@@ -292,43 +299,3 @@ def _add(lane: Lane, sheet: Sheet, fed: Ints, done: Ints, exists: Bools, width: 
     if exists.any():
         lane.first = min(lane.first, sheet.first + int(np.argmax(exists)))
         lane.add(sheet.first, fed, done, width)
-
-
-def _learn(
-    lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros, *, prompt: bool
-) -> None:  # fmt: skip
-    """Learn from events seen processed for the first time; from cells never seen before, only what one look shows.
-
-    Once lag is known, cells that were late or worse teach nothing: an outage must not become the usual.
-    """
-    known = lane.knows_lag(through, width)
-    for sheet, _, done, rows in own:
-        ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
-        said = sheet.old.code[: len(sheet.lanes)]
-        seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
-        first_seen: Ints = np.where(seen & (sheet.processed.replayed == 0) & (done > 0), done, 0)
-        fresh = rows @ first_seen
-        at = np.flatnonzero(fresh)
-        passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]
-        since = np.maximum(ends[at], np.where(passed < NEVER, passed, through))
-        lane.read.learn(now, through - since, fresh[at])
-        lane.wall.learn(now, now - ends[at], fresh[at])
-    if not prompt:
-        _learn_at_first_sight(lane, own, through, now, width)
-
-
-def _learn_at_first_sight(
-    lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros
-) -> None:
-    ages, fed, done = [], [], []
-    for sheet, _, _, rows in own:
-        ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
-        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & sheet.whole
-        ages.append(through - ends)
-        fed.append(rows @ np.where(new, sheet.parts["accepted"], 0))
-        done.append(rows @ np.where(new, finished(sheet.parts), 0))
-    # A portion of a backlog that holds old buckets only shows no delay: all of it has had its time.
-    if ages and int(np.concatenate(ages).min()) < SPAN * width:
-        delays, events = first_look(np.concatenate(ages), np.concatenate(fed), np.concatenate(done))
-        lane.read.learn(now, delays[events > 0], events[events > 0])
-        lane.wall.learn(now, (delays + (now - through))[events > 0], events[events > 0])

@@ -102,7 +102,7 @@ class DelayCurve:
         return curve
 
 
-_NEGLIGIBLE = 0.01
+_NEGLIGIBLE = 0.003
 """Fewer expected events than this are none."""
 
 
@@ -111,7 +111,7 @@ def upper_bound(mean: Floats, events: Ints) -> Ints:
 
     A binomial mean with `CAUTION` standard deviations; the spread is doubled, because delays come in groups.
     """
-    bound = np.floor(mean + 2 * CAUTION * np.sqrt(mean)).astype(np.int64)
+    bound = np.ceil(mean + 2 * CAUTION * np.sqrt(mean)).astype(np.int64)
     return np.minimum(np.where(mean < _NEGLIGIBLE, 0, bound), events)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from reconciler.core.balance import BucketFacts
 from reconciler.core.facts import Facts, together
 from reconciler.core.lag import DelayCurve, upper_bound
+from reconciler.core.own_lag import OwnLag
 from reconciler.core.pipelines import MISPLACED_WITHIN, Hop, Pipeline, Queue
 from reconciler.core.queues import QueueLedger
 from reconciler.core.stages import Stage
@@ -46,6 +47,10 @@ class Lane:
     """Delay since the head of processing passed the bucket."""
     wall: DelayCurve = field(default_factory=DelayCurve)
     """Delay since the bucket ended."""
+    own: OwnLag = field(default_factory=OwnLag)
+    """The first of these delays, source by source."""
+    doubted: dict[int, Micros] = field(default_factory=dict)
+    """By source (-1: all together): since when more is missing in sum than lag explains."""
     accepted: Strip = field(default_factory=Strip)
     processed: Strip = field(default_factory=Strip)
     """Processed and accounted for, by bucket."""
@@ -101,13 +106,17 @@ class Lane:
             name: getattr(self, name).view(first, last)[0].tolist() for name in ("accepted", "processed", "passed")
         }  # fmt: skip
         plain = {name: getattr(self, name) for name in _PLAIN}
-        return plain | {"strips": strips, "read": self.read.dump(), "wall": self.wall.dump()}
+        doubted = {str(source): since for source, since in self.doubted.items()}
+        curves = {"read": self.read.dump(), "wall": self.wall.dump(), "own": self.own.dump()}
+        return plain | {"strips": strips, "doubted": doubted} | curves
 
     def restore(self, stored: Mapping[str, Any]) -> None:
         """Take up what `dump` gave."""
         for name in _PLAIN:
             setattr(self, name, int(stored[name]))
         self.read, self.wall = DelayCurve.restore(stored["read"]), DelayCurve.restore(stored["wall"])
+        self.own = OwnLag.restore(stored["own"])
+        self.doubted = {int(source): int(since) for source, since in stored["doubted"].items()}
         for name, values in stored["strips"].items():
             getattr(self, name).view(self.remembered_from, self.remembered_from + len(values))[0] = values
 
@@ -198,7 +207,7 @@ def look(
     (first, last), width = span, pipeline.width
     ends = (np.arange(first, last, dtype=np.int64) + 1) * width
     clock = min(stages[1].through, lane.moved_at or stages[1].through)
-    passed = _passed(lane, first, last, ends)
+    passed = passed_at(lane, first, last, ends)
     age = np.where(passed < NEVER, clock - np.maximum(ends, passed), -1)
     ledgers = [queues[name] for name in lane.queues if name in queues and queues[name].partitions]
     wide = together([ledger.facts(first - 1, last + 1, now, _reaction(pipeline, ledger)) for ledger in ledgers], span)
@@ -229,14 +238,14 @@ def look(
         covered=seen.known,
         mature=mature & known & (age >= 0),
         ripe=ripe,
-        settled=ends + max(pipeline.reach * width, width + SETTLES if width > MISPLACED_WITHIN else 0)
-        <= stages[0].through,
+        settled=ends + settles(pipeline) <= stages[0].through,
         purged=seen.purged,
         overtaken=np.arange(first, last) < lane.head,
         past_retention=now - ends > min((_retention(ledger) for ledger in ledgers), default=NEVER),
         balanced=fresh,
         exact=all(ledger.exact for ledger in ledgers),
         usual_in_flight=lane.usual_in_flight,
+        well_watched=lane.watched >= WELL_WATCHED,
         reach=pipeline.reach,
     )
     threatened, deleted = seen.threatened.copy(), seen.deleted_at.copy()
@@ -249,7 +258,7 @@ def look(
     return Look(first, last, facts, threatened, deleted, age)
 
 
-def _settles(pipeline: Pipeline) -> Micros:
+def settles(pipeline: Pipeline) -> Micros:
     """How long after its end the neighbours of a bucket, and what moves late in a wide one, are all counted."""
     width = pipeline.width
     return max(pipeline.reach * width, width + SETTLES if width > MISPLACED_WITHIN else 0)
@@ -270,7 +279,8 @@ def _with_depths(
     return held, np.where(waiting > 0, deleted, NEVER), late & (waiting > 0)
 
 
-def _passed(lane: Lane, first: int, last: int, ends: Ints) -> Ints:
+def passed_at(lane: Lane, first: int, last: int, ends: Ints) -> Ints:
+    """When the head of processing was first seen beyond each bucket; those long forgotten were passed as they ended."""
     passed = lane.passed.view(first, last)[0].copy()
     old = np.arange(first, last) < lane.remembered_from
     return np.where(old, ends, passed)

@@ -142,7 +142,7 @@ def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
 
 def gather(sheets: list[Sheet], places: list[NDArray[np.intp]], first: int) -> Cells:
     """The doubtful cells of a lane from all its tiles, side by side; `places`: where they lie in each, flat."""
-    columns: list[list[NDArray[Any]]] = [[] for _ in range(13)]
+    columns: list[list[NDArray[Any]]] = [[] for _ in range(14)]
     for sheet, at in zip(sheets, places, strict=True):
         row, column = np.divmod(at, SPAN)
         fed, done, old = sheet.accepted, sheet.processed, sheet.old
@@ -163,6 +163,7 @@ def gather(sheets: list[Sheet], places: list[NDArray[np.intp]], first: int) -> C
             sheet.unreported.take(at),
             old.parts["lost_proven"].take(at),
             old.evidence.take(at).astype(np.int64) & int(DIRECT),
+            (old.evidence.take(at).astype(np.int64) & int(Evidence.LAG_EXCEEDED)) > 0,
         )
         for kept, value in zip(columns, values, strict=True):
             kept.append(value)

@@ -143,7 +143,7 @@ def step(
         begin_block(model.alarms.sums, model.levels)
     seen = outlook(model.levels, expectation(model, when), when.hour)
     high = bucket_high(seen, count)
-    rare = rarities(model.alarms, model.levels, seen, count, hours, known)
+    rare, whole = rarities(model.alarms, model.levels, seen, count, hours, known)
     calibrated = model.alarms.low.apply(rare)
     young = model.levels.age < YOUNG_HOURS
     calibrated[SUMS] *= going_on(model.alarms.sums) & ~young
@@ -156,7 +156,7 @@ def step(
     suspected = known & (low > np.log(30 * DAY / model.width) - SUSPICION)
     held = hold(model.alarms, suspected, hours)
     sight = Sight(seen.mean, seen, calibrated, low, said_high, known, model.due.copy(), held)
-    _calibrate(model, seen, count, rare, high, taken)
+    _calibrate(model, seen, count, (rare, whole), high, taken)
     frozen = held if excluded is None else held | excluded
     volume_level.learn(model.levels, seen, count, when.hour, hours, taken, frozen)
     model.due = np.where(known & (count > 0), 0.0, model.due)
@@ -164,11 +164,13 @@ def step(
     return sight
 
 
-def _calibrate(model: Model, seen: Outlook, count: Floats, rare: Floats, high: Floats, taken: Flags) -> None:
+def _calibrate(
+    model: Model, seen: Outlook, count: Floats, rarities: tuple[Floats, Floats], high: Floats, taken: Flags
+) -> None:  # fmt: skip
     """Let the calibrators learn; counts are spread over their step, so that few events do not look like a wrong law."""
     spread = (model.steps * _GOLDEN) % 1 * 0.98 + 0.01
-    rare = rare.copy()
-    rare[0] = spread_low(seen, count, rare[0], spread)
+    rare, whole = rarities[0].copy(), rarities[1]
+    rare[0] = spread_low(seen, count, rare[0], whole, spread)
     ripe = taken & (model.levels.age >= YOUNG_HOURS)
     # A silence is learned from when it is over, as one: else a long one would make itself usual while it lasts.
     rare[SILENCE] = model.alarms.ended

@@ -23,6 +23,8 @@ BLOCK_HOURS = 0.5
 """Windows move in steps of this, or of a bucket where that is longer."""
 DROP_TO = 0.5
 """The drop that the CUSUM looks for: to this share of the usual."""
+ODD = 1.0
+"""Rarity from which a bucket is looked at by all laws of the mixture."""
 TINY = 5.0
 """Events a bucket below which the CUSUM is an alarm; above, sums are sharper."""
 MOST_DROP = 40.0
@@ -113,9 +115,16 @@ def begin_block(sums: Sums, levels: Levels) -> None:
         sums.level[window, :, -1] = mixed[fastest]
 
 
-def bucket_low(seen: Outlook, count: Floats) -> Floats:
-    """Rarity of a count so low in this bucket alone."""
-    return mixed(rarity_low(count[None], seen.means, seen.variance(0, seen.means)), seen.share)
+def bucket_low(seen: Outlook, count: Floats) -> tuple[Floats, Floats]:
+    """Rarity of a count so low in this bucket alone: by the mixture of laws, and by one law for all of it.
+
+    Where nothing is rare the one law will do.
+    """
+    whole = rarity_low(count, seen.mean, seen.whole(0))
+    rare, odd = whole.copy(), np.flatnonzero(whole > ODD)
+    means, share = seen.means[:, odd], seen.share[:, odd]
+    rare[odd] = mixed(rarity_low(count[odd][None], means, seen.variance(0, seen.means)[:, odd]), share)
+    return rare, whole
 
 
 def bucket_high(seen: Outlook, count: Floats) -> Floats:
@@ -123,20 +132,25 @@ def bucket_high(seen: Outlook, count: Floats) -> Floats:
     return rarity_high(count, seen.mean, seen.whole(1))
 
 
-def spread_low(seen: Outlook, count: Floats, rarity: Floats, at: float) -> Floats:
+def spread_low(seen: Outlook, count: Floats, rarity: Floats, whole: Floats, at: float) -> Floats:
     """The rarity of the count, spread over the step of the law that it stands on: `at` runs from 0 to 1.
 
-    For learning: few events make high steps, which must not look like a wrong law. Their height is taken from one law.
+    For learning: few events make high steps, which must not look like a wrong law. Their height is taken from one law,
+    by which the rarity is `whole`.
     """
-    variance = seen.whole(0)
-    lower = rarity_low(np.maximum(count - at, 0.01), seen.mean, variance) - rarity_low(count, seen.mean, variance)
+    lower = rarity_low(np.maximum(count - at, 0.01), seen.mean, seen.whole(0)) - whole
     return rarity + np.where(count > 0, lower, -np.log(at))
 
 
-def rarities(alarms: Alarms, levels: Levels, seen: Outlook, count: Floats, hours: float, taken: Flags) -> Floats:
-    """How rare each layer finds what it sees with this bucket, `(layers, sources)`; moves the layers on."""
+def rarities(
+    alarms: Alarms, levels: Levels, seen: Outlook, count: Floats, hours: float, taken: Flags
+) -> tuple[Floats, Floats]:
+    """How rare each layer finds what it sees with this bucket, `(layers, sources)`; moves the layers on.
+
+    Beside it, how rare the bucket is by one law.
+    """
     rare = np.zeros((len(LAYERS), len(count)))
-    rare[0] = bucket_low(seen, count)
+    rare[0], whole = bucket_low(seen, count)
     sums = alarms.sums
     sums.count[-1] += np.where(taken, count, 0)
     sums.base[:, -1] += np.where(taken, seen.base, 0)
@@ -152,7 +166,7 @@ def rarities(alarms: Alarms, levels: Levels, seen: Outlook, count: Floats, hours
     alarms.silence = np.where(taken, np.where(count > 0, 0, alarms.silence + none), alarms.silence)
     rare[5] = np.where(steady < TINY, alarms.drop, 0)
     rare[6] = alarms.silence
-    return rare
+    return rare, whole
 
 
 def _sum(sums: Sums, window: int, blocks: int, hours: float, age: Floats) -> Floats:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconciler.core.volume_level import Outlook
-from reconciler.core.volume_tails import U0, Calibrator, Floats, rarity_high, rarity_low
+from reconciler.core.volume_tails import U0, Calibrator, Floats, rarity_high, rarity_low, rarity_of_none
 
 Z = 1.96
 ROUNDS = 1
@@ -25,7 +25,9 @@ def band(seen: Outlook, low: Calibrator, high: Calibrator, rarity: float = U0) -
     """Where the calibrated rarity of a count reaches `rarity` (default: 2.5 % of buckets) on either side."""
     mean, below, above = seen.mean, seen.whole(0), seen.whole(1)
     under, over = np.sqrt(below), np.sqrt(above)
-    bottom = _solve(lambda count: rarity_low(count, mean, below), low.invert(rarity), _cube(mean, under, -Z), under)
+    rare = low.invert(rarity)
+    bottom = _solve(lambda count: rarity_low(count, mean, below), rare, _cube(mean, under, -Z), under)
+    bottom = np.where(rarity_of_none(mean, below) <= rare, 0, bottom)  # that nothing comes is usual there
     top = _solve(lambda count: rarity_high(count, mean, above), high.invert(rarity), _cube(mean, over, Z), -over)
     return Band(np.ceil(np.maximum(bottom, 0)), np.maximum(np.floor(top), 0))
 

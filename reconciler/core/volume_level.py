@@ -91,7 +91,9 @@ class Outlook:
         """Of the law on one side (0: below, 1: above), for the mixture's mean or others."""
         mean = self.mean if mean is None else mean
         spread = self.dispersion[side]
-        wide: Floats = np.where(spread > LEAST_DISPERSION, mean * (1 + spread * mean), mean * self.even)
+        # Whole events cannot be more even than none or one.
+        even = np.maximum(self.even, 1 - mean)
+        wide: Floats = np.where(spread > LEAST_DISPERSION, mean * (1 + spread * mean), mean * even)
         return wide
 
     def whole(self, side: int) -> Floats:

@@ -5,7 +5,7 @@ is the sum of all sources; the source with ordinal n is row n + 1.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reconciler.core import volume, volume_dump
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.stages import Stage
+from reconciler.core.stages import Missing, Stage
 from reconciler.core.tiles import CHUNK, SPAN, Ints, TileKey
 from reconciler.core.times import DAY, HOUR, Micros
 from reconciler.core.totals import Totals, totals
@@ -86,6 +86,8 @@ class Watch:
     said: dict[int, Said] = field(default_factory=dict)
     """By ordinal of the bucket."""
     blocked: list[Blocked] = field(default_factory=list)
+    unheard: list[Missing] = field(default_factory=list)
+    """Stretches of reporters that were missing, until their buckets are judged: a zero there is no count of anybody."""
     clocks: Clocks | None = None
 
     @property
@@ -104,6 +106,7 @@ class Watch:
             last = min(last, ledger.spans.stop * SPAN)  # of what is judged in a later portion nothing is loaded yet
         if last - self.upcoming > AT_ONCE:
             return found
+        self._note_unheard(stage, now)
         summed: dict[TileKey, Totals] = {}
         for ordinal in range(self.upcoming, last):
             counts, known = self._bucket(ledger, stage, hop, ordinal, summed)
@@ -111,6 +114,14 @@ class Watch:
         self.upcoming = max(self.upcoming, last)
         self._forget()
         return found
+
+    def _note_unheard(self, stage: Stage, now: Micros) -> None:
+        """Remember how long each reporter has been missing: once it is heard again, its silence reads as zero."""
+        gone = {(one.name, one.through): one for one in self.unheard}
+        for absent in (*stage.missing, *stage.lapsed):
+            gone[absent.name, absent.through] = replace(absent, until=min(absent.until, now))
+        upcoming = self.upcoming * self.pipeline.width
+        self.unheard = [one for one in gone.values() if one.until > upcoming]
 
     def _bucket(
         self, ledger: Ledger, stage: Stage, hop: str, ordinal: int, summed: dict[TileKey, Totals]
@@ -131,6 +142,10 @@ class Watch:
             known[first : first + rows] = (seen | (stage.progressed & judged)) & judged
             for absent in stage.missing:
                 known[first : first + rows] &= ~(absent.hits(chunk, rows) & (end > absent.through))
+            for gone in self.unheard:
+                if gone.through < end and ordinal * self.pipeline.width < gone.until:
+                    silent = gone.hits(chunk, rows) & (counts[first : first + rows] == 0)
+                    known[first : first + rows] &= ~silent
         born, retired = np.array(ledger.directory.first_bucket), np.array(ledger.directory.retired_at)
         start = ordinal * self.pipeline.width
         return counts, known & (born <= start) & (retired > start)
@@ -262,7 +277,11 @@ class Watch:
         if self.model is None:
             return {}
         blocked = [[one.source, one.since, one.until] for one in self.blocked]
-        head = {"upcoming": self.upcoming, "learned_at": self.learned_at, "blocked": blocked}
+        unheard = [
+            [one.stage, one.name, one.through, None if one.sources is None else sorted(one.sources), one.until]
+            for one in self.unheard
+        ]
+        head = {"upcoming": self.upcoming, "learned_at": self.learned_at, "blocked": blocked, "unheard": unheard}
         warm = volume_dump.dump_warm(self.model)
         return {"volume": head, "volume.warm": warm, "volume.said": _bytes(self.said)}
 
@@ -280,6 +299,10 @@ class Watch:
         head = state["volume"]
         self.upcoming, self.learned_at = head["upcoming"], head["learned_at"]
         self.blocked = [Blocked(*one) for one in head["blocked"]]
+        self.unheard = [
+            Missing(stage, name, through, None if sources is None else frozenset(sources), until)
+            for stage, name, through, sources, until in head["unheard"]
+        ]
         self.said = _said(state["volume.said"])
 
 

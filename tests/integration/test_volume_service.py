@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from reconciler import deeds
 from reconciler.backtest import backtest
-from reconciler.core.observations import Observation
+from reconciler.core.engine import Engine
+from reconciler.core.observations import Count, Observation
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import DAY, HOUR, Micros
 from reconciler.core.volume_tails import Floats
@@ -77,3 +79,42 @@ def test_a_young_ledger_has_nothing_to_learn_and_asks_once_a_day(store: Store) -
     with store.judging(PIPELINE, now + WIDTH) as work:
         assert work.week == b""
         assert "volume" not in work.state
+
+
+def learned_week(store: Store) -> Floats:
+    """The usual week of the first source as it lies in the ledger: events by day and slot."""
+    with store.judging(PIPELINE, MONDAY + 9 * DAY) as work:
+        engine = Engine(PIPELINE)
+        engine.restore(work.state, work.incidents, work.judged_at or None, work.week)
+    assert engine.volume.model is not None
+    week: Floats = engine.volume.model.profiles.by_class[1].reshape(7, -1)
+    return week
+
+
+def test_nothing_is_learned_from_the_time_of_an_incident_that_people_have_confirmed(store: Store) -> None:
+    def down(after: Micros, drawn: Floats) -> Floats:
+        lost = (DAY + 4 * HOUR <= after < DAY + 16 * HOUR) & (np.arange(SOURCES) == 0)
+        return np.where(lost, drawn // 5, drawn)
+
+    seen = list(observed(SOURCES, 8.2, down))
+    first, last = MONDAY + DAY + 4 * HOUR, MONDAY + DAY + 16 * HOUR
+    gone = [
+        Count(last + HOUR, "batch", one.stage, one.source, one.bucket, 0, one.outcome, one.reporter)
+        for one in seen
+        if isinstance(one, Count)
+        and one.source == "source-0"
+        and one.stage == "processed"
+        and first <= one.bucket < last
+    ]
+    store.record([*seen, *gone], {"batch": PIPELINE})
+    told = judge(store, PIPELINE, MONDAY + 7 * DAY + 4 * HOUR)
+    incident = next(line["id"] for line in told if line.get("kind") == "loss")
+    learn(store, PIPELINE, MONDAY + 7 * DAY + 4 * HOUR)
+    believed = learned_week(store)
+    deeds.speak(store, "confirm", incident, "ann", "their sender was down", MONDAY + 7 * DAY + 5 * HOUR)
+    judge(store, PIPELINE, MONDAY + 8 * DAY + HOUR)
+    assert learn(store, PIPELINE, MONDAY + 8 * DAY + HOUR)
+    known = learned_week(store)
+    tuesday, wednesday, noon = 1, 2, slice(20, 28)
+    assert known[tuesday, noon].mean() > 1.2 * believed[tuesday, noon].mean(), "the outage would lower what is usual"
+    assert known[tuesday, noon].mean() > 0.8 * known[wednesday, noon].mean()

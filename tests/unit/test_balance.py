@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.balance import BucketFacts, Cells, Parts, reach, share_out, split
+from reconciler.core.balance import BucketFacts, Cells, Parts, split
+from reconciler.core.sharing import reach, share_out
 from reconciler.core.tiles import Bools, Ints
 from reconciler.core.verdicts import Evidence
 
@@ -54,6 +55,7 @@ def cells(dice: Dice, size: int) -> Cells:
         unreported=dice.flags(size) & dice.flags(size),
         remembered=remembered,
         remembered_evidence=np.where(remembered > 0, int(Evidence.SHRUNK), 0),
+        claimed=dice.flags(size),
     )
 
 
@@ -174,6 +176,7 @@ def one_cell(accepted: int, processed: int = 0, **fields: int) -> Cells:
         unequal=np.array([bool(fields.get("unequal"))]),
         differs=np.array([bool(fields.get("unequal"))]),
         unreported=no,
+        claimed=no,
         remembered_evidence=np.array([int(fields.get("why", Evidence.QUEUE_EXPIRED)) if amounts["remembered"] else 0]),
         **arrays,
     )

@@ -85,8 +85,8 @@ def test_lag_never_claims_more_than_there_are(mean: float, events: int) -> None:
     assert 0 <= bound <= events
 
 
-def test_fewer_than_a_hundredth_of_an_event_is_none() -> None:
-    assert upper_bound(np.array([0.009, 0.02]), np.array([10, 10])).tolist() == [0, 0]
+def test_a_few_thousandths_of_an_event_are_none_and_more_are_at_least_one() -> None:
+    assert upper_bound(np.array([0.002, 0.004]), np.array([10, 10])).tolist() == [0, 1]
     assert upper_bound(np.array([1.0]), np.array([10])).item() >= 3
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from reconciler.core.rejects import ENOUGH, LegalShares
+from reconciler.core.rejects import ENOUGH, EndShares, LegalShares
 
 
 def learned(*cells: tuple[int, int, int]) -> LegalShares:
@@ -72,3 +72,26 @@ def test_shares_survive_being_stored() -> None:
     restored = LegalShares.restore(json.loads(json.dumps(shares.dump())))
     assert unusual(restored, 1, 1000, 450)
     assert not unusual(restored, 0, 1000, 900)
+
+
+def take(shares: EndShares, **ended: int) -> tuple[bool, str]:
+    """Judge a cell of 1,000 events of which so many ended in each way; usual ones are learned."""
+    found = shares.take(np.array([0]), np.array([1000]), {name: np.array([amount]) for name, amount in ended.items()})
+    return bool(found.cells[0]), found.detail
+
+
+def test_each_legal_outcome_has_a_usual_share_of_its_own() -> None:
+    shares = EndShares()
+    for _ in range(10):
+        assert not take(shares, filtered=300, rejected=5)[0]
+    assert take(shares, filtered=0, rejected=300) == (True, "above all rejected"), "as many legal ends as ever"
+    assert not take(shares, filtered=300, rejected=5)[0], "what is unusual was not learned"
+
+
+def test_the_shares_of_all_outcomes_survive_being_stored() -> None:
+    shares = EndShares()
+    for _ in range(10):
+        take(shares, filtered=300)
+    restored = EndShares.restore(json.loads(json.dumps(shares.dump())))
+    assert take(restored, filtered=310)[0] is False
+    assert take(restored, deduplicated=310)[0] is True

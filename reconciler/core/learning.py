@@ -1,0 +1,58 @@
+"""What a lane learns of lag from one judgement."""
+
+import numpy as np
+
+from reconciler.core.lag import first_look
+from reconciler.core.lanes import Lane
+from reconciler.core.sheets import Sheet, finished
+from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints
+from reconciler.core.times import NEVER, Micros
+from reconciler.core.verdicts import Verdict
+
+
+def learn(
+    lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros, *, prompt: bool
+) -> None:  # fmt: skip
+    """Learn from events seen processed for the first time; from cells never seen before, only what one look shows.
+
+    Once lag is known, cells that were late or worse teach nothing: an outage must not become the usual.
+    """
+    known = lane.knows_lag(through, width)
+    for sheet, _, done, rows in own:
+        ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
+        said = sheet.old.code[: len(sheet.lanes)]
+        seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
+        new = np.flatnonzero(rows[:, None] & (sheet.processed.replayed == 0) & (done > 0))
+        first_seen = new[seen.take(new)]
+        row, column = np.divmod(first_seen, SPAN)
+        events = done.take(first_seen)
+        fresh = np.bincount(column, weights=events, minlength=SPAN).astype(np.int64)
+        at = np.flatnonzero(fresh)
+        passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]
+        since = np.maximum(ends[at], np.where(passed < NEVER, passed, through))
+        lane.read.learn(now, through - since, fresh[at])
+        lane.wall.learn(now, now - ends[at], fresh[at])
+        delays = np.zeros(SPAN, np.int64)
+        delays[at] = through - since
+        old, chunk = sheet.old.parts, sheet.key.chunk * CHUNK
+        begun = new[old["processed"].take(new) + old["accounted"].take(new) == 0] // SPAN
+        lane.own.learn(now, row + chunk, delays[column], events, begun + chunk)
+    if not prompt:
+        _learn_at_first_sight(lane, own, through, now, width)
+
+
+def _learn_at_first_sight(
+    lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros
+) -> None:
+    ages, fed, done = [], [], []
+    for sheet, _, _, rows in own:
+        ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
+        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & sheet.whole
+        ages.append(through - ends)
+        fed.append(rows @ np.where(new, sheet.parts["accepted"], 0))
+        done.append(rows @ np.where(new, finished(sheet.parts), 0))
+    # A portion of a backlog that holds old buckets only shows no delay: all of it has had its time.
+    if ages and int(np.concatenate(ages).min()) < SPAN * width:
+        delays, events = first_look(np.concatenate(ages), np.concatenate(fed), np.concatenate(done))
+        lane.read.learn(now, delays[events > 0], events[events > 0])
+        lane.wall.learn(now, (delays + (now - through))[events > 0], events[events > 0])
