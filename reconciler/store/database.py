@@ -155,7 +155,7 @@ _REMEDIES = {
     "disk i/o error": "could not be read or written ({said}); check the disk, then try again: nothing was half written",
     "serialize access": "was written to by another at the same time ({said}); try again: nothing was half written",
     "malformed": "is damaged ({said}); put a backup in its place: docs/operations.md says how",
-    "not a database": "is damaged ({said}); put a backup in its place: docs/operations.md says how",
+    "not a database": "is damaged, or no ledger at all ({said}); check the address, or put a backup in its place",
     "unable to open": "cannot be opened ({said}); check that its folder exists and may be written to",
     "idle-in-transaction": "was cut off, for this process said nothing for too long ({said}); nothing was half written",
     "terminating connection": "was cut off ({said}); try again: nothing was half written",
