@@ -178,3 +178,6 @@ class ServiceStore(Store, Protocol):
 
     def state(self, pipeline: str) -> dict[str, Any]:
         """What the engine remembers of the pipeline since its last judgement."""
+
+    def usual_week(self, pipeline: str, start: int, length: int) -> bytes:
+        """So many bytes of the usual week that was learned last, as `volume_dump` wrote it; empty: none was."""

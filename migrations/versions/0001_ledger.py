@@ -152,8 +152,9 @@ def upgrade() -> None:
         *_columns(sa.LargeBinary(), "outline payload"),
         sa.PrimaryKeyConstraint("id", name="pk_tile"),
         sa.UniqueConstraint("pipeline", "kind", "part", "span", "chunk", name="uq_tile_pipeline_kind_part_span_chunk"),
-        comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells; "
-        "borders: where a neighbour must be judged with it; outline: of verdicts, what they come to",
+        comment="Current values. touched: position of the last change; latest_at: of its readings or judgement; "
+        "active: open cells; borders: where a neighbour must be judged with it; outline: of verdicts, "
+        "what they come to",
     )
     op.create_index(
         "ix_tile_active",

@@ -11,6 +11,9 @@ from reconciler.app import now
 from reconciler.commands.asking import Answer, Reply, ask_all, ask_channels, permissions_json, permissions_text
 from reconciler.commands.options import as_time, config_option, json_option
 from reconciler.core.adoption import QUEUE_PROVES, Level, Standing, standings
+from reconciler.core.cases import RESOLVE_AFTER
+from reconciler.core.conditions import PAGE_BEFORE, TICKET_BEFORE
+from reconciler.core.lifecycle import LONGEST_PATIENCE
 from reconciler.core.objectives import ALERTS
 from reconciler.core.pipelines import HEARD_WITHIN, Pipeline, Queue
 from reconciler.core.times import HOUR, SECOND, Micros, format_duration
@@ -247,7 +250,12 @@ def _severity_text(pipeline: Pipeline) -> Iterator[str]:
     yield "  pages        unread events that a queue has deleted, or is about to delete"
     yield f"  pages        a loss of {paging.lost:,} events, whatever share of the source it is"
     yield f"  pages        a loss of {paging.burn:,} events while the budget burns too fast: {rates}"
-    yield "  tickets      smaller losses, delays, policies that are not kept; a capacity by its time left"
+    ends, soon = format_duration(PAGE_BEFORE), format_duration(TICKET_BEFORE)
+    yield f"  pages        a capacity that ends within {ends} at its present pace, or is used up"
+    yield f"  tickets      smaller losses, delays, policies that are not kept; a capacity that ends within {soon}"
+    calm, most = format_duration(RESOLVE_AFTER), format_duration(LONGEST_PATIENCE)
+    yield f"  over         after {calm} without a bad minute, twice as long whenever it is back, at most {most};"
+    yield "               a loss once all has come again, or somebody closes it"
     yield f"  budget       over {format_duration(pipeline.budget_window)}"
     for pattern, objective in pipeline.objectives:
         yield f"  objective    {100 * objective:g}% of sources {pattern}"

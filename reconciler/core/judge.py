@@ -23,6 +23,7 @@ from reconciler.core.learning import learn
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Hop
 from reconciler.core.queues import QueueLedger
+from reconciler.core.resent import hand_on
 from reconciler.core.sheets import Sheet, add_up, final, finished, gather, keep_final, plain, scatter
 from reconciler.core.stages import Missing, Stage, stage_now
 from reconciler.core.sums import overdue, own_share
@@ -113,6 +114,8 @@ class HopJudge:
         rows = min(CHUNK, len(directory.sources) - key.chunk * CHUNK)
         fed = totals(ledger.counts.get(TileKey(stages[0].name, key.chunk, key.span)), directory, key.chunk, rows)
         done = totals(ledger.counts.get(TileKey(stages[1].name, key.chunk, key.span)), directory, key.chunk, rows)
+        if stages[0].name != ledger.pipeline.stages[0]:
+            hand_on(fed)
         starts = (key.span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
         chunk = slice(key.chunk * CHUNK, key.chunk * CHUNK + rows)
         born = np.array(directory.first_bucket[chunk], np.int64)[:, None]

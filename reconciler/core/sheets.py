@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from reconciler.core.balance import Cells, Parts
 from reconciler.core.lanes import Look
+from reconciler.core.resent import alike, sent_again
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, Planes, TileKey, VerdictTile, zeros
 from reconciler.core.times import NEVER
 from reconciler.core.totals import Totals
@@ -66,13 +67,16 @@ def finished(parts: Planes) -> Ints:
 
 
 def add_up(sheet: Sheet) -> None:
-    """Step 1: what was accepted, processed and accounted for."""
+    """Step 1: what was accepted, processed and accounted for, and what of it was sent again."""
     fed, done = sheet.accepted, sheet.processed
     everywhere, blank = bool(sheet.exists.all()), zeros(sheet.parts.rows)
     processed = done.ok if done.replayed is blank else done.ok + done.replayed
     for part, amount in (("accepted", fed.ok), ("processed", processed), ("accounted", done.legal)):
         if amount is not blank:
             sheet.parts[part] = amount if everywhere else np.where(sheet.exists, amount, 0)
+    old = sheet.old.parts
+    for part, amount in sent_again(fed, done, old, len(sheet.lanes)).items():
+        sheet.parts[part] = amount if everywhere else np.where(sheet.exists, amount, 0)
 
 
 def plain(sheet: Sheet, *, proven: bool) -> None:
@@ -132,8 +136,7 @@ def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
     for part in COUNTED:
         if not sheet.parts.is_blank(part) or not was.parts.is_blank(part):
             same &= sheet.parts[part] == was.parts[part][here]
-    again = was.parts["recovered"][here] + was.parts["duplicated"][here]
-    same &= sheet.processed.replayed == again
+    same &= alike(sheet.accepted, sheet.processed, was.parts, len(sheet.lanes))
     stands = (age < 0) & same & ~was.active[here] & (was.code[here] != Verdict.NONE)
     netted = (was.parts["misplaced"][here] != 0) & (age < reach)
     rows: Bools = np.any(((age < 0) & ~same) | (netted & ~stands), axis=1)
@@ -185,7 +188,7 @@ def scatter(
     proven = sure & ((parts.retained + parts.passed_over > 0) | (parts.lost_proven > 0))
     proven &= parts.lost == parts.lost_proven
     settled = seen.facts.settled[cells.bucket] & (seen.facts.mature | (seen.age < 0))[cells.bucket]
-    amounts = {name: getattr(parts, name) for name in PARTS if hasattr(parts, name)}
+    amounts = {name: getattr(parts, name) for name in PARTS if hasattr(parts, name) and name not in _AGAIN}
     start = 0
     for sheet, at in zip(sheets, places, strict=True):
         piece = slice(start, start + len(at))
@@ -202,6 +205,10 @@ def scatter(
 
 def _lay(plane: NDArray[Any], at: NDArray[np.intp], values: NDArray[Any]) -> None:
     plane.reshape(-1)[at] = values
+
+
+_AGAIN = ("recovered", "duplicated")
+"""Known since step 1."""
 
 
 def final(sheet: Sheet) -> Bools:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -41,6 +41,36 @@ def restore(warm: bytes, week: bytes) -> Model | None:
     model.steps = head["steps"]
     size = model.profiles.by_slot.shape[1]
     model.profiles = Profiles(*(_grown(profiles[name], model.sources, size) for name in _WEEK))
+    return model
+
+
+def places(head: bytes, row: int) -> list[tuple[int, int]]:
+    """Where the profiles of one source lie in a dump of the week: offset and length of each, in bytes.
+
+    `head` is the beginning of the dump, its first line at least. Empty: it has none, or is of another version.
+    """
+    line, _, _ = head.partition(b"\n")
+    told: dict[str, Any] = json.loads(line) if line else {}
+    found: list[tuple[int, int]] = []
+    place = len(line) + 1
+    for _, kind, shape in told.get("arrays", []):
+        size = np.dtype(kind).itemsize
+        found.append((place + size * shape[1] * row, size * shape[1]))
+        place += size * math.prod(shape)
+    return found if told.get("version") == VERSION and row < told["sources"] else []
+
+
+def restore_row(warm: bytes, week: Sequence[bytes], row: int, copies: int) -> Model | None:
+    """A model of one source alone, so many times side by side: to look at so many buckets of it at once.
+
+    `week`: its profiles, cut out of the dump at `places`. `None`: it has none, or another version wrote them.
+    """
+    head, arrays = _unpack(warm)
+    if head.get("version") != VERSION or row >= head["sources"] or len(week) != len(_WEEK):
+        return None
+    model = Model.fresh(copies, head["width"])
+    _fill(model, {name: np.repeat(array[..., row : row + 1], copies, axis=-1) for name, array in arrays.items()}, "")
+    model.profiles = Profiles(*(np.tile(np.frombuffer(one, np.float32), (copies, 1)) for one in week))
     return model
 
 

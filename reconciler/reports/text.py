@@ -57,10 +57,12 @@ def _pipeline(found: Record) -> Iterator[str]:
 def objective(found: Record) -> str:
     """How a pipeline stands against its objective, in a sentence."""
     budget = found["budget"]
+    unknown = max((hop["total"]["unknown"] for hop in found["hops"]), default=0)
+    blind = f", and nothing at all is known of {unknown:,} cells" if unknown else ""
     spent = "" if budget["spent"] is None else f", {_budgets(budget['spent'])} of the budget"
     return (
         f"{RESULTS[budget['result']]}: {budget['objective']:.4%} allows {budget['allowed']:,} missing events; "
-        f"{budget['lost']:,} are lost{spent}, {budget['waiting']:,} still wait or are not known"
+        f"{budget['lost']:,} are lost{spent}, {budget['waiting']:,} still wait or are not known{blind}"
     )
 
 

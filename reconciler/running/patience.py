@@ -8,7 +8,7 @@ class Patient:
     """Remembers who hangs: nobody is asked again before the answer to the last question."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._threads: dict[str, threading.Thread] = {}
 
     def do(self, works: Mapping[str, Callable[[], None]]) -> list[str]:
@@ -18,7 +18,7 @@ class Patient:
             self._threads[name] = threading.Thread(target=work, name=f"patient {name}", daemon=True)
             self._threads[name].start()
         for name in begun:
-            self._threads[name].join(self._seconds)
+            self._threads[name].join(self.seconds)
         return [name for name in works if self._hangs(name)]
 
     def _hangs(self, name: str) -> bool:

@@ -29,16 +29,15 @@ def tell_blindness(turn: Turn) -> bool:
 
 
 def faults(turn: Turn) -> Iterator[str]:
-    """Why nobody should rely on it now."""
+    """Why nobody should rely on it now. Whoever has just begun has time to look first: a restart wakes nobody."""
     settings, now = turn.settings, turn.now
     tenure = turn.store.tenure()
-    begun = 0 if tenure is None else tenure.since
+    begun, longest = 0 if tenure is None else tenure.since, now - settings.blind_after
     for name, judged_at in behind(turn.store, settings, now):
-        if judged_at is not None or now - begun > settings.blind_after:
+        if max(judged_at or 0, begun) < longest:
             since = "ever" if judged_at is None else f"since {clock(judged_at, now)}"
             yield f"pipeline {name} was not judged {since}"
     asked = [run for run in turn.store.runs() if run.duty == "collect" and run.subject in settings.connectors]
-    longest = now - settings.blind_after
     if asked and all(run.failure is not None and max(run.succeeded_at or 0, begun) < longest for run in asked):
         yield f"none of its connectors could be read lately; {asked[0].subject} last said: {asked[0].failure}"
 
@@ -47,7 +46,7 @@ def tell_alive(turn: Turn) -> bool:
     """A sign of life, for as long as it sees. Then it is over: a dead man's switch is to notice."""
     every, standing = turn.settings.watchdog.every, turn.store.outbox.newest(ALIVE)
     lives = standing is not None and standing.status != "resolved"
-    if any(faults(turn)):
+    if any(behind(turn.store, turn.settings, turn.now)) or any(faults(turn)):
         return lives and standing is not None and _end(turn, standing, "reconciler gives no sign of life: it is blind")
     if every is None or (lives and not turn.due("watchdog", every)):
         return False

@@ -15,7 +15,7 @@ from reconciler.core.alarms import ledger_away
 from reconciler.core.observations import Observation, QueueSample, Refusal
 from reconciler.core.queues import QueueLedger
 from reconciler.core.threats import Watched, may_end, notices
-from reconciler.core.times import HOUR, Micros, floor_to, format_duration
+from reconciler.core.times import HOUR, Micros, floor_to
 from reconciler.errors import OutOfReach, ReconcilerError
 from reconciler.ports import Connector, ConnectorFailed, Run
 from reconciler.running.direct import Direct
@@ -87,7 +87,7 @@ class Sentinel:
                 answer.append(error.message)
 
         if self.patient.do({"the ledger": ask}):
-            return f"the ledger has not answered within {format_duration(self.settings.deadline)}"
+            return f"the ledger has not answered within {self.patient.seconds:g} s"
         return answer[0] if answer else "the ledger could not be asked; the log has the traceback"
 
     def _use(self, now: Micros) -> None:

@@ -32,6 +32,10 @@ SPARE_THREADS = 4
 """Beside one for each duty: the lease is renewed whatever hangs."""
 
 
+LEDGER_SECONDS = 10.0
+"""A ledger that answers within so long is no dead one, however short the ticks are."""
+
+
 class Service:
     """Does the work while it holds the lease, and waits for it while another does."""
 
@@ -53,7 +57,7 @@ class Service:
         self._sentinel = Sentinel(
             store, settings, [one for one in connectors if one.stage is None], clock,
             lambda: self._keeper.at_work() is not None, spool, Direct(notifiers, routes_of(settings), spool),
-            Patient(settings.deadline / SECOND),
+            Patient(max(settings.deadline / SECOND, LEDGER_SECONDS)),
         )  # fmt: skip
         self._tick = settings.tick
         self._timetable = Timetable(len(self._duties) + SPARE_THREADS)

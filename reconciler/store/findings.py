@@ -1,20 +1,20 @@
 """What judgements said, at rest: changed cells, incidents, and the engine's small memory."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, LargeBinary, delete, func, insert, select
 
 from reconciler.core import volume_dump
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.tiles import CHUNK, PARTS, SPAN, Ints, Planes, TileKey, VerdictTile
+from reconciler.core.tiles import PARTS, SPAN, Ints, TileKey, VerdictTile
 from reconciler.core.times import DAY, Micros, parse_time
 from reconciler.ports import Said
 from reconciler.store import tables
 from reconciler.store.database import upsert
+from reconciler.store.laying import Laying
 from reconciler.store.packing import pack, unpack
 
 
@@ -39,15 +39,20 @@ def _arrays(block: Said) -> dict[str, Any]:
 
 
 def said_tiles(
-    connection: Connection, pipeline: Pipeline, hop: str, span: int, as_of: Micros
-) -> Iterator[tuple[TileKey, VerdictTile]]:
-    """The verdict tiles of one span of buckets as of `as_of`, laid together from what was said, in order of chunk."""
-    yield from ((key, tile) for key, tile, _ in said_when(connection, pipeline, hop, span, as_of))
+    connection: Connection, pipeline: Pipeline, hop: str, span: int, as_of: Micros,
+    chunks: Collection[int] | None = None,
+) -> Iterator[tuple[TileKey, VerdictTile]]:  # fmt: skip
+    """The verdict tiles of one span of buckets as of `as_of`, laid together from what was said, in order of chunk.
+
+    Those of these chunks; default: all.
+    """
+    yield from ((key, tile) for key, tile, _ in said_when(connection, pipeline, hop, span, as_of, chunks))
 
 
 def said_when(
-    connection: Connection, pipeline: Pipeline, hop: str, span: int, as_of: Micros
-) -> Iterator[tuple[TileKey, VerdictTile, Ints]]:
+    connection: Connection, pipeline: Pipeline, hop: str, span: int, as_of: Micros,
+    chunks: Collection[int] | None = None,
+) -> Iterator[tuple[TileKey, VerdictTile, Ints]]:  # fmt: skip
     """The same, each with the instants at which its cells were last spoken of."""
     first = span * SPAN * pipeline.width
     table = tables.said.c
@@ -58,30 +63,11 @@ def said_when(
         table.min_bucket < first + SPAN * pipeline.width,
         table.at <= as_of,
     )
-    found: dict[int, tuple[VerdictTile, Ints]] = {}
+    laid = Laying(span, pipeline.width, chunks)
     for at, payload in connection.execute(query.order_by(table.at, table.position)):
-        block = unpack(payload)
-        column = block["bucket"] // pipeline.width - span * SPAN
-        inside = (column >= 0) & (column < SPAN)
-        for chunk in np.unique(block["source"][inside] // CHUNK).tolist():
-            which = inside & (block["source"] // CHUNK == chunk)
-            tile, when = found.setdefault(chunk, (VerdictTile(), np.zeros((CHUNK, SPAN), np.int64)))
-            cell = block["source"][which] % CHUNK, column[which]
-            _lay(tile, block, which, cell)
-            when[cell] = at
-    for chunk in sorted(found):
-        yield TileKey(hop, chunk, span), *found[chunk]
-
-
-def _lay(tile: VerdictTile, block: Mapping[str, Any], which: Any, cell: tuple[Ints, Ints]) -> None:
-    for part in fields(tile):
-        target = getattr(tile, part.name)
-        if isinstance(target, Planes):
-            for name in PARTS:
-                if f"{part.name}.{name}" in block:
-                    target.own(name)[cell] = block[f"{part.name}.{name}"][which]
-        elif part.name in block:
-            target[cell] = block[part.name][which]
+        laid.take(at, unpack(payload))
+    for chunk, tile, when in laid.tiles():
+        yield TileKey(hop, chunk, span), tile, when
 
 
 def save_incidents(connection: Connection, pipeline: str, now: Micros, states: Sequence[Mapping[str, Any]]) -> None:
@@ -186,6 +172,14 @@ def load_week(connection: Connection, pipeline: str) -> bytes:
     """The usual week that was learned last; empty while nothing was."""
     table = tables.model.c
     found = connection.execute(select(table.payload).where(table.pipeline == pipeline, table.name == WEEK)).scalar()
+    return bytes(found or b"")
+
+
+def part_of_week(connection: Connection, pipeline: str, start: int, length: int) -> bytes:
+    """So many bytes of it; the week of all sources may be large."""
+    table = tables.model.c
+    part = func.substr(table.payload, start + 1, length, type_=LargeBinary)
+    found = connection.execute(select(part).where(table.pipeline == pipeline, table.name == WEEK)).scalar()
     return bytes(found or b"")
 
 

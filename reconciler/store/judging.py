@@ -125,7 +125,7 @@ class SqlJudging:
     def _row(self, key: TileKey) -> dict[str, Any]:
         tile = self.ledger.verdicts[key]
         active, rims = int(np.count_nonzero(tile.active)), borders(tile, self._pipeline.reach)
-        return {"key": key, "active": active, "borders": rims} | {
+        return {"key": key, "latest_at": self._now, "active": active, "borders": rims} | {
             "outline": pack_outline(outline(tile)),
             "payload": tiles.pack_tile(tile),
         }

@@ -26,6 +26,7 @@ from reconciler.store import (
     leases,
     looks,
     marks,
+    past,
     pruning,
     reach,
     retirements,
@@ -40,7 +41,7 @@ from reconciler.store.journal import Place
 from reconciler.store.judging import SqlJudging, portions
 from reconciler.store.leases import Leases
 from reconciler.store.outbox import SqlOutbox
-from reconciler.store.outlines import outlines, outlines_as_of
+from reconciler.store.outlines import outlines
 from reconciler.store.recording import Recording
 from reconciler.store.replays import SqlReplays
 from reconciler.store.sessions import SqlSessions
@@ -131,8 +132,8 @@ class SqlStore:
     ) -> Iterator[tuple[TileKey, VerdictTile]]:
         """See `reconciler.ports.Store.verdicts_as_of`."""
         with self.database.reading() as connection:
-            for span, _ in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
-                yield from findings.said_tiles(connection, pipeline, hop, span, as_of)
+            for _, stored in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
+                yield from past.tiles_as_of(connection, pipeline, hop, stored, as_of)
 
     def said(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
@@ -246,10 +247,7 @@ class SqlStore:
     ) -> Iterator[tuple[TileKey, Outline]]:
         """See `reconciler.serving.ServiceStore.outlines`."""
         with self.database.reading() as connection:
-            if as_of is None:
-                yield from outlines(connection, pipeline, hop, first, last)
-            else:
-                yield from outlines_as_of(connection, pipeline, hop, first, last, as_of)
+            yield from outlines(connection, pipeline, hop, first, last, as_of)
 
     def source_tiles(
         self, pipeline: Pipeline, hop: str, source: int, first: Micros, last: Micros, as_of: Micros | None = None
@@ -283,6 +281,11 @@ class SqlStore:
         """See `reconciler.serving.ServiceStore.state`."""
         with self.database.reading() as connection:
             return findings.load_state(connection, pipeline)
+
+    def usual_week(self, pipeline: str, start: int, length: int) -> bytes:
+        """See `reconciler.serving.ServiceStore.usual_week`."""
+        with self.database.reading() as connection:
+            return findings.part_of_week(connection, pipeline, start, length)
 
     def observations(
         self, pipeline: Pipeline, first: Micros, last: Micros, *, counts: bool = True

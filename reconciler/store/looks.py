@@ -11,7 +11,7 @@ from reconciler.core.tiles import CHUNK, PARTS, SPAN, VerdictTile
 from reconciler.core.times import NEVER, Micros
 from reconciler.core.verdicts import Evidence, Verdict
 from reconciler.serving import Judgement, Reading
-from reconciler.store import findings, tables, tiles
+from reconciler.store import past, tables, tiles
 from reconciler.store.packing import unpack
 
 
@@ -27,10 +27,8 @@ def source_tiles(
         for key, tile in tiles.load(connection, found, VerdictTile, frozen=True):
             yield key.span, tile
         return
-    for one in found:
-        for key, tile in findings.said_tiles(connection, pipeline, hop, one.key.span, as_of):
-            if key.chunk == source // CHUNK:
-                yield key.span, tile
+    for key, tile in past.tiles_as_of(connection, pipeline, hop, found, as_of):
+        yield key.span, tile
 
 
 def judgements(

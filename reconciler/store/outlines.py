@@ -11,7 +11,7 @@ from reconciler.core.outlines import QUARTERS, SUMS, Outline, outline
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, SPAN, TileKey, VerdictTile
 from reconciler.core.times import Micros
-from reconciler.store import findings, tables, tiles
+from reconciler.store import past, tables, tiles
 
 LEVEL = 1
 """zlib level: they are read much more often than written, and small either way."""
@@ -43,31 +43,28 @@ def unpack_outline(packed: bytes) -> Outline:
 
 
 def outlines(
-    connection: Connection, pipeline: Pipeline, hop: str, first: Micros, last: Micros
+    connection: Connection, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros | None = None
 ) -> Iterator[tuple[TileKey, Outline]]:
-    """Outlines of what was last said of the buckets first to last (inclusive)."""
+    """Outlines of what was last said of the buckets first to last (inclusive), or had been said by `as_of`.
+
+    What has not changed since then is read as quickly as the present; the rest is laid together from what was said.
+    """
     table = tables.tile.c
-    query = select(table.id, table.chunk, table.span, table.outline).where(*_within(pipeline, hop, first, last))
+    query = select(table.id, table.chunk, table.span, table.latest_at, table.outline)
     bare: list[tiles.Stored] = []
-    for number, chunk, span, packed in connection.execute(query.order_by(table.span, table.chunk)):
+    found = connection.execute(query.where(*_within(pipeline, hop, first, last)).order_by(table.span, table.chunk))
+    for number, chunk, span, latest_at, packed in found:
         key = TileKey(hop, chunk, span)
-        if packed:
+        if packed and (as_of is None or past.stood_still(latest_at, as_of)):
             yield key, unpack_outline(packed)
         else:
-            bare.append(tiles.Stored(number, key, 0, 0))
-    for key, tile in tiles.load(connection, bare, VerdictTile, frozen=True):
+            bare.append(tiles.Stored(number, key, 0, latest_at))
+    if as_of is None:
+        drawn = tiles.load(connection, bare, VerdictTile, frozen=True)
+    else:
+        drawn = past.tiles_as_of(connection, pipeline, hop, bare, as_of)
+    for key, tile in drawn:
         yield key, outline(tile)
-
-
-def outlines_as_of(
-    connection: Connection, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
-) -> Iterator[tuple[TileKey, Outline]]:
-    """The same of what had been said by `as_of`; it takes longer."""
-    span = tables.tile.c.span
-    spans = select(span).where(*_within(pipeline, hop, first, last)).distinct().order_by(span)
-    for number in connection.execute(spans).scalars().all():
-        for key, tile in findings.said_tiles(connection, pipeline, hop, number, as_of):
-            yield key, outline(tile)
 
 
 def _within(pipeline: Pipeline, hop: str, first: Micros, last: Micros) -> tuple[ColumnElement[bool], ...]:

@@ -97,8 +97,8 @@ tile = Table(
     column("outline", LargeBinary),  # before the payload, so that it is read without it
     column("payload", LargeBinary),
     UniqueConstraint("pipeline", "kind", "part", "span", "chunk"),
-    comment="Current values. touched: position of the last change; latest_at: of its readings; active: open cells; "
-    "borders: where a neighbour must be judged with it; outline: of verdicts, what they come to",
+    comment="Current values. touched: position of the last change; latest_at: of its readings or judgement; active: "
+    "open cells; borders: where a neighbour must be judged with it; outline: of verdicts, what they come to",
 )
 Index("ix_tile_touched", tile.c.pipeline, tile.c.touched)
 Index("ix_tile_latest_at", tile.c.pipeline, tile.c.latest_at)

@@ -66,7 +66,7 @@ def test_killed_in_the_middle_of_a_sending_it_tells_each_incident_once_and_to_it
                 "pager": {"kind": "pagerduty", "routing_key": "key", "url": pager.url} | shared,
             },
             "schedule": {"tick": "1s"},
-            "service": {"listen": f"127.0.0.1:{free_port()}", "lease": "1s", "log": "json"},
+            "service": {"listen": f"127.0.0.1:{free_port()}", "lease": "1s", "log": "json", "blind_after": "10m"},
         }
         path = tmp_path / "reconciler.yaml"
         path.write_text(yaml.safe_dump(config))

@@ -73,6 +73,18 @@ def test_a_detector_that_is_late_says_so_once_and_when_it_sees_again(embedded: S
         assert fake.messages[0]["edits"] == 1
 
 
+def test_a_restart_after_a_long_pause_wakes_nobody_before_it_has_looked(embedded: SqlStore, tmp_path: Path) -> None:
+    found = settings({"oncall": SLACK}, tmp_path)
+    judged(embedded, found)
+    lease = embedded.take_lease("this", MINUTE)
+    assert lease is not None
+    tenure = embedded.tenure()
+    assert tenure is not None
+    for minutes, told in ((4, False), (7, True)):
+        tell_blindness(turn(embedded, found, tenure.since + minutes * MINUTE))
+        assert (embedded.outbox.newest("self-alarm") is not None) == told
+
+
 def test_it_is_blind_where_no_connector_answers_and_not_where_one_does(embedded: SqlStore, tmp_path: Path) -> None:
     tables = {
         stage: {

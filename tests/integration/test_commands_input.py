@@ -153,7 +153,10 @@ def test_what_follows_from_a_configuration_is_printed(shell: Shell) -> None:
         "  pages        a loss of 1,000 events, whatever share of the source it is",
         "  pages        a loss of 100 events while the budget burns too fast: "
         "14.4 over 1 h and 5 min or 6 over 6 h and 30 min",
-        "  tickets      smaller losses, delays, policies that are not kept; a capacity by its time left",
+        "  pages        a capacity that ends within 3 d at its present pace, or is used up",
+        "  tickets      smaller losses, delays, policies that are not kept; a capacity that ends within 30 d",
+        "  over         after 15 min without a bad minute, twice as long whenever it is back, at most 4 h;",
+        "               a loss once all has come again, or somebody closes it",
         "  budget       over 30 d",
         "  queue        q (ingress to processed) keeps 4 h; a warning comes 1 h before a loss",
         "  queue        r (ingress to processed) promises no retention; "
@@ -167,6 +170,8 @@ def test_what_follows_from_a_configuration_is_printed(shell: Shell) -> None:
         "    cannot     see a loss that a duplicate hides in the same minute",
         "    cannot     prove where late events are: no connector looks at a queue between these stages",
         "    higher     give `id` (or a digest) at both ends (now: ingress and processed)",
+        "",
+        "senders p/*: Partners, partner",
         "",
         "channels: none; nobody is told of anything (see notifiers)",
         "",

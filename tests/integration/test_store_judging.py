@@ -9,8 +9,8 @@ import pytest
 
 from reconciler.core.observations import Capacity, Progress, QueueSample
 from reconciler.core.pipelines import Hop
-from reconciler.core.tiles import PARTS, SPAN, TileKey, VerdictTile
-from reconciler.core.times import DAY, Micros
+from reconciler.core.tiles import CHUNK, PARTS, SPAN, TileKey, VerdictTile
+from reconciler.core.times import DAY, MINUTE, Micros
 from reconciler.ports import Judging, Said
 from reconciler.store import SqlStore
 from tests.integration.store_parts import BATCH, START, cells, count, minute, pipelines, raw
@@ -50,8 +50,21 @@ def judge(store: SqlStore, now: Micros, *, active: bool = False, said: Iterable[
         tile = judging.ledger.verdicts.setdefault(KEY, VerdictTile())
         tile.active[0, 0] = active
         tile.code[0, 0] = 4
-        save(judging, now, dirty=[KEY], said=said)
+        said = list(said)
+        save(judging, now, dirty={KEY, *(lay(judging, block) for block in said)}, said=said)
     return judging
+
+
+def lay(judging: Judging, block: Said) -> TileKey:
+    """Put what is said of one cell into its tile, as a judgement does; returns where."""
+    (source,), (bucket,) = block.source.tolist(), block.bucket.tolist()
+    key, cell = KEY._replace(chunk=source // CHUNK), (source % CHUNK, bucket // MINUTE % SPAN)
+    tile = judging.ledger.verdicts.setdefault(key, VerdictTile())
+    for name in ("code", "evidence", "loss_at", "proven"):
+        getattr(tile, name)[cell] = getattr(block, name)[0]
+    for number, name in enumerate(PARTS):
+        tile.parts.own(name)[cell] = block.parts[number, 0]
+    return key
 
 
 def test_the_first_judgement_is_given_everything(store: SqlStore) -> None:

@@ -160,6 +160,19 @@ def test_a_notebook_gets_data_frames(demo: str) -> None:
     assert lost.is_monotonic_increasing
 
 
+def test_the_example_of_the_manual_runs_on_the_demo(demo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
+    example = manual.partition("In a notebook")[2].partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(Path(demo).parent)
+    names: dict[str, Any] = {}
+    exec(example, names)  # noqa: S102  it is our own manual
+    assert names["by_entry_point"].to_dict() == {
+        "Direct callers": 4_380_000, "Partner integrations": 18_396_000, "Vacuum": 3_504_000,
+    }  # fmt: skip
+    assert names["known"].iloc[-1] == 26_280_000
+    assert names["then"].frame("sources")["inferred"].sum() == 750_000
+
+
 def _micros(stamp: Any) -> Micros:
     return int(stamp.timestamp()) * 1_000_000
 

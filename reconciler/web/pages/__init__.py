@@ -28,6 +28,7 @@ from importlib.resources import files
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from reconciler.errors import ReconcilerError
 from reconciler.web.pages import (
     detector,
     doors,
@@ -41,6 +42,7 @@ from reconciler.web.pages import (
     reports,
     source,
 )
+from reconciler.web.pages.view import templates
 
 ROUTERS = (
     doors.router,
@@ -63,3 +65,14 @@ def install(app: FastAPI) -> None:
     for router in ROUTERS:
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=str(files("reconciler.web") / "static")), name="static")
+
+
+def warm(app: FastAPI) -> None:
+    """Do ahead what the first look would wait for: templates are compiled, and the names of all sources are read."""
+    for name in templates().list_templates(extensions=["html"]):
+        templates().get_template(name)
+    for one in app.state.settings.pipelines.values():
+        try:
+            app.state.library.store.directory(one)
+        except ReconcilerError:  # whoever looks is told; the start is not held up by it
+            return

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from reconciler.core.tiles import Ints
 from reconciler.core.times import Micros
 from reconciler.core.verdicts import Verdict
+from reconciler.core.volume_glance import Usual
 from reconciler.reports.history import History
 from reconciler.web.pages import words
 
@@ -126,6 +129,10 @@ class Gaps:
     """By column: the worst verdict."""
     start: Micros
     step: Micros
+    usual: str = ""
+    """The band of what is usual, for a polygon in columns and shares; empty: nobody knows yet."""
+    outside: int = 0
+    """Columns in which what was accepted lies beyond the band."""
 
     @property
     def end(self) -> Micros:
@@ -133,17 +140,26 @@ class Gaps:
         return self.start + len(self.strip) * self.step
 
 
+def middles(found: History, most: int) -> list[Micros]:
+    """One bucket of each column of `gaps`: the one in its middle."""
+    each = -(-len(found.code) // most)
+    last = len(found.code) - 1
+    return [found.start + min(at + each // 2, last) * found.width for at in range(0, len(found.code), each)]
+
+
 STACK = ("processed", "accounted", "in_flight", "retained", "unproven", "passed_over", "lost")
 """The parts of what was accepted, from the bottom."""
 
 
-def gaps(found: History, most: int) -> Gaps:
-    """A history as at most so many columns."""
+def gaps(found: History, most: int, usual: Usual | None = None) -> Gaps:
+    """A history as at most so many columns; `usual`: of one bucket in each."""
     each = -(-len(found.code) // most)
     edges = np.arange(0, len(found.code), each)
     sums = {name: np.add.reduceat(found.part(name), edges) for name in ("accepted", "surplus", *STACK)}
     worst = np.maximum.reduceat(found.code, edges)
-    top = max(int(max(sums["accepted"].max(initial=0), sums["processed"].max(initial=0))), 1)
+    sizes = np.diff([*edges, len(found.code)])
+    highest = 0 if usual is None else int((usual.high * sizes).max(initial=0))
+    top = max(int(max(sums["accepted"].max(initial=0), sums["processed"].max(initial=0))), highest, 1)
     bars: list[Bar] = []
     for at in range(len(edges)):
         ends = (found.start + at * each * found.width, found.start + (at + 1) * each * found.width)
@@ -157,7 +173,19 @@ def gaps(found: History, most: int) -> Gaps:
         told = ", ".join(f"{name.replace('_', ' ')} {amount:,}" for name, amount in amounts.items() if amount)
         label = f"{words.clock(ends[0])} to {words.clock(ends[1], ends[0])}: {told or 'nothing'}"
         bars.append(Bar(at, *ends, 100 * amounts["accepted"] / top, tuple(parts), label))
-    return Gaps(bars, top, tuple(worst.tolist()), found.start, each * found.width)
+    drawn, outside = _band(usual, sizes, sums["accepted"], worst, top)
+    return Gaps(bars, top, tuple(worst.tolist()), found.start, each * found.width, drawn, outside)
+
+
+def _band(usual: Usual | None, sizes: Ints, accepted: Ints, worst: NDArray[np.uint8], top: int) -> tuple[str, int]:
+    """A polygon around what is usual, and how many columns with counts lie beyond it."""
+    if usual is None:
+        return "", 0
+    low, high = usual.low * sizes, usual.high * sizes
+    beyond = ((accepted < low) | (accepted > high)) & (worst > Verdict.NONE) & (worst != Verdict.OPEN)
+    upper = [f"{at + side},{100 - 100 * value / top:.2f}" for at, value in enumerate(high.tolist()) for side in (0, 1)]
+    lower = [f"{at + side},{100 - 100 * value / top:.2f}" for at, value in enumerate(low.tolist()) for side in (0, 1)]
+    return " ".join([*upper, *reversed(lower)]), int(beyond.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,19 +202,39 @@ def lines(
     at: Sequence[Micros], series: Mapping[str, Sequence[int]], span: tuple[Micros, Micros]
 ) -> tuple[list[Line], int, int]:
     """Amounts over time as steps of lines, with the least and the greatest amount."""
-    every = [value for values in series.values() for value in values]
-    low, high = min(every, default=0), max(every, default=1)
-    wide, tall = max(span[1] - span[0], 1), max(high - low, 1)
-    each = max(1, -(-len(at) // 240))
+    low, high = _range(series)
     drawn = []
     for name, values in series.items():
-        kept = list(zip(at, values, strict=True))
-        kept = kept[::each] + kept[-1:]
-        points = " ".join(
-            f"{100 * (one - span[0]) / wide:.2f},{100 - 100 * (value - low) / tall:.2f}" for one, value in kept
-        )
+        points = " ".join(f"{x:.2f},{y:.2f}" for x, y in _points(at, values, (low, high), span))
         drawn.append(Line(name, points, values[-1] if values else 0))
     return drawn, low, high
+
+
+def area(
+    at: Sequence[Micros], series: Mapping[str, Sequence[int]], between: tuple[str, str], span: tuple[Micros, Micros]
+) -> str:
+    """A polygon between two of the series, on the scale of all; empty where they never lie apart."""
+    lower, upper = (series[name] for name in between)
+    if all(one >= other for one, other in zip(lower, upper, strict=True)):
+        return ""
+    ends = _range(series)
+    around = [*_points(at, upper, ends, span), *reversed(_points(at, lower, ends, span))]
+    return " ".join(f"{x:.2f},{y:.2f}" for x, y in around)
+
+
+def _range(series: Mapping[str, Sequence[int]]) -> tuple[int, int]:
+    every = [value for values in series.values() for value in values]
+    return min(every, default=0), max(every, default=1)
+
+
+def _points(
+    at: Sequence[Micros], values: Sequence[int], ends: tuple[int, int], span: tuple[Micros, Micros]
+) -> list[tuple[float, float]]:
+    """Places between 0 and 100, of so many of the amounts as can be told apart."""
+    wide, tall = max(span[1] - span[0], 1), max(ends[1] - ends[0], 1)
+    kept = list(zip(at, values, strict=True))
+    kept = kept[:: max(1, -(-len(at) // 240))] + kept[-1:]
+    return [(100 * (one - span[0]) / wide, 100 - 100 * (value - ends[0]) / tall) for one, value in kept]
 
 
 GLOBALS: dict[str, Any] = {"VERDICTS": VERDICTS, "runs": runs, "spoken": spoken, "ticks": ticks, "marks": marks}

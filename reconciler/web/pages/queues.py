@@ -31,7 +31,8 @@ class Store:
     """What one pipeline has between its stages."""
 
     pipeline: Pipeline
-    queues: list[tuple[Stand, list[charts.Line]]]
+    queues: list[tuple[Stand, list[charts.Line], str, str]]
+    """Each with its lines, and the areas between them: what waited, and what was deleted before it was read."""
     limits: list[Limit]
 
 
@@ -50,14 +51,21 @@ def shelves(view: View, pipeline: Pipeline, span: Span, queue: str = "") -> Stor
     until = NEVER if view.as_of is None else view.as_of
     told = stands(view.store, pipeline, (span.start, span.end), until)
     told = [one for one in told if queue in ("", one.queue.name)]
-    drawn = [(one, _lines(one, span)) for one in told]
+    drawn = [(one, *_lines(one, span)) for one in told]
     at = span.end if view.as_of is None else view.as_of
     return Store(pipeline, drawn, limits(view, pipeline, at))
 
 
-def _lines(one: Stand, span: Span) -> list[charts.Line]:
+def _lines(one: Stand, span: Span) -> tuple[list[charts.Line], str, str]:
     series: dict[str, Any] = {"written": one.end, "read": one.committed, "deleted": one.start}
-    return charts.lines(one.at, series, (span.start, span.end))[0]
+    ends = (span.start, span.end)
+    kept = [max(read, start) for read, start in zip(one.committed, one.start, strict=True)]
+    scale = {"written": one.end, "kept": kept, "read": one.committed, "deleted": one.start}
+    return (
+        charts.lines(one.at, series, ends)[0],
+        charts.area(one.at, scale, ("kept", "written"), ends),
+        charts.area(one.at, scale, ("read", "kept"), ends),
+    )
 
 
 def limits(view: View, pipeline: Pipeline, at: Micros) -> list[Limit]:

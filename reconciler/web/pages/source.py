@@ -7,10 +7,12 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from reconciler.core import volume_dump
 from reconciler.core.judge import part_of
 from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.times import HOUR, NEVER, Micros, floor_to
 from reconciler.core.verdicts import Verdict
+from reconciler.core.volume_glance import Usual, usual
 from reconciler.reports.history import History, history, stretches
 from reconciler.web.pages import charts, words
 from reconciler.web.pages.view import Looking, View
@@ -22,6 +24,8 @@ LISTED = 60
 """Stretches in the table."""
 CELLS = 120
 """So many buckets are listed one by one."""
+HEAD = 2048
+"""Bytes of a dump of the usual week in which its head surely is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,32 @@ def source(view: Looking) -> Response:
     bad = sorted((each for each in told if each.verdict > Verdict.OPEN), key=lambda each: (-each.verdict, each.start))
     cells = [each for each in _cells(found) if each[1]] if len(found.code) <= CELLS else []
     through = view.library.through(one.pipeline, view.as_of)[0].get(one.name)
+    expected = _usual(view, one, charts.middles(found, COLUMNS))
+    told_usual = {} if expected is None else dict(zip(charts.middles(found, COLUMNS), _ranges(expected), strict=True))
     return view.page(
         "source.html", words.name(one.name, 120), one=one, span=span, found=found, sums=found.sums(), cells=cells,
-        picture=charts.gaps(found, COLUMNS), bad=bad[:LISTED], more=max(0, len(bad) - LISTED), through=through,
-        known=view.settings.source(one.name), incidents=_incidents(view, one), fine=len(told) - len(bad),
+        picture=charts.gaps(found, COLUMNS, expected), usual=told_usual, bad=bad[:LISTED],
+        more=max(0, len(bad) - LISTED), through=through, known=view.settings.source(one.name),
+        incidents=_incidents(view, one), fine=len(told) - len(bad),
     )  # fmt: skip
+
+
+def _usual(view: View, one: Chosen, buckets: list[Micros]) -> Usual | None:
+    """What is usually accepted of these buckets, by what is learned now; none where nothing is."""
+    warm = view.store.state(one.pipeline.name).get("volume.warm")
+    if warm is None or one.hop.from_stage != one.pipeline.stages[0]:
+        return None
+    row, name = one.number + 1, one.pipeline.name
+    places = volume_dump.places(view.store.usual_week(name, 0, HEAD), row)
+    week = [view.store.usual_week(name, start, length) for start, length in places]
+    plan = one.pipeline.volume
+    return usual(warm, week, row, buckets, plan.zone_of(one.name), plan.holidays)
+
+
+def _ranges(found: Usual) -> list[tuple[int, int, int]]:
+    """Expected, low and high, bucket by bucket."""
+    rounded = (np.rint(part).astype(np.int64).tolist() for part in (found.expected, found.low, found.high))
+    return list(zip(*rounded, strict=True))
 
 
 def _cells(found: History) -> list[tuple[Micros, Verdict, dict[str, int]]]:
