@@ -175,7 +175,7 @@ def test_what_follows_from_a_configuration_is_printed(shell: Shell) -> None:
         "",
         "channels: none; nobody is told of anything (see notifiers)",
         "",
-        "sources p/*: Partners; sent again by: partner",
+        "sources p/*: Partners",
     ]
 
 
