@@ -75,6 +75,8 @@ def _from_number(value: float | Decimal, unit: Micros) -> Micros:
 
 def whole_number(value: object) -> int:
     """A count as a database gives it: sums often come as decimals. `ValueError` says what is wrong with any other."""
+    if type(value) is int and 0 <= value < LIMIT:  # nearly every one
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("is NULL" if value is None else f"is {value!r}, not a number")
     number = Decimal(value)

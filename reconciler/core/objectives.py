@@ -71,9 +71,11 @@ class Sums:
     def add(self, buckets: Ints, accepted: Ints, lost: Ints) -> None:
         """Add what changed of buckets (by their start); those before what is kept are too old to matter."""
         column = np.minimum(buckets // self.width - self.first, self.events.shape[1] - 1)
-        known = column >= 0
+        if (known := column >= 0).all():
+            known = slice(None)
         np.add.at(self.events[0], column[known], accepted[known])
-        np.add.at(self.events[1], column[known], lost[known])
+        if lost.any():
+            np.add.at(self.events[1], column[known], lost[known])
 
     def over(self, span: Micros) -> tuple[int, int]:
         """Accepted and lost events of the last `span`, the column that holds the present included."""
@@ -151,9 +153,9 @@ class Objectives:
             for sums in some:
                 sums.add(changes.bucket[which], accepted[which], lost[which])
 
-    def _of(self, pattern: str, source: Ints, sources: Sequence[str]) -> Bools:
+    def _of(self, pattern: str, source: Ints, sources: Sequence[str]) -> Bools | slice:
         if not pattern:
-            return np.ones(len(source), np.bool_)
+            return slice(None)
         fits = self._fits[pattern]
         fits += [fnmatchcase(name, pattern) for name in sources[len(fits) :]]
         return np.array(fits, np.bool_)[source]

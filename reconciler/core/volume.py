@@ -12,7 +12,9 @@ import numpy as np
 from reconciler.core import volume_level
 from reconciler.core.times import DAY, HOUR, Micros
 from reconciler.core.volume_alarms import (
+    DROP,
     LAYERS,
+    TINY,
     Alarms,
     begin_block,
     block_hours,
@@ -176,6 +178,7 @@ def _calibrate(
     rare[SILENCE] = model.alarms.ended
     by_layer = np.repeat(ripe[None], len(rare), axis=0)
     by_layer[SILENCE] &= count > 0
+    by_layer[DROP] &= seen.mean < TINY  # with many events it says nothing, and that is not how rare it is
     model.alarms.low.learn(rare, by_layer)
     model.alarms.high.learn(high, ripe)
 

@@ -19,6 +19,7 @@ WINDOWS = (1, 3, 6, 24)
 SLOWEST_FROM = (0.0, 2.0, 2.0, 12.0)
 """By window: half-life in hours of the fastest filter that may give the level before it."""
 LAYERS = ("bucket", "sum of 1 h", "sum of 3 h", "sum of 6 h", "sum of 24 h", "drop", "silence")
+DROP = 5
 BLOCK_HOURS = 0.5
 """Windows move in steps of this, or of a bucket where that is longer."""
 DROP_TO = 0.5
@@ -164,7 +165,7 @@ def rarities(
     none = rarity_of_none(steady, seen.variance(0, steady))
     alarms.ended = np.where(taken & (count > 0), alarms.silence, 0)
     alarms.silence = np.where(taken, np.where(count > 0, 0, alarms.silence + none), alarms.silence)
-    rare[5] = np.where(steady < TINY, alarms.drop, 0)
+    rare[DROP] = alarms.drop
     rare[6] = alarms.silence
     return rare, whole
 
@@ -214,7 +215,8 @@ def _drop(alarms: Alarms, steady: Floats, seen: Outlook, count: Floats, taken: F
     ratio = np.log((size + steady) / (size + DROP_TO * steady))
     gain = count * (np.log(DROP_TO) + ratio) + size * ratio
     moved = np.clip(alarms.drop + gain, 0, MOST_DROP)
-    alarms.drop = np.where(taken, moved, alarms.drop)
+    # It begins anew with every stretch of few events: what a busy hour lacked is told by the sums.
+    alarms.drop = np.where(steady < TINY, np.where(taken, moved, alarms.drop), 0.0)
 
 
 def hold(alarms: Alarms, suspected: Flags, hours: float) -> Flags:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, LargeBinary, delete, func, insert, select
 
 from reconciler.core import volume_dump
@@ -90,7 +91,7 @@ def save_incidents(connection: Connection, pipeline: str, now: Micros, states: S
             "status": state["status"],
             "opened_at": known.get(state["id"], _instant(state.get("opened_at"), now)),
             "updated_at": now,
-            "state": _text(state),
+            "state": _fast(state),
         }
         for state in states
     ]
@@ -99,7 +100,7 @@ def save_incidents(connection: Connection, pipeline: str, now: Micros, states: S
 
 def save_changes(connection: Connection, pipeline: str, now: Micros, lines: Sequence[Mapping[str, Any]]) -> None:
     """Add what was said of incidents at `now`."""
-    rows = [{"id": line["id"], "at": now, "pipeline": pipeline, "line": _text(line)} for line in lines]
+    rows = [{"id": line["id"], "at": now, "pipeline": pipeline, "line": _fast(line)} for line in lines]
     upsert(connection, tables.incident_change, rows)
 
 
@@ -109,7 +110,9 @@ def open_incidents(connection: Connection, pipeline: str, now: Micros) -> list[d
     query = select(table.state).where(
         table.pipeline == pipeline, (table.status != "resolved") | (table.updated_at >= now - DAY)
     )
-    return [json.loads(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()]
+    return [
+        msgspec.json.decode(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()
+    ]
 
 
 def incidents(connection: Connection, pipeline: str | None, as_of: Micros | None) -> list[dict[str, Any]]:
@@ -125,7 +128,9 @@ def incidents(connection: Connection, pipeline: str | None, as_of: Micros | None
         query = select(change.line).select_from(lines.join(tables.incident, table.id == change.id))
     if pipeline is not None:
         query = query.where(table.pipeline == pipeline)
-    return [json.loads(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()]
+    return [
+        msgspec.json.decode(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()
+    ]
 
 
 def standing(connection: Connection) -> list[dict[str, Any]]:
@@ -137,7 +142,9 @@ def standing(connection: Connection) -> list[dict[str, Any]]:
     lines = tables.incident_change.join(told, (change.id == told.c.id) & (change.at == told.c.at))
     query = select(change.line).select_from(lines.join(tables.incident, table.id == change.id))
     # One that waits to be sure has a state and no line; one that was told as resolved may wait for its end.
-    found = [json.loads(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()]
+    found = [
+        msgspec.json.decode(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()
+    ]
     return [line for line in found if line["status"] != "resolved"]
 
 
@@ -145,7 +152,7 @@ def incident_changes(connection: Connection, incident: str) -> list[dict[str, An
     """All that was said of one incident, in order."""
     table = tables.incident_change.c
     query = select(table.line).where(table.id == incident).order_by(table.at)
-    return [json.loads(text) for text in connection.execute(query).scalars()]
+    return [msgspec.json.decode(text) for text in connection.execute(query).scalars()]
 
 
 def load_state(connection: Connection, pipeline: str) -> dict[str, Any]:
@@ -198,6 +205,11 @@ def learned_at(connection: Connection, pipeline: str) -> Micros | None:
 
 WEEK = "volume.week"
 """Name of the model of the usual week."""
+
+
+def _fast(value: Any) -> str:
+    """JSON of names and whole numbers; of an incident of ten thousand sources every tick has as many."""
+    return msgspec.json.encode(value).decode()
 
 
 def _text(value: Any) -> str:

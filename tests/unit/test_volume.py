@@ -12,6 +12,7 @@ import pytest
 from reconciler.core import volume, volume_dump
 from reconciler.core.times import DAY, HOUR, Micros
 from reconciler.core.volume import Model, Sight, Word
+from reconciler.core.volume_alarms import DROP, TINY
 from reconciler.core.volume_clock import Clocks, changing, moment
 from reconciler.core.volume_fleet import discoveries
 from reconciler.core.volume_profile import WEEKS
@@ -150,6 +151,17 @@ def test_the_levels_are_held_while_a_drop_is_suspected(trained: Model) -> None:
     fraction = sight.expected / usual(SOURCES, 21 * DAY + 31 * HOUR // 2)
     assert sight.held.all()
     assert (fraction > 0.8).all()
+
+
+def test_what_a_busy_day_lacked_is_no_slow_drop_of_the_quiet_night_after_it(trained: Model) -> None:
+    model, quietest = copy.deepcopy(trained), slice(0, 1)  # it has few events at night, and many by day
+    for number in range(48):
+        drawn = usual(SOURCES, number * WIDTH).round() * (0.6 if 12 <= number < 46 else 1.0)
+        sight = step(model, after(21, number / 2), drawn.round())
+    for number in range(2):
+        sight = step(model, after(22, number / 2), usual(SOURCES, number * WIDTH).round())
+    assert sight.expected[quietest] < TINY
+    assert sight.layers[DROP, quietest] < 1.0
 
 
 def test_an_hour_without_events_means_nothing_where_few_are_due() -> None:
