@@ -18,7 +18,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock bench docs texts audit clean
+.PHONY: help demo test faults check format lock bench docs texts audit clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -28,6 +28,11 @@ demo: $(RUN_STAMP)  ## watch an incident unfold on an embedded ledger: no accoun
 
 test: $(DEV_STAMP) $(SERVERS_STAMP)  ## run every test (a part of them: make test ARGS='-k lag')
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
+
+MINUTES ?= 30
+faults: $(DEV_STAMP)  ## the service under random faults, half of MINUTES=30 on each database; the table is in build/
+	@RECONCILER_FAULT_SECONDS=$$(( $(MINUTES) * 30 )) "$(BIN)/python" -m pytest -m faults tests/fault $(ARGS)
+	@cat build/faults-*.md
 
 check: $(DEV_STAMP)  ## formatter, linter, types and import rules
 	@"$(BIN)/ruff" format --check .

@@ -30,7 +30,7 @@ from reconciler.store import SqlStore, migrate, open_store, tiles
 from reconciler.store.marks import advance, position_of
 from tests.postgres import running_postgres
 
-PIPELINE = Pipeline("batch", ("ingress", "processed"))
+PIPELINE = Pipeline("batch", ("ingress", "processed"), max_sources=1_000_000)
 HOP = "ingress>processed"
 FIRST = 27_000_000
 """Ordinal of the first minute; it begins a span."""

@@ -10,10 +10,12 @@ that the memory is its own.
 import argparse
 import statistics
 import time
+from dataclasses import dataclass, field
 
 from sqlalchemy import update
 
 from benchmarks.bench_store import FIRST, PIPELINE, apart, database, laying_down, minute, opened
+from benchmarks.measuring import spent_seconds
 from reconciler.core.observations import Count
 from reconciler.core.tiles import SPAN
 from reconciler.core.times import MINUTE
@@ -43,13 +45,35 @@ def main() -> None:
                 apart(ticking, url, sources, asked.hours, 10)
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """An instant: by the wall, and in seconds of the processor, of this process and of the server."""
+
+    url: str
+    wall: float = field(default_factory=time.perf_counter)
+    spent: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spent", spent_seconds(self.url))
+
+    def since(self, other: "Clock") -> tuple[float, float]:
+        """How much of both has gone by."""
+        return self.wall - other.wall, self.spent - other.spent
+
+
+def usual(found: list[tuple[float, float]]) -> str:
+    """The medians; the first is left out."""
+    wall, spent = (statistics.median(one) for one in zip(*found[1:], strict=True))
+    return f"{wall:.3f} s ({spent:.3f} s of CPU)"
+
+
 def judging_the_day(url: str, sources: int, hours: int) -> str:
     """Judge all that lies in the ledger."""
     store = opened(url)
-    start = time.perf_counter()
+    start = Clock(url)
     lines = judge(store, PIPELINE, (FIRST + hours * SPAN) * MINUTE + MINUTE // 2)
     cells = sources * hours * SPAN
-    return f"{cells:,} cells in {time.perf_counter() - start:.2f} s, {len(lines):,} things to say"
+    return f"{cells:,} cells in {usual([Clock(url).since(start)] * 2)}, {len(lines):,} things to say"
 
 
 def judging_it_again(url: str, sources: int, hours: int) -> str:
@@ -59,10 +83,10 @@ def judging_it_again(url: str, sources: int, hours: int) -> str:
         position = position_of(connection) + 1
         advance(connection, position)
         connection.execute(update(tables.tile).where(tables.tile.c.kind == tiles.COUNT).values(touched=position))
-    start = time.perf_counter()
+    start = Clock(url)
     lines = judge(store, PIPELINE, (FIRST + hours * SPAN + 1) * MINUTE + MINUTE // 2)
     cells = sources * hours * SPAN
-    return f"{cells:,} cells in {time.perf_counter() - start:.2f} s, {len(lines):,} things to say"
+    return f"{cells:,} cells in {usual([Clock(url).since(start)] * 2)}, {len(lines):,} things to say"
 
 
 def ticking(url: str, sources: int, hours: int, share: int) -> str:
@@ -73,17 +97,14 @@ def ticking(url: str, sources: int, hours: int, share: int) -> str:
     for number in range(first, first + 6):
         batch = minute(number, sources)
         batch = [seen for seen in batch if not isinstance(seen, Count) or int(seen.source[9:]) < sources // share]
-        start = time.perf_counter()
+        start = Clock(url)
         store.record(batch, PIPELINES)
-        middle = time.perf_counter()
+        middle = Clock(url)
         judge(store, PIPELINE, (FIRST + number + 1) * MINUTE + MINUTE // 2)
-        recorded.append(middle - start)
-        judged.append(time.perf_counter() - middle)
+        recorded.append(middle.since(start))
+        judged.append(Clock(url).since(middle))
     part = "all" if share == 1 else f"a {share}th of the"
-    return (
-        f"{part} sources: {statistics.median(recorded[1:]):.3f} s to record, "
-        f"{statistics.median(judged[1:]):.3f} s to judge"
-    )
+    return f"{part} sources: {usual(recorded)} to record, {usual(judged)} to judge"
 
 
 if __name__ == "__main__":

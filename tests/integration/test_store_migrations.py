@@ -119,5 +119,5 @@ def test_a_folder_that_does_not_exist_is_out_of_reach(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_out_of_reach(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_text("not a database" * 100)
-    with pytest.raises(OutOfReach, match="cannot be used: file is not a database"):
+    with pytest.raises(OutOfReach, match="is damaged, or no ledger at all .file is not a database"):
         open_store(f"sqlite:///{tmp_path / 'ledger.db'}")

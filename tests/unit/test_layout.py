@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import reconciler
+from benchmarks.__main__ import SIZES
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("reconciler", "migrations", "tests", "benchmarks", "config", ".ci")
@@ -76,7 +77,11 @@ def test_no_file_names_a_folder_of_somebodys_machine() -> None:
     assert [path.relative_to(ROOT) for path in texts if path.is_file() and private.search(path.read_text())] == []
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+def test_every_benchmark_is_run_by_the_one_command() -> None:
+    assert set(SIZES) == {path.stem.removeprefix("bench_") for path in (ROOT / "benchmarks").glob("bench_*.py")}
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, "requirements-bench.lock"])
 def test_a_lock_names_no_host(lock: str) -> None:
     assert "://" not in (ROOT / lock).read_text()
     assert "--index" not in (ROOT / lock).read_text()
