@@ -213,14 +213,16 @@ def look(
     wide = together([ledger.facts(first - 1, last + 1, now, _reaction(pipeline, ledger)) for ledger in ledgers], span)
     seen = wide.within(1, last - first + 1)
     share, mature = lane.read.share(age), (age > 2 * lane.read.longest)
-    ripe = np.ones(last - first, np.bool_)
+    ripe, known = np.ones(last - first, np.bool_), lane.knows_lag(clock, width)
     if ledgers:
         reported = stages[1].through
-        missing = lane.accepted.view(first, last)[0] - lane.processed.view(first, last)[0] - seen.unread
+        accepted = lane.accepted.view(first, last)[0]
+        missing = accepted - lane.processed.view(first, last)[0] - seen.unread
         share, mature, age, ripe = _with_queues(
             lane, seen, ends, clock, (share, mature, age), ledgers, missing, reported
         )
-    known = lane.knows_lag(clock, width)
+        if not known:  # a jump over a few events looks like their being slow
+            ripe &= 2 * missing >= accepted
     told = [queues[name] for name in lane.queues if name in queues]
     fresh = any(now - ledger.sampled_at <= 3 * max(width, MINUTE) for ledger in told)
     accounted = seen.kept + seen.faded + seen.expired + seen.overrun
