@@ -55,6 +55,27 @@ class TestWithoutALedger:
         ]
         assert opened == [("loss", "2024-01-15T00:30:00Z")]
 
+    @pytest.mark.parametrize(
+        ("settings", "said"),
+        [
+            ("queues: {q: {from: ingress, to: processed, policy: {retention: 10m}}}", ["loss"]),
+            ("queues: {q: {from: ingress, to: processed, policy: {retention: 7d}}}", ["loss", "queue_policy"]),
+            ("tolerance: {events: 599}", ["loss"]),
+            ("tolerance: {events: 600}", []),
+        ],
+    )
+    def test_with_other_settings_it_says_what_would_have_been_said(
+        self, shell: Shell, story: str, settings: str, said: list[str]
+    ) -> None:
+        sample = {"type": "queue", "at": "2024-01-15T00:01:00Z", "pipeline": "batch", "queue": "q", "partition": 0}
+        kept = sample | {"start_offset": 0, "end_offset": 0, "committed_offset": 0, "retention_seconds": 1200}
+        shell.file("other.yaml", f"pipelines: {{batch: {{stages: [ingress, processed], mode: alert, {settings}}}}}")
+        lines = [kept] if "queues" in settings else []
+        told = shell.file("what-if.ndjson", *lines, *written(story))
+        assert shell("backtest", told, "-o", "events.ndjson", "--config", "other.yaml") == 0
+        incidents = [line["kind"] for line in written("events.ndjson") if line["type"] == "incident"]
+        assert sorted(set(incidents)) == said
+
     def test_keys_stand_in_the_order_of_the_contract_and_lines_are_compact(self, shell: Shell, story: str) -> None:
         assert shell("backtest", story, "-o", "events.ndjson") == 0
         lines = Path("events.ndjson").read_text().splitlines()
