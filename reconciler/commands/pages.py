@@ -6,6 +6,7 @@ from reconciler.app import now, opened
 from reconciler.commands.options import config_option
 from reconciler.commands.run import told_to_end
 from reconciler.web.api import build_api
+from reconciler.web.pages import warm
 from reconciler.web.server import Server
 
 
@@ -31,8 +32,10 @@ def command(config: str, listen: str | None) -> None:
     """
     with opened(config) as app:
         stop = told_to_end()
-        server = Server(build_api(app.store, app.settings, now), listen or app.settings.service.listen)
+        face = build_api(app.store, app.settings, now)
+        server = Server(face, listen or app.settings.service.listen)
         server.start()
+        warm(face)
         click.echo(f"{server.address}  (Ctrl-C ends it)")
         stop.wait()
         server.stop()

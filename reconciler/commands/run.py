@@ -14,6 +14,7 @@ from reconciler.commands.options import config_option
 from reconciler.running.logs import write_logs
 from reconciler.running.service import Service
 from reconciler.web.api import build_api
+from reconciler.web.pages import warm
 from reconciler.web.server import Server
 from reconciler.web.watch import watch_router
 
@@ -50,6 +51,7 @@ def command(config: str) -> int:
         server = Server(face, settings.service.listen)
         service.start()
         server.start()
+        warm(face)
         log.info("listening", extra={"address": server.address, "version": __version__})
         stop.wait()
         log.info("ending")

@@ -101,7 +101,7 @@ class Sentinel:
         self.store.note_runs([Run("sentinel", "", now, 0)])
         for path, waiting in self.spool.taken(self.settings.pipelines).items():
             self.store.record(waiting, self.settings.pipelines)
-            path.unlink()
+            path.unlink(missing_ok=True)  # another look, which hung until now, may have stored it too
             log.info("what waited in the spool is in the ledger", extra={"observations": len(waiting)})
         self._known_at = now
         self._hear(found)

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -49,7 +50,8 @@ class Spool:
     def taken(self, pipelines: Mapping[str, Pipeline]) -> dict[Path, list[Observation]]:
         """By file: what waits. The files are set apart, so that what comes meanwhile is not lost with them."""
         if self._waiting.exists():
-            self._waiting.rename(self._folder / f"taken-{secrets.token_hex(4)}.ndjson")
+            with suppress(FileNotFoundError):  # another look, which hung until now, was quicker
+                self._waiting.rename(self._folder / f"taken-{secrets.token_hex(4)}.ndjson")
         return {path: self._read(path, pipelines) for path in sorted(self._folder.glob("taken-*.ndjson"))}
 
     def _read(self, path: Path, pipelines: Mapping[str, Pipeline]) -> list[Observation]:

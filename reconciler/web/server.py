@@ -7,7 +7,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from reconciler.errors import OutOfReach
-from reconciler.web import pages
 
 GRACE_SECONDS = 4
 """For so long requests that are being answered may go on when the process ends."""
@@ -30,7 +29,7 @@ class Server:
         )
         self._server = uvicorn.Server(config)
         self._socket = _listen(host.strip("[]"), int(port))
-        self._thread = threading.Thread(target=self._run, args=(app,), name="http", daemon=True)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="http", daemon=True)
 
     @property
     def address(self) -> str:
@@ -41,10 +40,6 @@ class Server:
     def start(self) -> None:
         """Begin to answer."""
         self._thread.start()
-
-    def _run(self, app: FastAPI) -> None:
-        pages.warm(app)  # who asks meanwhile waits in the queue of the socket
-        self._server.run([self._socket])
 
     def stop(self) -> None:
         """Answer what was asked, and no more."""

@@ -120,14 +120,13 @@ def test_killed_again_and_again_under_load_the_centre_has_exactly_what_was_answe
 ) -> None:
     """RECONCILER_KILLS sets how often."""
     (tmp_path / "reconciler.yaml").write_text(SETTINGS)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     command = [sys.executable, "-m", "reconciler", "agent", "--to", heard.url, "--spool", "agent.db", "--every", "1s",
-               "--listen", f"127.0.0.1:{port}", "--keep", "9000d"]  # fmt: skip
+               "--keep", "9000d"]  # fmt: skip
     chance, answered = random.Random(7), dict.fromkeys(range(100), 0)
     for life in range(KILLS + 1):
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+        port = _free_port()  # of the last life it may be somebody else's by now
+        listen = ["--listen", f"127.0.0.1:{port}"]
+        process = subprocess.Popen([*command, *listen], cwd=tmp_path, stderr=subprocess.DEVNULL)
         try:
             for _ in range(chance.randrange(3, 15)):
                 numbers = {
@@ -144,6 +143,12 @@ def test_killed_again_and_again_under_load_the_centre_has_exactly_what_was_answe
     found = {int(name.split()[0][1:]): number for name, number in heard.known()["counts"].items()}
     assert found == {source: number for source, number in answered.items() if number}
     assert len({one["reporter"] for one in heard.confirmed}) == 1, "one spool is one reporter, however often it dies"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _all_told(heard: Listener, answered: dict[int, int]) -> bool:

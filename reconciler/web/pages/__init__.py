@@ -23,6 +23,7 @@ There are no inline styles and scripts: the content policy forbids them. A chart
 `charts.py`), and it has a table or a text beside it that says the same.
 """
 
+import threading
 from importlib.resources import files
 
 from fastapi import FastAPI
@@ -68,7 +69,14 @@ def install(app: FastAPI) -> None:
 
 
 def warm(app: FastAPI) -> None:
-    """Do ahead what the first look would wait for: templates are compiled, and the names of all sources are read."""
+    """Do ahead what the first look would wait for: templates are compiled, and the names of all sources are read.
+
+    It takes a thread of its own: a ledger that hangs must not keep anybody from the answer that the process lives.
+    """
+    threading.Thread(target=_warm, args=(app,), name="warm", daemon=True).start()
+
+
+def _warm(app: FastAPI) -> None:
     for name in templates().list_templates(extensions=["html"]):
         templates().get_template(name)
     for one in app.state.settings.pipelines.values():
