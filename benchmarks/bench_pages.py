@@ -54,7 +54,7 @@ def main() -> None:
         settings = parse(f"ledger: {url}\npipelines: {{batch: {{stages: [ingress, processed]}}}}\n", Path("x.yaml"), {})
         print(f"{asked.sources:,} sources x {asked.hours} h")
         app = build_api(store, settings, Clock(end))
-        warm(app)  # as the server of the service does before it answers
+        warm(app).join()  # as `run` and `pages` begin to, when they start
         then = [format_time(end - ago) for ago in (HOUR, asked.hours * HOUR // 2)]
         paths = ["/", "/?page=3", "/?source=customer-99", *(f"/?as_of={at}" for at in then)]
         with serving(app) as address:

@@ -68,12 +68,15 @@ def install(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=str(files("reconciler.web") / "static")), name="static")
 
 
-def warm(app: FastAPI) -> None:
+def warm(app: FastAPI) -> threading.Thread:
     """Do ahead what the first look would wait for: templates are compiled, and the names of all sources are read.
 
-    It takes a thread of its own: a ledger that hangs must not keep anybody from the answer that the process lives.
+    It takes a thread of its own, which is returned: a ledger that hangs must not keep anybody from the answer that the
+    process lives.
     """
-    threading.Thread(target=_warm, args=(app,), name="warm", daemon=True).start()
+    thread = threading.Thread(target=_warm, args=(app,), name="warm", daemon=True)
+    thread.start()
+    return thread
 
 
 def _warm(app: FastAPI) -> None:
