@@ -33,6 +33,12 @@ class Scene:
             if f"{queue.hop.from_stage}>{queue.hop.to_stage}" == hop or name == hop
         ]  # fmt: skip
 
+    def unseen(self, hop: str) -> bool:
+        """Whether part of a queue of the hop was looked at too long ago to say what is in it now."""
+        ledgers = [self.queues[queue.name] for queue in self.queues_of(hop) if queue.name in self.queues]
+        parts = [part for ledger in ledgers for part in ledger.partitions.values()]
+        return not all(part.fresh(self.now, self.pipeline.width) for part in parts)
+
     def unread(self, hop: str) -> int:
         """Records that wait in the queues of a hop."""
         ledgers = [self.queues[queue.name] for queue in self.queues_of(hop) if queue.name in self.queues]

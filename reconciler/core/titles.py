@@ -67,6 +67,9 @@ def _now(incident: Incident, scene: Scene) -> str:
 def _over(incident: Incident, scene: Scene) -> str:
     since = f"since {clock(incident.since, scene.now)}"
     also = " Some of them are lost" if scene.lost_beside else ""
+    if incident.kind == "at_risk" and scene.unseen(incident.hop):  # not to see them is no good news
+        blind = "; the queue is seen no more, and shows nothing of what is still missing"
+        return f"events were about to be deleted unread {since}{blind}{f'.{also}' if also else ''}"
     if incident.kind == "loss":
         left = incident.lost
         if not left:

@@ -249,3 +249,20 @@ def test_a_portion_of_old_buckets_alone_teaches_no_lag() -> None:
     ledger.touched = {key for key in ledger.touched if key.span in ledger.spans}
     engine.tick(ledger, at(201))
     assert engine.judges[0].lanes[-1].read.seen == 0
+
+
+def test_a_queue_that_is_seen_no_more_is_no_reason_to_say_that_nothing_is_at_risk() -> None:
+    seen: list[Observation] = []
+    for minute in range(90):
+        later, done = minute + 1 + 1 / 6, minute < 30
+        seen += [count(later, minute, 5 if stage == "ingress" or done else 0, stage) for stage in STAGES]
+        seen += progress(later)
+        if minute < 45:
+            end, read = 5 * (minute + 1), 5 * min(minute + 1, 30)
+            seen.append(QueueSample(at(minute + 1), "batch", "q", 0, 0, end, read, retention=20 * MINUTE))
+    seen.sort(key=lambda one: one.at)
+    lines = [line for line in run(seen) if line.get("kind") == "at_risk"]
+    assert lines[0]["status"] == "open"
+    (over,) = [line for line in lines if line["status"] == "resolved"]
+    assert "the queue is seen no more" in over["title"]
+    assert "None is any more" not in over["title"]
