@@ -131,12 +131,16 @@ def others() -> Iterator[tuple[str, Notice]]:
     yield "at-risk-deleting", told(incident("at_risk", **risk, status="updated"))
     skipped = Evidence.SKIPPED | Evidence.FORECAST
     yield "at-risk-skipped", told(incident("at_risk", evidence=skipped, loss_at=STOPPED + 20 * MINUTE), early)
-    over = replace(scene(), now=STOPPED + 15 * HOUR, lost_beside="loss-0a1b2c3d4e5f")
+    watched = {"batch-events": ledger(moving=True, until=STOPPED + 15 * HOUR)}
+    over = scene(now=STOPPED + 15 * HOUR, queues=watched, lost_beside="loss-0a1b2c3d4e5f")
     none = {name: Share() for name in RATES}
     yield (
         "at-risk-over",
         told(incident("at_risk", **risk, status="resolved", shares=none, until=STOPPED + 14 * HOUR), over),
     )
+    blind = replace(over, queues={"batch-events": ledger()}, lost_beside="")
+    ended = incident("at_risk", **risk, status="resolved", shares=none, until=STOPPED + 14 * HOUR)
+    yield "at-risk-queue-seen-no-more", told(ended, blind)
     week = scene(queues={"batch-events": ledger(kept=7 * DAY)})
     yield "delay", told(incident("delay", evidence=Evidence.LAG_EXCEEDED), week)
     yield "delay-nothing-known-of-the-queue", told(incident("delay"), scene(queues={}))
