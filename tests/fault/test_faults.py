@@ -32,18 +32,19 @@ from tests.postgres import Postgres
 @pytest.fixture
 def store(database_url: str) -> Iterator[SqlStore]:
     """A ledger with something in it."""
-    migrate(database_url)
-    opened = open_store(database_url)
-    opened.record(some_of_everything(), pipelines())
-    yield opened
-    opened.close()
+    yield from filled(database_url)
 
 
 @pytest.fixture
 def served(postgres_database: str) -> Iterator[SqlStore]:
     """The same on PostgreSQL."""
-    migrate(postgres_database)
-    opened = open_store(postgres_database)
+    yield from filled(postgres_database)
+
+
+def filled(url: str) -> Iterator[SqlStore]:
+    """A new ledger in which something of everything is recorded."""
+    migrate(url)
+    opened = open_store(url)
     opened.record(some_of_everything(), pipelines())
     yield opened
     opened.close()
