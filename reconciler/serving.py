@@ -87,6 +87,13 @@ class ServiceStore(Store, Protocol):
     def replays(self) -> Replays:
         """Who sends what again."""
 
+    @property
+    def proven(self) -> bool:
+        """Whether it was ever reached, and is what this program understands."""
+
+    def prove(self) -> None:
+        """Reach it. Raises `OutOfReach`, and `Unfit`, a sort of it, where waiting helps nothing."""
+
     def take_lease(self, holder: str, length: Micros) -> Lease | None:
         """Take the lease if nobody holds it; `None` while somebody does. Of an embedded ledger: if no other process
         runs the service on it, else `ConfigError`."""

@@ -65,6 +65,16 @@ class SqlStore:
         self.replays = SqlReplays(database)
         self.outbox = SqlOutbox(database, self._writing)
 
+    @property
+    def proven(self) -> bool:
+        """See `reconciler.serving.ServiceStore.proven`."""
+        return self.database.first is None
+
+    def prove(self) -> None:
+        """See `reconciler.serving.ServiceStore.prove`."""
+        with self.database.reading():
+            pass
+
     def record(
         self,
         observations: Sequence[Observation],

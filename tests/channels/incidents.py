@@ -6,10 +6,12 @@ from typing import Any
 
 from reconciler.core.alarms import alive, blind, ledger_away, observed
 from reconciler.core.cases import Incident, Share
+from reconciler.core.dearth import Limits
+from reconciler.core.dearth import notices as shortages
 from reconciler.core.engine import Engine
 from reconciler.core.notices import Notice, notice_of
 from reconciler.core.objectives import Standing
-from reconciler.core.observations import QueueSample
+from reconciler.core.observations import Capacity, QueueSample
 from reconciler.core.outbox import Entry, digest
 from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue
 from reconciler.core.queues import QueueLedger
@@ -184,10 +186,15 @@ def itself() -> Iterator[tuple[str, Notice]]:
     late = ["pipeline batch was not judged since 18:45 UTC"]
     yield "self-alarm", blind(late, NOW - 20 * MINUTE, NOW)
     away = "the ledger postgresql://db/reconciler cannot be reached (connection refused); check that the server runs"
-    yield "self-alarm-ledger", ledger_away(away, 1, NOW - 20 * MINUTE, NOW)
+    yield "self-alarm-ledger", ledger_away(away, (1, 2), NOW - 20 * MINUTE, NOW)
     watched = Watched(BATCH, ledger(), 0)
     for one in notices(watched, NOW - 20 * MINUTE, NOW):
         yield f"away-{one.kind.replace('_', '-')}", one
+    disk = Limits(BATCH)
+    for minute in (60, 0):
+        disk.observe(Capacity(NOW - minute * MINUTE, "disk:kafka-1", 800_000 - 5_000 * minute, 1_000_000, ()))
+    (full,) = shortages(disk, {}, NOW - 20 * MINUTE, NOW)
+    yield "away-capacity", full
     yield "watchdog", alive({"batch": NOW, "streaming": NOW - MINUTE}, NOW - DAY, NOW)
     lines = [
         {"opened_at": "2021-07-20T19:10:00Z", "severity": "page", "summary": "batch: 9 events lost", "sources": ["a"]},
