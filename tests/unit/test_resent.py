@@ -60,7 +60,7 @@ def said(lines: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
         pytest.param(TWO, TWO[1:], 600, [("complete", 1000, 1000, 0, 600, 0, 0, 0)], id="only the second stage does"),
         pytest.param(TWO, (), 600, [("complete", 1000, 1000, 0, 0, 0, 600, 0)], id="nobody does, so it came by itself"),
         pytest.param(TWO, TWO, 250, [("lost", 1000, 650, 350, 250, 0, 0, 0)], id="a part comes back"),
-        pytest.param(TWO, TWO[:1], 250, [("lost", 1000, 650, 350, 250, 0, 0, 0)], id="a part, by the first stage alone"),
+        pytest.param(TWO, TWO[:1], 250, [("lost", 1000, 650, 350, 250, 0, 0, 0)], id="a part, by the first stage"),
         pytest.param(TWO, TWO, 700, [("surplus", 1000, 1100, 0, 600, 100, 0, 100)], id="more than was missing"),
         pytest.param(TWO, TWO[:1], 700, [("surplus", 1000, 1100, 0, 600, 100, 0, 100)], id="more, by the first stage"),
         pytest.param(
