@@ -106,7 +106,7 @@ def _announce(app: App) -> None:
     tenure = app.store.tenure()
     if tenure is None or tenure.left <= 0:
         for notifier in app.notifiers():
-            Channel(notifier).announce(app.store, now)
+            Channel(notifier, app.settings.public_url).announce(app.store, now)
 
 
 def _await(app: App, notice: Notice, wanted: set[str], wait: Micros) -> Mapping[str, Micros]:
