@@ -63,7 +63,7 @@ def test_commands_of_this_program_are_commands_that_there_are() -> None:
             context = command.make_context(name, arguments)  # raises where an option is unknown or missing
             if not isinstance(command, click.Group):
                 break
-            arguments = [*context._protected_args, *context.args]  # noqa: SLF001  what the group has left to its command
+            arguments = [*context._protected_args, *context.args]
             found = command.get_command(context, arguments[0])
             assert found is not None, one
             command = found
