@@ -56,17 +56,17 @@ def test_commands_of_this_program_are_commands_that_there_are() -> None:
     told = {one.command for notice in CASES.values() for one in notice.steps if one.command.startswith("reconciler ")}
     assert len(told) > 10
     for one in told:
+        name, *arguments = shlex.split(one)
         command: click.Command = group
-        arguments = shlex.split(one)
-        while arguments:
-            name, *arguments = arguments
-            context = command.make_context(name, arguments)  # raises where an option is unknown or missing
+        parent: click.Context | None = None
+        while True:
+            context = command.make_context(name, arguments, parent)  # raises where an option is unknown or missing
             if not isinstance(command, click.Group):
                 break
-            arguments = [*context._protected_args, *context.args]
-            found = command.get_command(context, arguments[0])
+            name, *arguments = [*context._protected_args, *context.args]
+            found = command.get_command(context, name)
             assert found is not None, one
-            command = found
+            command, parent = found, context
 
 
 @pytest.mark.parametrize("name", CASES)
