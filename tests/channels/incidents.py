@@ -140,9 +140,10 @@ def others() -> Iterator[tuple[str, Notice]]:
         "at-risk-over",
         told(incident("at_risk", **risk, status="resolved", shares=none, until=STOPPED + 14 * HOUR), over),
     )
-    blind = replace(over, queues={"batch-events": ledger()}, lost_beside="")
-    ended = incident("at_risk", **risk, status="resolved", shares=none, until=STOPPED + 14 * HOUR)
-    yield "at-risk-queue-seen-no-more", told(ended, blind)
+    unseen: dict[str, Any] = risk | {"unseen": True, "status": "updated"}
+    yield "at-risk-queue-seen-no-more", told(incident("at_risk", **unseen), replace(early, now=NOW - 10 * MINUTE))
+    closed = unseen | {"status": "resolved", "closed": by("ann", "nobody reads it any more")}
+    yield "at-risk-closed-unseen", told(incident("at_risk", **closed))
     week = scene(queues={"batch-events": ledger(kept=7 * DAY)})
     yield "delay", told(incident("delay", evidence=Evidence.LAG_EXCEEDED), week)
     yield "delay-nothing-known-of-the-queue", told(incident("delay"), scene(queues={}))
