@@ -122,6 +122,12 @@ class ServiceStore(Store, Protocol):
     def standing(self) -> list[dict[str, Any]]:
         """The last line of each incident that is not resolved, the oldest first."""
 
+    def drills(self) -> list[str]:
+        """Names of the pipelines of drills that the ledger holds; no other question ever shows one."""
+
+    def forget_drill(self, name: str) -> None:
+        """Remove all of one of them."""
+
     def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
         """Forget what lies before the horizon, at most so many rows, in one short transaction; how many there were.
 

@@ -140,9 +140,10 @@ def others() -> Iterator[tuple[str, Notice]]:
         "at-risk-over",
         told(incident("at_risk", **risk, status="resolved", shares=none, until=STOPPED + 14 * HOUR), over),
     )
-    blind = replace(over, queues={"batch-events": ledger()}, lost_beside="")
-    ended = incident("at_risk", **risk, status="resolved", shares=none, until=STOPPED + 14 * HOUR)
-    yield "at-risk-queue-seen-no-more", told(ended, blind)
+    unseen: dict[str, Any] = risk | {"unseen": True, "status": "updated"}
+    yield "at-risk-queue-seen-no-more", told(incident("at_risk", **unseen), replace(early, now=NOW - 10 * MINUTE))
+    closed = unseen | {"status": "resolved", "closed": by("ann", "nobody reads it any more")}
+    yield "at-risk-closed-unseen", told(incident("at_risk", **closed))
     week = scene(queues={"batch-events": ledger(kept=7 * DAY)})
     yield "delay", told(incident("delay", evidence=Evidence.LAG_EXCEEDED), week)
     yield "delay-nothing-known-of-the-queue", told(incident("delay"), scene(queues={}))
@@ -171,8 +172,17 @@ def conditions() -> Iterator[tuple[str, Notice]]:
     behind = "has 3 of 24 partitions with replicas out of sync"
     yield "queue-policy-in-sync", told(condition("queue_policy", "batch-events", "in_sync", behind))
     name, ends = "postgres:main/public.events_id_seq", NOW + 9 * HOUR
-    text = "is 99.1% used, of 2,147,483,647, and ends in about 9 h at its present pace of 51,000,000 a day"
+    text = "ends in about 9 h: 99.1% of 2,147,483,647 is used, 51,000,000 more a day"
     yield "capacity", told(condition("capacity", name, "used", text, severity="page", loss_at=ends))
+    key, ids = "postgres:main/public.events.id", "postgres:main/transaction ids of main"
+    yield "capacity-key", told(condition("capacity", key, "used", "is 97% used, of 2,147,483,647", severity="page"))
+    aged = condition("capacity", ids, "used", "is 96% used, of 2,144,483,647", severity="page")
+    yield "capacity-transaction-ids", told(aged)
+    lag = "ends in about 40 min: 80% of 1,000,000 is used, 7,200,000 more a day"
+    disk = condition("capacity", "disk:kafka-1", "used", lag, severity="page", loss_at=NOW + 40 * MINUTE)
+    yield "capacity-disk", told(disk)
+    unread = "has not been read by limits lately: nothing is known of what is used"
+    yield "missing-capacities", told(condition("missing_counts", "postgres:main", "unread_capacity", unread))
     text = "is used up (2,147,483,647 of 2,147,483,647)"
     yield "capacity-used-up", told(condition("capacity", name, "used", text, severity="page", loss_at=NOW - MINUTE))
     text = "are not enough: 1,200 sources beyond the 10,000 are judged together as (overflow)"
@@ -203,7 +213,7 @@ def itself() -> Iterator[tuple[str, Notice]]:
     yield "observed", observed("batch", lines, NOW // DAY * DAY, NOW + DAY)
     tickets = [told(incident("delay", hop=f"{HOP}{number}")) for number in range(3)]
     entries = [Entry("oncall", replace(one, id=f"{one.id}{at}"), 1, 1) for at, one in enumerate(tickets)]
-    yield "digest", digest("digest-oncall-1", entries, NOW)
+    yield "digest", digest("digest-oncall-1", entries, NOW, URL)
 
 
 def every() -> Iterator[tuple[str, Notice]]:
