@@ -20,7 +20,7 @@ PULL = 4.0
 """Events that the belief in the usual week is worth, in each filter."""
 MIX_HOURS = 24.0
 """Half-life of what the mixture remembers."""
-LEAST_WEIGHT = 0.01
+LEAST_WEIGHT = 0.03
 SCATTER_HOURS = 30 * 24.0
 """Half-life of what is known of the scatter."""
 YOUNG_HOURS = 48.0

@@ -247,7 +247,7 @@ def test_a_model_at_rest_goes_on_as_if_it_had_never_slept(trained: Model) -> Non
 
 
 def test_a_model_of_another_version_is_learned_anew(trained: Model) -> None:
-    warm = volume_dump.dump_warm(trained).replace(b'"version":1', b'"version":0')
+    warm = volume_dump.dump_warm(trained).replace(b'"version":2', b'"version":1')
     assert volume_dump.restore(warm, volume_dump.dump_week(trained)) is None
 
 
