@@ -17,13 +17,15 @@ TAIL = 0.2
 """Share of blocks that rise beyond the level."""
 POOL = 40.0
 """Blocks that the other sources are worth, and to these what should be if every law were right."""
-CUT = 2.0
+CUT = 3.0
 """An excess counts up to so many times the usual: one outage must not make the next one usual."""
 CUT_MEAN = 1 - np.exp(-CUT)
 LONG = 240.0
 """Blocks after which older ones are forgotten: two months."""
 IDEAL_LESS = 1.4
-"""So much lower lies the level than if the layers were one, and each bucket a try of its own."""
+"""So much lower lies the level than if the layers were one, and each bucket a try of its own; seen on perfect noise."""
+MARGIN = 0.3
+"""Tomorrow is a little wilder than what was learned from: weather, seasons, news. −ln of so much more."""
 LIMITS = (0.5, 60.0)
 EXCESS_LIMITS = (0.3, 6.0)
 
@@ -62,11 +64,19 @@ class Peaks:
     def apply(self, rise: Floats, width: Micros) -> Floats:
         """−ln of how many buckets in one begin an alarm by themselves, where this is the threshold."""
         level, excess, taught = self.laws()
-        at_level = np.log(BLOCK / width / TAIL) if width < BLOCK else -np.log(TAIL)
+        at_level = rarity_at_level(width)
         # What is known of the excess is known from so many; beyond, its uncertainty makes the tail a little longer.
         beyond = taught * np.log1p(np.maximum(rise - level, 0) / (excess * taught))
         said: Floats = np.where(rise > level, at_level + beyond, np.maximum(rise, 0) * at_level / level)
         return said
+
+    def invert(self, rarity: Floats | float, width: Micros) -> Floats:
+        """How high the rarest layer must rise to be so rare."""
+        level, excess, taught = self.laws()
+        at_level = rarity_at_level(width)
+        beyond = excess * taught * np.expm1(np.maximum(rarity - at_level, 0) / taught)
+        rise: Floats = np.where(np.asarray(rarity) > at_level, level + beyond, rarity * level / at_level)
+        return rise
 
     def learn(self, rise: Floats, taken: Flags, bucket: Micros, width: Micros) -> None:
         """Take what the bucket rose to, where `taken`; at the end of a block, the highest of it."""
@@ -91,6 +101,11 @@ class Peaks:
         self.usual_excess[:] = ((self.excess * self.seen).sum() + POOL) / weight
 
 
+def rarity_at_level(width: Micros) -> float:
+    """−ln of how many buckets in one begin a rise beyond the level."""
+    return float(np.log(max(BLOCK / width, 1.0) / TAIL)) - MARGIN
+
+
 def ideal_level(width: Micros) -> float:
     """Where the level lies if every law is right."""
-    return max(float(np.log(max(BLOCK / width, 1.0) / TAIL)) - IDEAL_LESS, LIMITS[0])
+    return max(rarity_at_level(width) + MARGIN - IDEAL_LESS, LIMITS[0])
