@@ -137,22 +137,18 @@ def shortfalls(table: Mapping[str, Mapping[str, float]], families: Sequence[Fami
         for family in families:
             own = strays(family)
             half = np.log(2) / np.maximum(own, 1e-9)
-            yield (
-                f"  {family.name}: they stray by a factor of {np.exp(np.median(own)):.2f} (one deviation, median series);"
-                f" half lost is {np.median(half):.1f} deviations"
-            )
+            factor = np.exp(np.median(own))
+            yield f"  {family.name}: by a factor of {factor:.2f} (one deviation); half lost is {np.median(half):.1f}"
         yield "  One false alert a month leaves what is beyond about 3.2 deviations; nearer losses drown in that noise."
 
 
 def strays(family: Family) -> Floats:
-    """Deviation of the logarithm from one hour to the next, by series; the usual step at that hour of week taken out."""
+    """Deviation of the logarithm from one hour to the next, by series, without the usual step at that hour of week."""
     a_bucket = max(HOUR // family.width, 1)
     rows = len(family.counts) // a_bucket * a_bucket
     hourly = np.log(family.counts[:rows].reshape(-1, a_bucket, family.counts.shape[1]).sum(axis=1) + 1)
     steps = np.diff(hourly, axis=0)
     weeks = len(steps) // A_WEEK
-    if weeks < 2:
-        return np.nanstd(steps, axis=0)
     folded = steps[: weeks * A_WEEK].reshape(weeks, A_WEEK, -1)
     with np.errstate(invalid="ignore"):
         rest = folded - np.nanmean(folded, axis=0)
