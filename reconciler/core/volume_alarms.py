@@ -28,6 +28,8 @@ DROP_TO = 0.5
 """The drop that the CUSUM looks for: to this share of the usual."""
 ODD = 1.0
 """Rarity from which a bucket is looked at by all laws of the mixture."""
+NOT_ODD = 0.25
+"""A sum no further below than so many deviations is not looked at: a third and more of all sums are as low."""
 TINY = 5.0
 """Events a bucket below which the CUSUM is an alarm; above, sums are sharper."""
 MOST_DROP = 40.0
@@ -105,11 +107,11 @@ def block_hours(hours: float) -> float:
     return max(BLOCK_HOURS, hours)
 
 
-def levels_from(levels: Levels, fastest: float) -> Floats:
+def levels_from(levels: Levels, weight: Floats, fastest: float) -> Floats:
     """The mixed level on each profile, `(2, sources)`, of the filters with at least this half-life; they add up."""
     chosen = [at for at, half_life in enumerate(HALF_LIVES) if half_life >= fastest]
-    share = weights(levels)[chosen]
-    share /= share.sum(axis=(0, 1))
+    share = weight[chosen]
+    share = share / share.sum(axis=(0, 1))
     mixed: Floats = (share * (levels.events / levels.exposure)[chosen]).sum(axis=0)
     return mixed
 
@@ -179,7 +181,7 @@ def rarities(
     for window, length in enumerate(WINDOWS):
         if length > hours * 1.5:
             rare[1 + window], lasting[window] = _sum(sums, window, hours, levels.age, seen.share)
-    steady = (levels_from(levels, STEADY_HOURS) * seen.base).sum(axis=0)
+    steady = (levels_from(levels, seen.weight, STEADY_HOURS) * seen.base).sum(axis=0)
     _drop(alarms, steady, seen, count, taken)
     none = rarity_of_none(steady, seen.variance(0, steady))
     alarms.ended = np.where(taken & (count > 0), alarms.silence, 0)
@@ -207,7 +209,9 @@ def _sum(sums: Sums, window: int, hours: float, age: Floats, share: Floats) -> t
     noise = sums.noise[-size:].sum(axis=0) * (mean / np.maximum(base.mean(axis=0), 1e-9)) ** 2 + 1e-9
     factor = np.maximum(sums.scatter_seen[window] / sums.scatter_base[window], 0.0)
     variance = mean + factor * noise
-    rare = rarity_low(count, mean, variance)
+    rare = np.zeros(len(count))
+    near = np.flatnonzero(count < mean - NOT_ODD * np.sqrt(variance))
+    rare[near] = rarity_low(count[near], mean[near], variance[near])
     odd = np.flatnonzero(rare > ODD)
     each = means[:, odd]
     spread = (factor * noise / mean**2)[odd]
