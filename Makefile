@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
+SPARK_STAMP := $(VENV)/.installed-spark
 SERVERS_STAMP := $(VENV)/.installed-servers
 
 # Hundreds of short processes are started by the tests: where this machine forbids keeping compiled modules, each would compile its own.
@@ -18,7 +19,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check format lock bench docs texts audit clean
+.PHONY: help demo test spark faults check format lock bench docs texts audit clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -27,7 +28,10 @@ demo: $(RUN_STAMP)  ## watch an incident unfold on an embedded ledger: no accoun
 	@"$(BIN)/reconciler" demo
 
 test: $(DEV_STAMP) $(SERVERS_STAMP)  ## run every test (a part of them: make test ARGS='-k lag')
-	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
+	@"$(BIN)/python" -m pytest -n auto --dist worksteal -m 'not spark' $(ARGS)
+
+spark: $(SPARK_STAMP)  ## the tests of `reconciler count --engine spark`; Spark is 435 MB, so it is not part of `make test`
+	@"$(BIN)/python" -m pytest -m spark tests/integration/test_count_spark.py $(ARGS)
 
 MINUTES ?= 30
 faults: $(DEV_STAMP)  ## the service under random faults, half of MINUTES=30 on each database; the table is in build/
@@ -54,6 +58,7 @@ lock: $(VENV)/lock/bin/uv  ## resolve the dependencies anew (all to their newest
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock
+	$(LOCK) --extra spark --constraint requirements-dev.lock --output-file requirements-spark.lock
 
 texts: $(DEV_STAMP)  ## write down anew what people read of every kind of incident, to be read before it is committed
 	@RENEW_TEXTS=1 "$(BIN)/python" -m pytest -q tests/channels/test_texts.py
@@ -94,6 +99,12 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 $(BENCH_STAMP): requirements-bench.lock $(DEV_STAMP)
 	@echo 'installing what it is measured against: Polars, DuckDB, reladiff and others (once)'
 	@$(PIP) install --no-compile --require-hashes -r requirements-bench.lock
+	@touch "$@"
+
+$(SPARK_STAMP): requirements-spark.lock $(DEV_STAMP)
+	@"$(BIN)/python" -m tests.servers.install java
+	@echo 'installing Spark (once, two minutes)'
+	@$(PIP) install --no-compile --require-hashes -r requirements-spark.lock
 	@touch "$@"
 
 $(SERVERS_STAMP): tests/servers/install.py tests/servers/pom.xml | $(DEV_STAMP)
