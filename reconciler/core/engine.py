@@ -91,7 +91,7 @@ class Engine:
         self.register.hold(queue_policies(self.pipeline, self.queues.values()), now)
         self.register.hold(crowd(self.pipeline, ledger.directory), now)
         self.register.hold(capacities(ledger.capacities.values(), self.pipeline, now), now)
-        self.register.hold(alarms(self.pipeline, ledger.dues(), now), now)
+        self.register.hold(alarms(self.pipeline, ledger.dues(ledger), now), now)
         self.register.hold(silent_samplers(self.pipeline, self.queues, now), now)
         for hop in self.pipeline.hops:
             self.register.explain(part_of(hop), "missing_counts", partial(silent_reporters, ledger, hop, now))

@@ -7,7 +7,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.core.notices import Notice
+from reconciler.core.notices import Notice, Step
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros
 
 FIRST_WAIT: Micros = 5 * SECOND
@@ -160,8 +160,8 @@ def wait(attempts: int, seed: str, retry_after: Micros | None = None) -> Micros:
     return max(jittered, min(retry_after or 0, DAY))
 
 
-def digest(name: str, entries: Sequence[Entry], now: Micros) -> Notice:
-    """One notice for all that share a message."""
+def digest(name: str, entries: Sequence[Entry], now: Micros, public_url: str = "") -> Notice:
+    """One notice for all that share a message; its link leads to all that is open."""
     alive = [one.notice for one in in_order(entries) if one.notice.status != "resolved"]
     severity = min((one.severity for one in alive), key=RANKS.__getitem__, default="info")
     over = len(entries) - len(alive)
@@ -173,4 +173,6 @@ def digest(name: str, entries: Sequence[Entry], now: Micros) -> Notice:
         facts.append(("Resolved", f"{over:,} of those that were listed here"))
     opened = min((one.notice.opened_at for one in entries), default=now)
     status = "updated" if alive else "resolved"
-    return Notice(name, "", DIGEST, status, severity, now, opened, title, tuple(facts), (), (), kept=False)
+    todo = (Step("See all of them, the most severe first.", "reconciler incidents"),) if alive else ()
+    link = f"{public_url}/incidents" if public_url else ""
+    return Notice(name, "", DIGEST, status, severity, now, opened, title, tuple(facts), todo, (), link=link, kept=False)

@@ -23,9 +23,13 @@ def _at_risk(incident: Incident, scene: Scene) -> str:
 
 
 def _capacity(incident: Incident, scene: Scene) -> str:
+    if incident.mechanism == "sources":
+        return "what is lost of one of those is not told apart, and a surplus of another hides it"
     if not incident.loss_at:
-        return ""
-    return f"it ends {ahead(incident.loss_at, scene.now)}" if incident.loss_at > scene.now else "it has ended"
+        return "when it ends is not known, for it has no steady pace; what needs it fails then"
+    if incident.loss_at <= scene.now:
+        return "it has ended: what needs it fails until there is room"
+    return f"it ends {ahead(incident.loss_at, scene.now)}; what needs it fails then"
 
 
 def _replay(incident: Incident, scene: Scene) -> str:

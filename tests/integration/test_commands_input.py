@@ -115,6 +115,10 @@ def test_a_ledger_out_of_reach_is_said_without_its_password(shell: Shell, monkey
     monkeypatch.setenv("RECONCILER_LEDGER", "postgresql://user:hush@127.0.0.1:1/ledger")
     assert shell("import", shell.file("counts.ndjson", COUNT)) == 4
     assert "hush" not in shell.err
+    assert shell("migrate") == 4
+    assert shell("migrate", "--unless-away") == 0, "the service starts without it"
+    assert "cannot be reached" in shell.err
+    assert "hush" not in shell.err
 
 
 def test_a_ledger_goes_up_and_down_and_up(shell: Shell, database_url: str) -> None:
