@@ -15,8 +15,7 @@ LONGEST_WAIT: Micros = 10 * MINUTE
 DEAD_WAIT: Micros = HOUR
 """A dead letter is tried so often: whoever mends the channel need not remember what waits for it."""
 OVER_AGAIN: Micros = 15 * MINUTE
-"""For so long a channel that forgets is told again that something is over: it may have been told, and have died before it
-could pass that on."""
+"""For so long a channel that forgets is told again that something is over: it may have died before it passed it on."""
 JITTER = 0.2
 DIGEST = "digest"
 """Kind of the notice that many incidents share."""
@@ -70,7 +69,7 @@ class Manner:
     edits: bool = True
     """It can change what it has said. If not, only news are said, as new messages."""
     resend: Micros = 0
-    """What is open is said again so often, for the channel forgets; 0: it does not. What is over as well, for a while."""
+    """What is open is said again so often, for the channel forgets, and for a while what is over; 0: it does not."""
     updates_every: Micros = HOUR
     """Where it cannot edit: an update that changes neither status nor severity is said no more often."""
     digest_above: int = 0
