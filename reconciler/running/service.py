@@ -94,7 +94,7 @@ class Service:
 
     def _beat(self) -> None:
         if not self._store.proven:
-            return  # `reach` tries, with patience
+            return  # `Reaching` tries, with patience
         try:
             self._keeper.beat()
         except OutOfReach as error:  # at the start too: somebody may hold up the ledger who is about to be cut off
