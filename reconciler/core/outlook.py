@@ -16,6 +16,10 @@ def outlook(incident: Incident, scene: Scene) -> str:
 
 
 def _at_risk(incident: Incident, scene: Scene) -> str:
+    if incident.unseen:
+        due = f"the first were to be deleted {ahead(incident.loss_at, scene.now)}" if incident.loss_at else ""
+        unknown = "whether they are still there nobody knows until the queue is seen again"
+        return f"{due}; {unknown}" if due else unknown
     if not incident.loss_at:
         return "they are deleted; when is not known"
     soon = f"first records are deleted {ahead(incident.loss_at, scene.now)}"

@@ -37,6 +37,10 @@ def _advised(incident: Incident, scene: Scene) -> Steps:
 
 
 def _at_risk(incident: Incident, scene: Scene) -> Steps:
+    if incident.unseen:
+        yield Step(
+            "Look at the queue again: ask its connector by hand, and mend it.", "reconciler check-config --connect"
+        )
     queues = scene.queues_of(incident.hop)[:NAMED]
     for queue in queues:
         yield raise_retention(queue, scene)

@@ -154,6 +154,7 @@ def test_what_follows_from_a_configuration_is_printed(shell: Shell) -> None:
         "  objective    99.99%: 100 of a million events may be missing",
         "  tolerance    2 events or 0% of a cell",
         "  pages        unread events that a queue has deleted, or is about to delete",
+        "  pages        1,000 events that the consumer passed over, or fewer when a warning is due",
         "  pages        a loss of 1,000 events, whatever share of the source it is",
         "  pages        a loss of 100 events while the budget burns too fast: "
         "14.4 over 1 h and 5 min or 6 over 6 h and 30 min",
