@@ -241,6 +241,7 @@ def look(
         mature=mature & known & (age >= 0),
         ripe=ripe,
         settled=ends + settles(pipeline) <= stages[0].through,
+        recent=now - ends <= DAY,
         purged=seen.purged,
         overtaken=np.arange(first, last) < lane.head,
         past_retention=now - ends > min((_retention(ledger) for ledger in ledgers), default=NEVER),

@@ -83,8 +83,9 @@ def plain(sheet: Sheet, *, proven: bool) -> None:
     """Step 2: all that needs no queue and no lag."""
     gap = sheet.gap
     balanced = (gap == 0) & ~_differs(sheet) & (sheet.processed.replayed == 0)
-    opened = sheet.exists & ~sheet.whole & ~sheet.unreported
-    complete = sheet.exists & sheet.whole & balanced & ~sheet.unreported
+    netted = sheet.exists & (sheet.old.parts["misplaced"][: len(sheet.lanes)] != 0)
+    opened = sheet.exists & ~sheet.whole & ~sheet.unreported & ~netted
+    complete = sheet.exists & sheet.whole & balanced & ~sheet.unreported & ~netted
     sheet.doubtful = sheet.exists & ~opened & ~complete
     sheet.code[complete], sheet.code[opened] = Verdict.COMPLETE, Verdict.OPEN
     sheet.proven |= complete & proven
@@ -145,7 +146,7 @@ def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
 
 def gather(sheets: list[Sheet], places: list[NDArray[np.intp]], first: int) -> Cells:
     """The doubtful cells of a lane from all its tiles, side by side; `places`: where they lie in each, flat."""
-    columns: list[list[NDArray[Any]]] = [[] for _ in range(14)]
+    columns: list[list[NDArray[Any]]] = [[] for _ in range(15)]
     for sheet, at in zip(sheets, places, strict=True):
         row, column = np.divmod(at, SPAN)
         fed, done, old = sheet.accepted, sheet.processed, sheet.old
@@ -167,6 +168,7 @@ def gather(sheets: list[Sheet], places: list[NDArray[np.intp]], first: int) -> C
             old.parts["lost_proven"].take(at),
             old.evidence.take(at).astype(np.int64) & int(DIRECT),
             (old.evidence.take(at).astype(np.int64) & int(Evidence.LAG_EXCEEDED)) > 0,
+            old.parts["misplaced"].take(at),
         )
         for kept, value in zip(columns, values, strict=True):
             kept.append(value)
