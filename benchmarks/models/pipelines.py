@@ -33,8 +33,8 @@ class Story:
     tail: float = 0.0
     """Share of events that come over a slow network: half an hour more on average, six hours at most."""
     clock: float = 0.0
-    """Share of events that are counted downstream in the bucket of their time plus `off`: a stage that stamps for itself,
-    from the end of the peace on."""
+    """Share of events that are counted downstream in the bucket of their time plus `off`, from the end of the peace on:
+    a stage that stamps for itself."""
     off: float = 1.5
     """Minutes by which that clock is off."""
     width: int = 1

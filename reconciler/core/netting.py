@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reconciler.core.pipelines import STRAYS_WITHIN
 from reconciler.core.tiles import Bools, Ints
 
-NEAR = 30
-"""Buckets on either side that are looked at to tell whether a source strays."""
 LEAST = 2
 """Surpluses among them from which a source may stray."""
 PART = 3
@@ -88,15 +87,16 @@ class Netting:
         if not (self.surplus[at] > 0).any():
             return found
         newest = int(self.bucket[at].max())
-        key = self.source * (newest + 2 * NEAR + 2) + self.bucket
+        key = self.source * (newest + 2 * STRAYS_WITHIN + 2) + self.bucket
         at = at[np.argsort(key[at], kind="stable")]
         ranked = key[at]
-        low, high = np.searchsorted(ranked, ranked - NEAR), np.searchsorted(ranked, ranked + NEAR, side="right")
+        low = np.searchsorted(ranked, ranked - STRAYS_WITHIN)
+        high = np.searchsorted(ranked, ranked + STRAYS_WITHIN, side="right")
         above, below = (
             np.diff(np.concatenate([[0], np.cumsum(which)])[np.stack([low, high])], axis=0)[0]
             for which in (self.surplus[at] > 0, self.need[at] > 0)
         )
-        stretch = np.minimum(self.bucket[at] + NEAR, newest) - self.bucket[at[low]] + 1
+        stretch = np.minimum(self.bucket[at] + STRAYS_WITHIN, newest) - self.bucket[at[low]] + 1
         found[at] = (above >= LEAST) & (PART * above >= below) & (PART * (above + below) >= stretch)
         return found
 
@@ -108,9 +108,7 @@ class Netting:
         short = np.zeros(len(self.need), np.int64)
         over = np.zeros(len(self.need), np.int64)
         short[order], over[order] = self.need[order] - missing, self.surplus[order] - extra
-        size = np.diff(np.append(starts, len(order)))
         both = np.minimum(*(np.add.reduceat(amount[order], starts) for amount in (short, over)))
-        assert len(size) == len(both)
         made_up, used = (_first_units(amount, order, starts, both) for amount in (short, over))
         self._book(made_up, used)
         self.wandering += np.where(recent, short - made_up, 0)

@@ -83,12 +83,16 @@ def plain(sheet: Sheet, *, proven: bool) -> None:
     """Step 2: all that needs no queue and no lag."""
     gap = sheet.gap
     balanced = (gap == 0) & ~_differs(sheet) & (sheet.processed.replayed == 0)
-    netted = sheet.exists & (sheet.old.parts["misplaced"][: len(sheet.lanes)] != 0)
-    opened = sheet.exists & ~sheet.whole & ~sheet.unreported & ~netted
-    complete = sheet.exists & sheet.whole & balanced & ~sheet.unreported & ~netted
-    sheet.doubtful = sheet.exists & ~opened & ~complete
+    old = sheet.old.parts
+    misplaced = zeros(sheet.parts.rows) if old.is_blank("misplaced") else old["misplaced"][: len(sheet.lanes)]
+    opened = sheet.exists & ~sheet.whole & ~sheet.unreported
+    complete = sheet.exists & sheet.whole & balanced & ~sheet.unreported
+    sheet.doubtful = sheet.exists & ~opened & (~complete | (misplaced != 0))
     sheet.code[complete], sheet.code[opened] = Verdict.COMPLETE, Verdict.OPEN
     sheet.proven |= complete & proven
+    if misplaced[opened].any():  # its bucket was whole once
+        sheet.parts["misplaced"] = np.where(opened, misplaced, 0)
+        gap = gap - sheet.parts["misplaced"]
     if (gap != 0)[opened].any():
         sheet.parts["in_flight"] = np.where(opened, np.maximum(gap, 0), 0)
         sheet.parts["surplus"] = np.where(opened, np.maximum(-gap, 0), 0)
@@ -198,7 +202,8 @@ def scatter(
         _lay(sheet.code, at, codes[piece])
         _lay(sheet.evidence, at, evidence[piece])
         _lay(sheet.loss_at, at, deadline[piece])
-        _lay(sheet.proven, at, proven[piece])
+        plain = sheet.proven.take(at) & (codes[piece] == Verdict.COMPLETE) & (parts.misplaced[piece] == 0)
+        _lay(sheet.proven, at, proven[piece] | plain)
         _lay(sheet.settled, at, settled[piece])
         for part, amount in amounts.items():
             if amount[piece].any():
