@@ -59,6 +59,8 @@ class Channel:
     """A notifier, and what this process remembers of how it does."""
 
     notifier: Notifier
+    public_url: str = ""
+    """Where people see the pages."""
     failed: int = 0
     """Failures since the last success."""
     resume_at: Micros = 0
@@ -104,7 +106,7 @@ class Channel:
         channel = self.notifier.name
         shared = store.outbox.share(channel, sharing, now)
         done.shared += len(sharing)
-        notice = digest(shared, store.outbox.digested(channel, shared), now)
+        notice = digest(shared, store.outbox.digested(channel, shared), now, self.public_url)
         store.outbox.post([Post(channel, notice, begins=notice.status != "resolved")], now)
 
     def _try(self, store: Store, entry: Entry, clock: Callable[[], Micros], done: Announced) -> None:

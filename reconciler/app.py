@@ -67,10 +67,10 @@ class App:
 
 
 @contextmanager
-def opened(config: str) -> Iterator[App]:
-    """Settings and ledger of a configuration file; the ledger is closed at the end."""
+def opened(config: str, *, patient: bool = False) -> Iterator[App]:
+    """Settings and ledger of a configuration file; the ledger is closed at the end. `patient` begins without it."""
     settings = load(config)
-    store = open_store(settings.ledger)
+    store = open_store(settings.ledger, patient=patient)
     try:
         yield App(settings, store)
     finally:

@@ -29,3 +29,7 @@ class OutOfReach(ReconcilerError):  # noqa: N818  the fault lies elsewhere
     """A dependency (database, broker, API) could not be reached or did not answer. Trying again may help."""
 
     exit_code: ClassVar[int] = 4
+
+
+class Unfit(OutOfReach):
+    """The ledger, or its server, is there, and waiting helps nothing: it is of another shape, or lets nobody in so."""

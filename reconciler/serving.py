@@ -87,6 +87,13 @@ class ServiceStore(Store, Protocol):
     def replays(self) -> Replays:
         """Who sends what again."""
 
+    @property
+    def proven(self) -> bool:
+        """Whether it was ever reached, and is what this program understands."""
+
+    def prove(self) -> None:
+        """Reach it. Raises `OutOfReach`, and `Unfit`, a sort of it, where waiting helps nothing."""
+
     def take_lease(self, holder: str, length: Micros) -> Lease | None:
         """Take the lease if nobody holds it; `None` while somebody does. Of an embedded ledger: if no other process
         runs the service on it, else `ConfigError`."""
@@ -114,6 +121,12 @@ class ServiceStore(Store, Protocol):
 
     def standing(self) -> list[dict[str, Any]]:
         """The last line of each incident that is not resolved, the oldest first."""
+
+    def drills(self) -> list[str]:
+        """Names of the pipelines of drills that the ledger holds; no other question ever shows one."""
+
+    def forget_drill(self, name: str) -> None:
+        """Remove all of one of them."""
 
     def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
         """Forget what lies before the horizon, at most so many rows, in one short transaction; how many there were.

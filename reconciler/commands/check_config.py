@@ -248,6 +248,8 @@ def _severity_text(pipeline: Pipeline) -> Iterator[str]:
         f"{one.rate:g} over {format_duration(one.long)} and {format_duration(one.short)}" for one in fast
     )
     yield "  pages        unread events that a queue has deleted, or is about to delete"
+    passed = f"{paging.lost:,} events that the consumer passed over, or fewer when a warning is due"
+    yield f"  pages        {passed}"
     yield f"  pages        a loss of {paging.lost:,} events, whatever share of the source it is"
     yield f"  pages        a loss of {paging.burn:,} events while the budget burns too fast: {rates}"
     ends, soon = format_duration(PAGE_BEFORE), format_duration(TICKET_BEFORE)

@@ -1,8 +1,9 @@
 """`reconciler drill`: does every channel really reach somebody, and how fast?"""
 
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -11,11 +12,14 @@ from reconciler.announce import Channel, routes_of
 from reconciler.app import App, now, opened
 from reconciler.commands.options import as_duration, config_option, json_option
 from reconciler.commands.terminal import say, say_records
-from reconciler.core.notices import Notice, Step
-from reconciler.core.outbox import Post
-from reconciler.core.times import SECOND, Micros, format_duration
-from reconciler.core.wording import clock
+from reconciler.core.drills import PREFIX, Drill
+from reconciler.core.notices import Notice, notice_of
+from reconciler.core.observations import Observation
+from reconciler.core.outbox import Post, posts
+from reconciler.core.pipelines import Pipeline
+from reconciler.core.times import HOUR, SECOND, Micros, format_duration
 from reconciler.errors import ConfigError, OutOfReach
+from reconciler.service import Telling, judge
 
 POLL_SECONDS = 0.2
 SEVERITIES = ("page", "ticket", "info")
@@ -42,14 +46,16 @@ did not take it in time.
 def command(config: str, pipeline: str | None, severity: str, wait: Micros, *, as_json: bool) -> int:
     """Send a loss that did not happen the way that a real one goes, marked as a drill, and say who took it and when.
 
-    It goes through the outbox. Where the service runs, the service sends it; otherwise this command does. At the end
-    the same message says that the drill is over. It wakes people: that is what it is for.
+    It is observed, recorded, judged in the ledger and told through the outbox, as a pipeline of its own that nothing
+    else sees and of which nothing stays. Where the service runs, the service sends it; otherwise this command does. At
+    the end the same message says that the drill is over. It wakes people: that is what it is for.
     """
     with opened(config) as app:
         (name, known), *_ = app.pipelines(pipeline).items()
         if not app.settings.notifiers:
             raise ConfigError(f"{app.settings.path} configures no notifiers: a real loss would reach nobody either")
-        found = list(_drill(app, _notice(name, severity, now()), wait))
+        with _drilling(app, Drill(known, now(), severity)) as drill:
+            found = list(_drill(app, drill, wait))
     if as_json:
         say_records(found)
     else:
@@ -61,28 +67,41 @@ def command(config: str, pipeline: str | None, severity: str, wait: Micros, *, a
     return 0 if known.alert and any(one["told"] for one in found) else 1
 
 
-def _notice(pipeline: str, severity: str, at: Micros) -> Notice:
-    facts = (
-        ("Since", clock(at, at)),
-        ("Lost", "0 events: this is how a loss would be told"),
-        ("How sure", "Nothing happened: somebody called `reconciler drill`"),
-        ("Next", "this message says when the drill is over"),
-    )
-    todo = (Step("If you were woken by this, the channel works. There is nothing to do."),)
-    return Notice(
-        f"drill-{at // SECOND}", pipeline, "loss", "open", severity, at, at,
-        f"DRILL, nothing is lost: {pipeline} would have lost events", facts, todo, ("drill/source",),
-        drill=True, kept=False,
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Telling(Telling):
+    """Tells of the loss only, and as of a drill; mutes and the mode of the pipeline hold back no drill."""
+
+    drill: Drill = field(kw_only=True)
+
+    def posts(self, pipeline: Pipeline, lines: Iterable[Mapping[str, Any]]) -> list[Post]:
+        """What goes to which channel."""
+        told = [self.drill.told(notice_of(line), now()) for line in lines if line["kind"] == "loss"]
+        return posts(self.routes, told)
 
 
-def _drill(app: App, notice: Notice, wait: Micros) -> Iterator[dict[str, Any]]:
+@contextmanager
+def _drilling(app: App, drill: Drill) -> Iterator[Drill]:
+    """Whatever happens, nothing of it stays in the ledger; nor of an earlier one that was killed."""
+    for name in app.store.drills():
+        if int(name.removeprefix(PREFIX).rstrip(")")) * SECOND < drill.began - HOUR:
+            app.store.forget_drill(name)
+    try:
+        yield drill
+    finally:
+        app.store.forget_drill(drill.pipeline.name)
+
+
+def _drill(app: App, drill: Drill, wait: Micros) -> Iterator[dict[str, Any]]:
     routes = {route.channel: route for route in routes_of(app.settings)}
+    for at, seen in drill.minutes():
+        _look(app, drill, at, seen)
+    notice = _told(app, drill)
     wanted = {name for name, route in routes.items() if route.takes(notice)}
-    _post(app, notice, wanted)
-    taken = _await(app, notice, wanted, wait)
+    taken = _await(app, notice.id, drill.began, wanted, wait)
     errors = {one.channel: one.error for one in app.store.outbox.backlogs()}
-    _post(app, replace(notice, status="resolved", at=now(), title="The drill is over. Nothing was lost."), wanted)
+    at, seen = drill.again()
+    _look(app, drill, at, seen)
+    _look(app, drill, drill.over, [])
     _announce(app)
     for name in routes:
         took = taken.get(name)
@@ -96,9 +115,21 @@ def _drill(app: App, notice: Notice, wait: Micros) -> Iterator[dict[str, Any]]:
         }
 
 
-def _post(app: App, notice: Notice, channels: set[str]) -> None:
-    begins = notice.status != "resolved"
-    app.store.outbox.post([Post(name, notice, begins=begins) for name in sorted(channels)], notice.at)
+def _look(app: App, drill: Drill, at: Micros, seen: Sequence[Observation]) -> None:
+    """One look of the service at what is observed."""
+    pipeline = drill.pipeline
+    app.store.record(seen, {pipeline.name: pipeline})
+    judge(app.store, pipeline, at, telling=_Telling(app.telling.routes, app.telling.public_url, drill=drill))
+
+
+def _told(app: App, drill: Drill) -> Notice:
+    """What was judged, whether or not a channel is told of it. Raises `OutOfReach` where the loss was not found."""
+    lines = [one for one in app.store.incidents(drill.pipeline.name, drill.began) if one["kind"] == "loss"]
+    if not lines:
+        raise OutOfReach(
+            "the drill's loss was recorded in the ledger, and the judgement has not found it: see `reconciler status`"
+        )
+    return drill.told(notice_of(lines[0]), drill.began)
 
 
 def _announce(app: App) -> None:
@@ -106,16 +137,16 @@ def _announce(app: App) -> None:
     tenure = app.store.tenure()
     if tenure is None or tenure.left <= 0:
         for notifier in app.notifiers():
-            Channel(notifier).announce(app.store, now)
+            Channel(notifier, app.settings.public_url).announce(app.store, now)
 
 
-def _await(app: App, notice: Notice, wanted: set[str], wait: Micros) -> Mapping[str, Micros]:
+def _await(app: App, incident: str, began: Micros, wanted: set[str], wait: Micros) -> Mapping[str, Micros]:
     """How long each channel took, of those that took it in time."""
     pause, end = threading.Event(), now() + wait
     while True:
         _announce(app)
-        sendings = [one for one in app.store.outbox.sendings(notice.id) if one.what != "dead"]
-        taken = {one.channel: max(0, one.at - notice.at) for one in sendings}
+        sendings = [one for one in app.store.outbox.sendings(incident) if one.what != "dead"]
+        taken = {one.channel: max(0, one.at - began) for one in sendings}
         if wanted <= set(taken) or now() >= end:
             return taken
         pause.wait(POLL_SECONDS)

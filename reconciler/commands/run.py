@@ -11,7 +11,9 @@ import click
 from reconciler import __version__
 from reconciler.app import now, opened
 from reconciler.commands.options import config_option
+from reconciler.errors import Unfit
 from reconciler.running.logs import write_logs
+from reconciler.running.reaching import Reaching
 from reconciler.running.service import Service
 from reconciler.web.api import build_api
 from reconciler.web.pages import warm
@@ -31,17 +33,21 @@ Examples:
   reconciler run --config /etc/reconciler.yaml
 
 Exit codes: 0 it was told to end (SIGTERM or Ctrl-C); 2 usage or configuration, or the embedded ledger is served by
-another process; 4 the ledger was out of reach at the start, or the address to listen at is taken.
+another process; 4 the ledger is no ledger of this version (not migrated, or too new), its server lets nobody in, its
+file cannot be opened, or the address to listen at is taken.
 """,
 )
 @config_option
 def command(config: str) -> int:
     """Count, judge and prune again and again, and answer over HTTP, until it is told to end.
 
+    It starts while the ledger's server is away, too: it says that it is not ready, watches queues from memory, tells
+    people, and begins to judge once the ledger is there.
+
     Two or more of these on one PostgreSQL are replicas: one does the work, each answers, and when the one has died the
     next takes over. Whatever kills it, nothing is half written, and nothing is skipped.
     """
-    with opened(config) as app:
+    with opened(config, patient=True) as app:
         settings = app.settings
         write_logs(settings.service.log)
         stop = told_to_end()
@@ -53,12 +59,17 @@ def command(config: str) -> int:
         server.start()
         warm(face)
         log.info("listening", extra={"address": server.address, "version": __version__})
+        reaching = Reaching(app.store, stop)
+        reaching.start()
         stop.wait()
+        unfit = reaching.unfit
         log.info("ending")
         server.stop()
         if not service.stop(STOP_SECONDS) or not server.ended(1):
-            _leave()
+            _leave(unfit)
         log.info("ended")
+        if unfit is not None:
+            raise unfit
     return 0
 
 
@@ -70,9 +81,11 @@ def told_to_end() -> threading.Event:
     return stop
 
 
-def _leave() -> None:
+def _leave(unfit: Unfit | None) -> None:
     """End though something hangs. What it was writing is a transaction that does not come about."""
+    if unfit is not None:
+        click.echo(f"error: {unfit.message}", err=True)
     log.warning("ended, though something was still running; its transaction is undone")
     logging.shutdown()
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(0 if unfit is None else unfit.exit_code)

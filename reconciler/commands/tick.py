@@ -70,7 +70,7 @@ def tell(app: App, at: Micros, *, as_json: bool) -> int:
     code = 0
     introduce(app.store, app.settings.pipelines, app.telling, at)
     for notifier in app.notifiers():
-        done = Channel(notifier).announce(app.store, lambda: at)
+        done = Channel(notifier, app.settings.public_url).announce(app.store, lambda: at)
         if done.sent and not as_json:
             say([f"{done.channel}: {done.sent:,} told"])
         if done.failures:

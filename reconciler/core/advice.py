@@ -27,6 +27,8 @@ def summary(incident: Incident) -> str:
 
 def advice(incident: Incident, pipeline: Pipeline, now: Micros) -> str:
     """What to do now, the most urgent first."""
+    if incident.kind == "at_risk" and incident.unseen:
+        return f"The queue is seen no more: look at it by hand. {_at_risk(incident, pipeline, now)}"
     if incident.kind == "at_risk":
         return _at_risk(incident, pipeline, now)
     if incident.kind == "loss":

@@ -25,15 +25,19 @@ def blind(faults: Sequence[str], opened: Micros, now: Micros) -> Notice:
     return _self(BLIND, f"reconciler is blind: {faults[0]}{more}", facts, todo, opened, now)
 
 
-def ledger_away(failure: str, queues: int, opened: Micros, now: Micros) -> Notice:
-    """It cannot reach its own ledger; `queues` are watched from memory."""
-    watched = f"{many(queues, 'queue')} watched from memory meanwhile" if queues else "nothing is watched meanwhile"
+def ledger_away(failure: str, known: tuple[int, int], opened: Micros, now: Micros) -> Notice:
+    """It cannot reach its own ledger; so many queues and so many finite things are watched from memory."""
+    kinds = [many(amount, noun) for amount, noun in zip(known, ("queue", "resource"), strict=True) if amount]
+    watched = f"{' and '.join(kinds)} watched from memory meanwhile" if kinds else "nothing is watched meanwhile"
     facts = (
         ("Since", clock(opened, now)),
         ("Wrong", failure.splitlines()[0]),
         ("Next", f"counts are not compared until it is back; {watched}"),
     )
-    todo = (Step("Bring back the database of the ledger. What was sampled meanwhile is stored then by itself."),)
+    todo = (
+        Step("Bring back the database of the ledger. What was sampled meanwhile is stored then by itself."),
+        Step("See whether it answers again.", "reconciler status"),
+    )
     return _self(AWAY, "reconciler is blind: its ledger cannot be used", facts, todo, opened, now)
 
 

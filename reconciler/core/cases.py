@@ -122,6 +122,8 @@ class Incident:
     closed_at: Micros = 0
     taken: int = 0
     """The last act of people that it has taken."""
+    unseen: bool = False
+    """Its queue is looked at no more: whether what was at risk is still there is not known, and that is no end."""
 
     @property
     def alive(self) -> bool:

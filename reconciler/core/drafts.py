@@ -18,6 +18,14 @@ PHASES = (INVESTIGATING, IDENTIFIED, MONITORING, RESOLVED)
 """As status pages have them."""
 
 
+_NOW_SENT = {
+    "loss": "Events that you send now may be affected too. ",
+    "at_risk": "Events that you send now may be affected too. ",
+    "delay": "Events that you send now may be late too. ",
+}
+"""While nobody has said that it is mended nothing better is known."""
+
+
 def phase_of(line: Line) -> str:
     """The phase that an incident is in, by what was last said of it."""
     if line["status"] == "resolved":
@@ -61,7 +69,8 @@ def _state(line: Line, now: Micros, phase: str, *, safe: bool) -> Iterator[str]:
     else:
         yield "We cannot tell at the moment whether all events are processed, and are restoring our measurements."
     if phase != RESOLVED:
-        yield "Events that you send now are accepted. We will write again when we know more, within the hour."
+        now_sent = _NOW_SENT.get(kind, "") if phase != MONITORING else ""
+        yield f"{now_sent}We will write again when we know more, within the hour."
 
 
 def _loss(line: Line, phase: str) -> Iterator[str]:
@@ -82,8 +91,12 @@ def _late(line: Line, now: Micros, phase: str, *, safe: bool) -> Iterator[str]:
     elif phase == RESOLVED:
         yield "Processing has caught up. We are checking whether every event of this time has arrived."
     elif line["kind"] == "at_risk":
-        until = f" before {clock(parse_time(str(line['loss_at'])), now)}" if line.get("loss_at") else ""
-        yield f"Events of this time are delayed, and some may be lost unless they are processed{until}."
+        until = parse_time(str(line["loss_at"])) if line.get("loss_at") else None
+        if until is not None and until <= now:
+            yield "Events of this time are delayed, and some may be lost by now. We are finding out which."
+        else:
+            before = f" before {clock(until, now)}" if until else ""
+            yield f"Events of this time are delayed, and some may be lost unless they are processed{before}."
     elif safe:
         yield "Events of this time are delayed. All of them are stored, and will be processed."
     else:

@@ -27,7 +27,7 @@ from reconciler.core.silence import silent_reporters, silent_samplers
 from reconciler.core.stages import stage_now
 from reconciler.core.stakes import Stakes, severity
 from reconciler.core.steps import steps
-from reconciler.core.tiles import SPAN, TileKey, VerdictTile
+from reconciler.core.tiles import CHUNK, SPAN, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, format_time
 from reconciler.core.titles import title
 from reconciler.core.verdicts import DIRECT, Evidence, Verdict
@@ -85,13 +85,14 @@ class Engine:
             self.register.take(name, _cells(judged.changes, ledger), now)
             self.objectives.take(name, judged.changes, ledger.directory.sources)
             self._foretell(name, ledger)
+            self._doubt(name, ledger, now)
             self.register.unplaced(name, sum(judged.unplaced.values()), now)
             self._rejects(position, name, judged.changes, ledger, now)
         self._volume(ledger, now)
         self.register.hold(queue_policies(self.pipeline, self.queues.values()), now)
         self.register.hold(crowd(self.pipeline, ledger.directory), now)
         self.register.hold(capacities(ledger.capacities.values(), self.pipeline, now), now)
-        self.register.hold(alarms(self.pipeline, ledger.dues(), now), now)
+        self.register.hold(alarms(self.pipeline, ledger.dues(ledger), now), now)
         self.register.hold(silent_samplers(self.pipeline, self.queues, now), now)
         for hop in self.pipeline.hops:
             self.register.explain(part_of(hop), "missing_counts", partial(silent_reporters, ledger, hop, now))
@@ -123,6 +124,19 @@ class Engine:
             tiles = [(key.span, ledger.verdicts[key]) for key in ledger.open if key.part == hop]
             soonest = min((_soonest(incident, span, tile, self.pipeline.width) for span, tile in tiles), default=NEVER)
             incident.loss_at = soonest if soonest < NEVER else incident.loss_at
+
+    def _doubt(self, hop: str, ledger: Ledger, now: Micros) -> None:
+        """Let no incident of what is at risk end because nobody looks."""
+        if not any(one.status in {"open", "updated"} for one in self.register.at_risk(hop)):
+            return
+        tiles = [(key, tile) for key in ledger.open if key.part == hop and (tile := ledger.verdicts.get(key))]
+        names, width = ledger.directory.sources, self.pipeline.width
+
+        def waits(incident: Incident) -> bool:
+            return any(_waits(incident, key, tile, names, width) for key, tile in tiles)
+
+        unseen = Scene(self.pipeline, now, self.queues).unseen(hop)
+        self.register.doubt(hop, waits if unseen else None, now)
 
     def _rejects(self, position: int, hop: str, changes: Changes, ledger: Ledger, now: Micros) -> None:
         """Hold the legal ends of newly settled cells against their usual share; the usual ones train it."""
@@ -305,6 +319,14 @@ def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) ->
     starts = (span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
     mine = (tile.code == Verdict.AT_RISK) & (tile.loss_at > 0) & (starts >= incident.since) & (starts < incident.until)
     return int(tile.loss_at[mine].min(initial=NEVER))
+
+
+def _waits(incident: Incident, key: TileKey, tile: VerdictTile, names: Sequence[str], width: Micros) -> bool:
+    """Whether a cell that the incident covers is neither well nor lost, as far as a tile shows."""
+    starts = (key.span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
+    missing = np.isin(tile.code, (Verdict.PENDING, Verdict.DELAYED, Verdict.UNKNOWN))
+    rows = np.flatnonzero((missing & (starts >= incident.since) & (starts < incident.until)).any(axis=1))
+    return any(names[key.chunk * CHUNK + row] in incident.shares for row in rows.tolist())
 
 
 def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:

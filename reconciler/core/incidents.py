@@ -11,6 +11,8 @@ shrinks in place. Its neighbours are parted from it by these rules, and by no ot
 - later than that it is another cause;
 - what is at risk on a hop is one cause, be it unread or passed over: a consumer that is set to the newest record makes
   the one of the other, and the same events wait for the same deletion;
+- what is at risk in a queue that is seen no more is not over while any of it is missing: it may be deleted or saved,
+  and nobody knows; it ends once the queue is seen again, or its cells are judged otherwise;
 - a delay beside events of the same hop that are at risk or were deleted is the same stoppage seen at another age: it
   becomes an incident of its own only if it lasts (`STRAY_LASTS`).
 
@@ -113,6 +115,14 @@ class Register:
             one for one in self.incidents.values()
             if (one.kind, one.hop) == ("at_risk", hop) and one.status != "resolved"
         ]  # fmt: skip
+
+    def doubt(self, hop: str, waits: Callable[[Incident], bool] | None, now: Micros) -> None:
+        """Keep open what was at risk on a hop whose queue is seen no more, while any `waits`; `None`: it is seen."""
+        for incident in self.at_risk(hop):
+            if incident.status in {"open", "updated"}:
+                waiting = waits is not None and waits(incident)
+                incident.unseen = waiting or (incident.unseen and waits is not None)
+                incident.last_bad = now if waiting else incident.last_bad
 
     def hold(self, conditions: Iterable[Condition], now: Micros) -> None:
         """Take the conditions that hold now; those that hold no more end by themselves."""

@@ -53,6 +53,10 @@ class Reporter:
         return int(median(later - at for at, later in pairwise(times))) if len(times) > 1 else 0
 
 
+def _no_dues(ledger: "Ledger") -> list[Due]:
+    return []
+
+
 @dataclass(slots=True)
 class Ledger:
     """The working set of one pipeline."""
@@ -73,8 +77,9 @@ class Ledger:
     """Queue samples since the last judgement (or since the oldest open cell, after a load), in order of `at`."""
     capacities: dict[str, list[Capacity]] = field(default_factory=dict)
     """By resource: the latest readings, oldest first."""
-    dues: Callable[[], list[Due]] = list
-    """Replays whose deadline is near, and what they still lack; asked once the cells are judged."""
+    dues: Callable[["Ledger"], list[Due]] = _no_dues
+    """Replays whose deadline is near, and what they still lack; asked once the cells are judged. It is given the ledger
+    and does not hold it, so that the arrays of a portion are freed as soon as it is judged."""
     counted_at: dict[str, Micros] = field(default_factory=dict)
     """By stage: `at` of its latest count. A stage without progress is judged by it."""
 

@@ -80,5 +80,5 @@ def fingerprint(incident: Incident) -> str:
     facts = (incident.since, incident.until if incident.shares else 0, incident.lost, int(incident.evidence))
     people = [incident.acknowledged, incident.confirmed, incident.closed, incident.muted]
     said = "" if not any(people) else str(people)
-    text = f"{facts}{sources}{incident.detail}{incident.severity}{said}"
+    text = f"{facts}{sources}{incident.detail}{incident.severity}{said}{'unseen' if incident.unseen else ''}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

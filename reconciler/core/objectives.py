@@ -1,8 +1,9 @@
 """Objectives: which share of the accepted events was promised to come through, what of it is spent, and how fast.
 
 An event that is `lost` spends the error budget; one that is late does not, and one that is recovered gives it back.
-Sums are kept by the minute of acceptance, from the changes of each judgement, so they cost what changed. Where events
-go to several destinations, each delivery counts.
+Sums are kept from the changes of each judgement, so they cost what changed. Over days they go by the hour of
+acceptance. Over hours they go by when it was found out: a loss that is found an hour after its events were accepted
+burns now, and would be in no short window otherwise. Where events go to several destinations, each delivery counts.
 
 The burn rate of a window is its share of lost events divided by the share that may be lost: at 1 the budget lasts as
 long as its window. Two windows at once tell that it burns too fast: a long one shows that it matters, a short one that
@@ -23,8 +24,10 @@ from reconciler.core.tiles import Bools, Ints
 from reconciler.core.times import DAY, HOUR, MINUTE, Micros
 
 FINE: Micros = 5 * MINUTE
+"""By when it was found out."""
 FINE_KEPT: Micros = 7 * HOUR
 COARSE: Micros = HOUR
+"""By when it was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ SPANS = (5 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, DAY, 3 * DAY)
 
 @dataclass(slots=True)
 class Sums:
-    """Accepted and lost events by time of acceptance, over the time that is kept."""
+    """Accepted and lost events by time, over the time that is kept."""
 
     width: Micros
     kept: Micros
@@ -132,10 +135,12 @@ class Objectives:
         self.promised = (("", pipeline.objective), *pipeline.objectives)
         spans = ((FINE, FINE_KEPT), (COARSE, max(pipeline.budget_window, 3 * DAY)))
         self._sums = {name: tuple(Sums(*span) for span in spans) for name, _ in self.promised}
+        self._now: Micros = 0
         self._fits: dict[str, list[bool]] = {name: [] for name, _ in pipeline.objectives}
 
     def move(self, now: Micros) -> None:
         """Time has passed."""
+        self._now = now
         for some in self._sums.values():
             for sums in some:
                 sums.move(now)
@@ -150,8 +155,9 @@ class Objectives:
         lost = changes.parts[PART["lost"]] - changes.old_lost
         for name, some in self._sums.items():
             which = self._of(name, changes.source, sources)
-            for sums in some:
-                sums.add(changes.bucket[which], accepted[which], lost[which])
+            fine, coarse = some
+            fine.add(np.full_like(changes.bucket[which], self._now), accepted[which], lost[which])
+            coarse.add(changes.bucket[which], accepted[which], lost[which])
 
     def _of(self, pattern: str, source: Ints, sources: Sequence[str]) -> Bools | slice:
         if not pattern:

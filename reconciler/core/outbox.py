@@ -7,13 +7,15 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.core.notices import Notice
+from reconciler.core.notices import Notice, Step
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros
 
 FIRST_WAIT: Micros = 5 * SECOND
 LONGEST_WAIT: Micros = 10 * MINUTE
 DEAD_WAIT: Micros = HOUR
 """A dead letter is tried so often: whoever mends the channel need not remember what waits for it."""
+OVER_AGAIN: Micros = 15 * MINUTE
+"""For so long a channel that forgets is told again that something is over: it may have died before it passed it on."""
 JITTER = 0.2
 DIGEST = "digest"
 """Kind of the notice that many incidents share."""
@@ -67,7 +69,7 @@ class Manner:
     edits: bool = True
     """It can change what it has said. If not, only news are said, as new messages."""
     resend: Micros = 0
-    """What is open is said again so often, for the channel forgets; 0: it does not."""
+    """What is open is said again so often, for the channel forgets, and for a while what is over; 0: it does not."""
     updates_every: Micros = HOUR
     """Where it cannot edit: an update that changes neither status nor severity is said no more often."""
     digest_above: int = 0
@@ -125,7 +127,8 @@ def deed(entry: Entry, manner: Manner, crowd: int, now: Micros) -> Deed:
     """What is to be done; `crowd` incidents are open on the channel."""
     over = entry.notice.status == "resolved"
     if entry.wanted == entry.sent:
-        due = bool(manner.resend) and not over and now - entry.sent_at >= manner.resend
+        alive = not over or now - entry.notice.at < OVER_AGAIN
+        due = bool(manner.resend) and alive and now - entry.sent_at >= manner.resend
         return Deed.AGAIN if due else Deed.REST
     if _shares(entry, manner, crowd):
         return Deed.DIGEST
@@ -160,8 +163,8 @@ def wait(attempts: int, seed: str, retry_after: Micros | None = None) -> Micros:
     return max(jittered, min(retry_after or 0, DAY))
 
 
-def digest(name: str, entries: Sequence[Entry], now: Micros) -> Notice:
-    """One notice for all that share a message."""
+def digest(name: str, entries: Sequence[Entry], now: Micros, public_url: str = "") -> Notice:
+    """One notice for all that share a message; its link leads to all that is open."""
     alive = [one.notice for one in in_order(entries) if one.notice.status != "resolved"]
     severity = min((one.severity for one in alive), key=RANKS.__getitem__, default="info")
     over = len(entries) - len(alive)
@@ -173,4 +176,6 @@ def digest(name: str, entries: Sequence[Entry], now: Micros) -> Notice:
         facts.append(("Resolved", f"{over:,} of those that were listed here"))
     opened = min((one.notice.opened_at for one in entries), default=now)
     status = "updated" if alive else "resolved"
-    return Notice(name, "", DIGEST, status, severity, now, opened, title, tuple(facts), (), (), kept=False)
+    todo = (Step("See all of them, the most severe first.", "reconciler incidents"),) if alive else ()
+    link = f"{public_url}/incidents" if public_url else ""
+    return Notice(name, "", DIGEST, status, severity, now, opened, title, tuple(facts), todo, (), link=link, kept=False)

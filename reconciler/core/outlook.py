@@ -16,6 +16,10 @@ def outlook(incident: Incident, scene: Scene) -> str:
 
 
 def _at_risk(incident: Incident, scene: Scene) -> str:
+    if incident.unseen:
+        due = f"the first were to be deleted {ahead(incident.loss_at, scene.now)}" if incident.loss_at else ""
+        unknown = "whether they are still there nobody knows until the queue is seen again"
+        return f"{due}; {unknown}" if due else unknown
     if not incident.loss_at:
         return "they are deleted; when is not known"
     soon = f"first records are deleted {ahead(incident.loss_at, scene.now)}"
@@ -23,9 +27,13 @@ def _at_risk(incident: Incident, scene: Scene) -> str:
 
 
 def _capacity(incident: Incident, scene: Scene) -> str:
+    if incident.mechanism == "sources":
+        return "what is lost of one of those is not told apart, and a surplus of another hides it"
     if not incident.loss_at:
-        return ""
-    return f"it ends {ahead(incident.loss_at, scene.now)}" if incident.loss_at > scene.now else "it has ended"
+        return "when it ends is not known, for it has no steady pace; what needs it fails then"
+    if incident.loss_at <= scene.now:
+        return "it has ended: what needs it fails until there is room"
+    return f"it ends {ahead(incident.loss_at, scene.now)}; what needs it fails then"
 
 
 def _replay(incident: Incident, scene: Scene) -> str:

@@ -1,8 +1,9 @@
-"""Events that were sent again: what of them filled a hole, and what counts twice.
+"""Events that came after they were missed, and events that were sent again: what filled a hole, what counts twice.
 
-Where the second stage labels what it processes again, its counts alone say so. Where only the first stage knows the
-label (it accepts the replay, and the processing behind it cannot tell), the hole that was there at the last judgement
-says it: what has come of it since is recovered, as far as so much was sent again.
+The hole of a cell is all that was ever lost or passed over in it. What has come of it since has *returned*, unless it
+was sent again: then it is *recovered*. Where the second stage labels what it processes again, its counts alone say so.
+Where only the first stage knows the label (it accepts the replay, and the processing behind it cannot tell), what has
+come is recovered as far as so much was sent again, whichever of the two was reported first.
 """
 
 import numpy as np
@@ -19,24 +20,42 @@ def hand_on(fed: Totals) -> None:
 
 
 def sent_again(fed: Totals, done: Totals, old: Planes, rows: int) -> dict[str, Ints]:
-    """Events recovered and duplicated; nothing where nothing was sent again. `old`: the cells as last said."""
+    """Events recovered, duplicated and returned, where there can be any. `old`: the cells as last said."""
     nothing = zeros(rows)
-    if fed.replayed is nothing and done.replayed is nothing:
+    labelled = fed.replayed is not nothing or done.replayed is not nothing
+    if not labelled and all(old.is_blank(part) for part in _HOLE):
         return {}
-    gap = fed.ok - done.ok - done.replayed - done.legal
+    finished = done.ok + done.replayed + done.legal
+    gap = fed.ok - finished
+    came = _came(np.maximum(gap, 0), finished, old, rows)
+    if not labelled:
+        return {"returned": came} if came.any() else {}
     recovered = np.minimum(done.replayed, np.maximum(gap + done.replayed, 0))
     duplicated = done.replayed - recovered
     told = (fed.replayed > 0) & (done.replayed == 0)
     if told.any():
-        came = np.maximum(old["lost"][:rows] + old["passed_over"][:rows] - np.maximum(gap, 0), 0)
-        filled = np.minimum(fed.replayed, old["recovered"][:rows] + came)
+        filled = np.minimum(fed.replayed, came)
         recovered = np.where(told, filled, recovered)
         duplicated = np.where(told, np.minimum(np.maximum(-gap, 0), fed.replayed - filled), duplicated)
-    return {"recovered": recovered, "duplicated": duplicated}
+    return {"recovered": recovered, "duplicated": duplicated, "returned": np.maximum(came - recovered, 0)}
+
+
+_HOLE = ("lost", "passed_over", "recovered", "returned")
+"""All that was ever missed of a cell, come since or not."""
+
+
+def _came(short: Ints, finished: Ints, old: Planes, rows: int) -> Ints:
+    """Of the hole, what has come so far. A count of accepted events that is corrected fills no hole."""
+    lost, passed_over, recovered, returned = (old[part][:rows] for part in _HOLE)
+    more = finished - old["processed"][:rows] - old["accounted"][:rows]
+    filling = np.maximum(np.minimum(more, lost + passed_over - short), 0)
+    came: Ints = np.maximum(recovered + returned + np.where(more > 0, filling, more), 0)
+    return came
 
 
 def alike(fed: Totals, done: Totals, old: Planes, rows: int) -> Bools:
     """Cells whose replays are those of which `old` was said."""
-    again = old["recovered"][:rows] + old["duplicated"][:rows]
-    same: Bools = (done.replayed == again) | ((done.replayed == 0) & (fed.replayed >= again))
+    recovered, returned = old["recovered"][:rows], old["returned"][:rows]
+    as_told = np.minimum(fed.replayed, recovered + returned) == recovered
+    same: Bools = np.where(done.replayed == 0, as_told, done.replayed == recovered + old["duplicated"][:rows])
     return same

@@ -214,7 +214,7 @@ def _lay(plane: NDArray[Any], at: NDArray[np.intp], values: NDArray[Any]) -> Non
     plane.reshape(-1)[at] = values
 
 
-_AGAIN = ("recovered", "duplicated")
+_AGAIN = ("recovered", "duplicated", "returned")
 """Known since step 1."""
 
 

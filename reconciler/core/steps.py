@@ -6,12 +6,12 @@ Names in commands are quoted for a shell; what is not known stands there in capi
 from collections.abc import Callable, Iterator
 from shlex import quote
 
-from reconciler.core import advice
+from reconciler.core import advice, room
 from reconciler.core.cases import Incident
 from reconciler.core.notices import Step
 from reconciler.core.pipelines import Queue
 from reconciler.core.scene import BROKERS, Scene
-from reconciler.core.times import DAY, SECOND, format_duration, to_datetime
+from reconciler.core.times import DAY, SECOND, format_duration, format_time, to_datetime
 from reconciler.core.verdicts import Evidence
 from reconciler.core.wording import clock, short
 
@@ -32,15 +32,20 @@ def steps(incident: Incident, scene: Scene) -> list[Step]:
 
 
 def _advised(incident: Incident, scene: Scene) -> Steps:
-    yield Step(advice.advice(incident, scene.pipeline, scene.now))
+    command = f"reconciler incidents show {incident.id}" if incident.id else ""
+    yield Step(advice.advice(incident, scene.pipeline, scene.now), command)
 
 
 def _at_risk(incident: Incident, scene: Scene) -> Steps:
+    if incident.unseen:
+        yield Step(
+            "Look at the queue again: ask its connector by hand, and mend it.", "reconciler check-config --connect"
+        )
     queues = scene.queues_of(incident.hop)[:NAMED]
     for queue in queues:
         yield raise_retention(queue, scene)
     if not queues:
-        yield Step("Raise the retention of the queue now; check the free disk first.")
+        yield from _advised(incident, scene)
     if Evidence.SKIPPED in incident.evidence:
         for queue in queues:
             yield rewind(queue, incident, scene)
@@ -55,7 +60,7 @@ def _loss(incident: Incident, scene: Scene) -> Steps:
         if scene.unread(incident.hop):
             yield from (restart(queue) for queue in queues)
     else:
-        yield from _advised(incident, scene)
+        yield Step(advice.advice(incident, scene.pipeline, scene.now), _where(incident))
     yield Step(
         "Find out who can send what again, how, and by when.",
         f"reconciler replay plan --incident {incident.id} --author NAME",
@@ -68,6 +73,14 @@ def _loss(incident: Incident, scene: Scene) -> Steps:
         "Once all that can come again has come, say that it is over.",
         f"reconciler incidents close {incident.id} --author NAME --reason REASON",
     )
+
+
+def _where(incident: Incident) -> str:
+    """The command that shows more of a loss, by how it came about."""
+    until = max(incident.until, incident.since + 1)  # one that covers no bucket yet
+    span = f"--pipeline {quote(incident.pipeline)} --from {format_time(incident.since)} --to {format_time(until)}"
+    compared = {"digest": f"reconciler missing --ids {span}", "shrunk": f"reconciler missing {span}"}
+    return compared.get(incident.mechanism, f"reconciler incidents show {incident.id}")
 
 
 def _delay(incident: Incident, scene: Scene) -> Steps:
@@ -96,10 +109,23 @@ def _missing(incident: Incident, scene: Scene) -> Steps:
 
 def _policy(incident: Incident, scene: Scene) -> Steps:
     queue = scene.pipeline.queues.get(incident.hop)
-    if incident.mechanism == "retention" and queue is not None:
-        yield raise_retention(queue, scene)
-    else:
+    if queue is None:
         yield from _advised(incident, scene)
+    else:
+        yield policy(queue, incident.mechanism, scene)
+
+
+def policy(queue: Queue, mechanism: str, scene: Scene) -> Step:
+    """Bring a queue back to the part of its policy that it breaks."""
+    if mechanism == "retention":
+        return raise_retention(queue, scene)
+    topic = queue.topic or queue.name
+    look = f"kafka-topics --bootstrap-server {_brokers(queue)} --describe --topic {quote(topic)}"
+    if mechanism == "in_sync":
+        text = f"See which brokers are behind with {topic}, and bring them back."
+        return Step(text, f"{look} --under-replicated-partitions")
+    wanted = f" its {queue.policy.replicas}" if queue.policy.replicas else ""
+    return Step(f"Give {topic}{wanted} copies again: see where they lie now, then reassign its partitions.", look)
 
 
 def raise_retention(queue: Queue, scene: Scene) -> Step:
@@ -169,20 +195,10 @@ def _low_volume(incident: Incident, scene: Scene) -> Steps:
 
 
 def _replay(incident: Incident, scene: Scene) -> Steps:
-    yield from _advised(incident, scene)
-    yield Step("See who still has to send what.", f"reconciler replay show {quote(incident.hop)}")
-
-
-def _capacity(incident: Incident, scene: Scene) -> Steps:
-    if incident.mechanism != "used" or incident.loss_at <= scene.now:
-        yield from _advised(incident, scene)
-    else:
-        yield Step("Make room before it ends: a larger type, a larger disk, a clean-up, a vacuum.")
-
-
-def _shown(incident: Incident, scene: Scene) -> Steps:
-    yield from _advised(incident, scene)
-    yield Step("See the minutes, the sources and the numbers.", f"reconciler incidents show {incident.id}")
+    show = f"reconciler replay show {quote(incident.hop)}"
+    yield Step("See who still has to send what, and ask them while they can.", show)
+    done = f"reconciler replay close {quote(incident.hop)} --author NAME --reason REASON"
+    yield Step("Or say that what has not come is final.", done)
 
 
 _MADE: dict[str, Callable[[Incident, Scene], Steps]] = {
@@ -192,8 +208,6 @@ _MADE: dict[str, Callable[[Incident, Scene], Steps]] = {
     "missing_counts": _missing,
     "queue_policy": _policy,
     "low_volume": _low_volume,
-    "capacity": _capacity,
+    "capacity": room.steps,
     "replay": _replay,
-    "surplus": _shown,
-    "rejects": _shown,
 }

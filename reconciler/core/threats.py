@@ -10,7 +10,7 @@ from reconciler.core.notices import Notice, Step
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
 from reconciler.core.scene import Scene
-from reconciler.core.steps import raise_retention, restart, steps
+from reconciler.core.steps import policy, raise_retention, restart, steps
 from reconciler.core.times import Micros
 from reconciler.core.verdicts import Evidence
 from reconciler.core.wording import ahead, clock, many
@@ -97,9 +97,7 @@ def _policy(one: Watched, since: Micros, now: Micros) -> Iterator[Notice]:
     for mechanism, detail in one.broken().items():
         if mechanism in one.policies_before:
             continue
-        todo = [Step("Bring the queue back to its policy.")]
-        if mechanism == "retention":
-            todo = [raise_retention(queue, Scene(one.pipeline, now, {queue.name: one.ledger}))]
+        todo = [policy(queue, mechanism, Scene(one.pipeline, now, {queue.name: one.ledger}))]
         title = f"{one.pipeline.name}: queue {queue.name} {detail}"
         facts = (
             ("Since", clock(since, now)),

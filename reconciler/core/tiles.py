@@ -141,6 +141,7 @@ PARTS = (
     "lost_proven",
     "recovered",
     "duplicated",
+    "returned",
 )
 """The event counts of a cell, in the order of contract §4; all in events, `misplaced` signed."""
 

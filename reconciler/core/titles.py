@@ -50,6 +50,10 @@ def _now(incident: Incident, scene: Scene) -> str:
         cause = f": {_CAUSES[incident.mechanism]}" if incident.mechanism in _CAUSES else ""
         sure = "" if incident.evidence & DIRECT else ", as far as can be inferred"
         return f"{many(incident.lost, 'event')} lost {since}{sure}{cause}"
+    if incident.kind == "at_risk" and incident.unseen:
+        return f"events {since} may be deleted unread: their queue is seen no more"
+    if incident.kind == "at_risk" and incident.shares and not incident.bad:
+        return f"events were about to be deleted unread {since}; at present none is seen to be"
     if incident.kind == "at_risk":
         first = f", the first at {clock(incident.loss_at, scene.now)}" if incident.loss_at > scene.now else ""
         passed = "were passed over and " if Evidence.SKIPPED in incident.evidence else ""
@@ -67,9 +71,8 @@ def _now(incident: Incident, scene: Scene) -> str:
 def _over(incident: Incident, scene: Scene) -> str:
     since = f"since {clock(incident.since, scene.now)}"
     also = " Some of them are lost" if scene.lost_beside else ""
-    if incident.kind == "at_risk" and scene.unseen(incident.hop):  # not to see them is no good news
-        blind = "; the queue is seen no more, and shows nothing of what is still missing"
-        return f"events were about to be deleted unread {since}{blind}{f'.{also}' if also else ''}"
+    if incident.kind == "at_risk" and incident.unseen and incident.closed:  # not to see them is no good news
+        return f"closed, though the queue of events about to be deleted {since} is seen no more.{also}"
     if incident.kind == "loss":
         left = incident.lost
         if not left:

@@ -64,7 +64,7 @@ def as_png(course: Course) -> bytes:
     from matplotlib.dates import ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), dpi=150, layout="constrained")
+    figure = Figure(figsize=(5, 3.4), dpi=200, layout="constrained")
     FigureCanvasAgg(figure)  # the one that needs no screen
     axes = figure.subplots()
     starts = course.first + course.width * np.arange(len(course.amounts["accepted"]))
@@ -74,7 +74,7 @@ def as_png(course: Course) -> bytes:
     axes.fill_between(at, course.amounts["lost"], color="tab:red", alpha=0.25)
     axes.set_ylim(0, 1.2 * max(int(course.amounts["accepted"].max()), 1))  # room for the legend
     axes.set_ylabel("events a bucket")
-    axes.set_title(f"{course.pipeline[:80]}: events by minute of acceptance, UTC")
+    axes.set_title(f"{course.pipeline[:40]}: events by time of acceptance, UTC", fontsize="medium", parse_math=False)
     axes.legend(loc="upper left", ncols=4, fontsize="small")
     dates = ConciseDateFormatter(axes.xaxis.get_major_locator())  # type: ignore[no-untyped-call]  # it ships no types
     axes.xaxis.set_major_formatter(dates)

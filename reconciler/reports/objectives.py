@@ -1,5 +1,6 @@
 """How objectives stand, and the same rules for Prometheus, Sloth and OpenSLO, on the metrics that `/metrics` shows."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from reconciler.ports import Store
 STATE = "objectives"
 """Name under which the engine remembers them."""
 LOST = "reconciler_objective_lost_events"
+SLUG = 40
+"""Letters of a name; Kubernetes takes 63, and a word goes before it."""
 ACCEPTED = "reconciler_objective_accepted_events"
 
 
@@ -73,8 +76,13 @@ def _rule(pipeline: Pipeline, sources: str, objective: float, alert: Alert) -> d
     return {
         "alert": "ReconcilerObjectiveBurns",
         "expr": "\nand ignoring(window) ".join(both),
-        "labels": {"severity": alert.severity, "pipeline": pipeline.name, "sources": sources},
-        "annotations": {"summary": f"{who} {burns}: events are lost"},
+        "labels": {
+            "severity": alert.severity,
+            "pipeline": _plain(pipeline.name),
+            "sources": _plain(sources),
+            "window": compact(alert.long),  # a rule of the same name for each pair of windows
+        },
+        "annotations": {"summary": _plain(f"{who} {burns}: events are lost")},
     }
 
 
@@ -84,11 +92,11 @@ def _sloth(pipeline: Pipeline, sources: str, objective: float) -> dict[str, Any]
         "name": f"completeness-{_slug(pipeline.name, sources)}",
         "objective": round(100 * objective, 10),
         "description": "Share of the accepted events that is not lost.",
-        # Gauges of a window: the ratio itself, for events are summed by the time at which they were accepted.
-        "sli": {"raw": {"error_ratio_query": _ratio(pipeline.name, sources, window)}},
+        # Gauges of a window, and no counters: a loss that is found is counted once, and taken back if it is recovered.
+        "sli": {"raw": {"error_ratio_query": _ratio(_plain(pipeline.name), _plain(sources), window)}},
         "alerting": {
             "name": "ReconcilerObjectiveBurns",
-            "labels": {"pipeline": pipeline.name},
+            "labels": {"pipeline": _plain(pipeline.name)},
             "page_alert": {"labels": {"severity": "page"}},
             "ticket_alert": {"labels": {"severity": "ticket"}},
         },
@@ -127,8 +135,14 @@ def _quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
+def _plain(text: str) -> str:
+    """Where both programs expand templates: the text itself, whatever is in it."""
+    return text.replace("{{", "{{`{{`}}")
+
+
 def _slug(pipeline: str, sources: str) -> str:
-    kept = "".join(
-        letter if letter.isascii() and letter.isalnum() else "-" for letter in f"{pipeline}-{sources}".lower()
-    )
-    return "-".join(part for part in kept.split("-") if part)
+    """A name as Kubernetes takes it; where letters had to go, so that two would be one, with a mark of what it was."""
+    name = f"{pipeline}-{sources}" if sources else pipeline
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name.lower())
+    slug = "-".join(part for part in kept.split("-") if part)[:SLUG]
+    return slug if slug == name else f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}".lstrip("-")

@@ -35,6 +35,11 @@ class Direct:
         """Whether nothing that was told is still to be ended."""
         return not self._entries
 
+    def since(self, name: str) -> Micros:
+        """Since when this alarm stands, by what channels were told, by another process too; 0: it does not."""
+        own = [one.notice for one in self._entries.values() if one.notice.id == name]
+        return min((one.opened_at for one in own if one.status != "resolved"), default=0)
+
     def tell(self, found: Iterable[Notice], now: Micros, over: Callable[[Notice], str] = lambda _: "") -> None:
         """These hold now. Of all else that was told `over` says why it has ended; empty: nobody can say that it has."""
         current = set()
@@ -46,7 +51,8 @@ class Direct:
             for key, entry in list(self._entries.items()):
                 alive = entry.notice.id not in current and entry.notice.status != "resolved"
                 if alive and (why := over(entry.notice)):
-                    ended = replace(entry.notice, status="resolved", at=now, steps=(), changed=why)
+                    title = f"{entry.notice.title}. Over: {why}"
+                    ended = replace(entry.notice, status="resolved", at=now, steps=(), title=title, changed=why)
                     self._entries[key] = replace(entry, notice=ended, wanted=entry.wanted + 1)
         self._send(now)
         with self._guard:

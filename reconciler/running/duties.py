@@ -52,7 +52,9 @@ def duties_of(
     if settings.reports is not None:
         duties.append(Duty("report", tick, report_daily))
     # One for each channel: one that hangs delays no other.
-    duties += [duty for one in notifiers for duty in _announcing(one, min(tick, ANNOUNCE), clock)]
+    duties += [
+        duty for one in notifiers for duty in _announcing(Channel(one, settings.public_url), min(tick, ANNOUNCE), clock)
+    ]
     for connector in connectors:
         options = settings.connectors[connector.name].options
         if isinstance(options, ConnectorOptions) and options.recount is not None:
@@ -62,9 +64,10 @@ def duties_of(
     return duties
 
 
-def _announcing(notifier: Notifier, every: Micros, clock: Callable[[], Micros]) -> Iterator[Duty]:
+def _announcing(channel: Channel, every: Micros, clock: Callable[[], Micros]) -> Iterator[Duty]:
+    notifier = channel.notifier
     drawing: deque[Sent] = deque(maxlen=MOST_PICTURES)
-    yield Duty(f"announce {notifier.name}", every, Announce(Channel(notifier), clock, drawing))
+    yield Duty(f"announce {notifier.name}", every, Announce(channel, clock, drawing))
     if isinstance(notifier, Attaching) and notifier.pictures:
         yield Duty(f"draw {notifier.name}", every, partial(draw, notifier, drawing))
 

@@ -1,24 +1,22 @@
 """Goes on where the ledger itself is out of reach, which may happen in the hour in which a queue begins to lose.
 
-While the ledger answers it learns from there how the queues stand. When the ledger cannot be read, or not be written,
-at two looks running, it asks the connectors of samples itself, keeps what they say in the spool, judges policies and
-the time to loss from memory, and tells people directly. When the ledger is back, what waited is stored and its alarms
-end.
+While the ledger answers it learns from there how queues and finite things stand, and keeps that beside the ledger.
+When the ledger cannot be read, or not be written, at two looks running, or is away when the process starts, it asks the
+connectors of samples itself, keeps what they say in the spool, judges policies, the time to loss and what runs out from
+memory, and tells people directly. When the ledger is back, what waited is stored and its alarms end.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from reconciler.core.alarms import ledger_away
-from reconciler.core.observations import Observation, QueueSample, Refusal
-from reconciler.core.queues import QueueLedger
-from reconciler.core.threats import Watched, may_end, notices
+from reconciler.core.alarms import AWAY, ledger_away
+from reconciler.core.observations import Observation, Refusal
 from reconciler.core.times import HOUR, Micros, floor_to
 from reconciler.errors import OutOfReach, ReconcilerError
 from reconciler.ports import Connector, ConnectorFailed, Run
 from reconciler.running.direct import Direct
+from reconciler.running.memory import APART, OLDEST, Memory
 from reconciler.running.patience import Patient
 from reconciler.running.spool import Spool
 from reconciler.serving import ServiceStore
@@ -29,7 +27,8 @@ log = logging.getLogger(__name__)
 LOOKS = 2
 """The ledger must be away at so many looks running before people are told."""
 OTHERS = 3
-"""A process that does not do the work waits so many times longer: the one that does may live, and speak."""
+"""A process that does not do the work waits so many times longer: the one that does may live, and speak. One that never
+saw the ledger does not know of another, and does not wait for it: rather is it said twice than not at all."""
 
 
 @dataclass(slots=True)
@@ -45,14 +44,18 @@ class Sentinel:
     spool: Spool
     direct: Direct
     patient: Patient
-    _queues: dict[tuple[str, str], Watched] = field(default_factory=dict)
+    memory: Memory = field(init=False)
     _known_at: Micros = 0
-    """Until when samples were read from the ledger."""
+    """Until when samples were read from the ledger; 0: this process never saw it."""
+    _kept_at: Micros = 0
+    """When what is known was last kept for the next process."""
     _away: int = 0
     """Looks running at which the ledger was out of reach."""
     _since: Micros = 0
     """When it was first found out of reach."""
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.memory = Memory(self.settings.pipelines)
 
     def look(self) -> None:
         """One look, at the pace of the service."""
@@ -65,13 +68,22 @@ class Sentinel:
             return
         self._away += 1
         if self._away == 1:
-            self._since = now
-            with self._guard:
-                self._queues = {key: _marked(one) for key, one in self._queues.items()}
+            self._begin(now)
         log.error("the ledger cannot be used", extra={"failure": failure, "looks": self._away})
-        if self._away >= LOOKS * (1 if self.leads() else OTHERS):
+        waits = LOOKS * (1 if self.leads() or not self._known_at else OTHERS)
+        if self._away >= waits:
             self._ask(now)
             self._tell(failure, now)
+
+    def _begin(self, now: Micros) -> None:
+        """The ledger is away: what is wrong by now is known. A process that never saw it asks the one before it."""
+        if not self._known_at:
+            kept = [one for one in self.spool.remembered(self.settings.pipelines) if now - one.at <= OLDEST]
+            self.memory.hear(kept)
+        self._since = self.direct.since(AWAY) or now
+        self.memory.mark(now)
+        if not self._known_at:
+            self.memory.hear(self.spool.waiting(self.settings.pipelines))
 
     # --- the ledger ---------------------------------------------------------------------------------------------------
 
@@ -91,37 +103,28 @@ class Sentinel:
         return answer[0] if answer else "the ledger could not be asked; the log has the traceback"
 
     def _use(self, now: Micros) -> None:
-        """Read how the queues stand, write that somebody looked, and store what waited."""
+        """Read how things stand, write that somebody looked, store what waited, and keep what the next must know."""
         first = self._known_at - 2 * self.settings.tick if self._known_at else now - HOUR
-        found = [
-            sample
-            for pipeline in self.settings.pipelines.values()
-            for sample in self.store.samples(pipeline, first, now)
+        pipelines = self.settings.pipelines
+        found: list[Observation] = [
+            sample for pipeline in pipelines.values() for sample in self.store.samples(pipeline, first, now)
         ]
+        keeps = now - self._kept_at >= APART
+        if keeps:
+            for name in pipelines:
+                found += (one for known in self.store.capacities(name, now).values() for one in known)
         self.store.note_runs([Run("sentinel", "", now, 0)])
-        for path, waiting in self.spool.taken(self.settings.pipelines).items():
-            self.store.record(waiting, self.settings.pipelines)
+        for path, waiting in self.spool.taken(pipelines).items():
+            self.store.record(waiting, pipelines)
             path.unlink(missing_ok=True)  # another look, which hung until now, may have stored it too
             log.info("what waited in the spool is in the ledger", extra={"observations": len(waiting)})
         self._known_at = now
-        self._hear(found)
+        self.memory.hear(found)
+        if keeps:
+            self.spool.remember(self.memory.kept())
+            self._kept_at = now
 
-    # --- memory -------------------------------------------------------------------------------------------------------
-
-    def _hear(self, samples: Sequence[QueueSample]) -> None:
-        """Take samples, in order of `at`, into memory; those that are there already change nothing."""
-        with self._guard:
-            for sample in samples:
-                pipeline = self.settings.pipelines[sample.pipeline]
-                queue = pipeline.queues.get(sample.queue)
-                if queue is None:
-                    continue
-                key = (sample.pipeline, sample.queue)
-                if key not in self._queues:
-                    self._queues[key] = Watched(pipeline, QueueLedger(queue, pipeline.width))
-                self._queues[key].ledger.observe(sample)
-            for one in self._queues.values():
-                one.ledger.forget(one.first)
+    # --- without it ---------------------------------------------------------------------------------------------------
 
     def _ask(self, now: Micros) -> None:
         """Ask those who take samples; what they say is kept for the ledger."""
@@ -129,14 +132,12 @@ class Sentinel:
         self.patient.do({one.name: _asking(one, self.settings, now, heard.append) for one in self.samplers})
         said = list(heard)  # one that is late still adds to the other
         self.spool.add(said)
-        self._hear(sorted((one for one in said if isinstance(one, QueueSample)), key=lambda one: one.at))
+        self.memory.hear(said)
 
     def _tell(self, failure: str, now: Micros) -> None:
-        found, recovered = [ledger_away(failure, len(self._queues), self._since, now)], set[str]()
-        for _, one in sorted(self._queues.items()):
-            found += notices(one, self._since, now)
-            recovered |= may_end(one, now)
-        self.direct.tell(found, now, lambda told: "samples show it no more" if told.id in recovered else "")
+        alarm = ledger_away(failure, (self.memory.queues, self.memory.resources), self._since, now)
+        found, over = self.memory.notices(self._since, now)
+        self.direct.tell([alarm, *found], now, lambda told: "samples show it no more" if told.id in over else "")
 
 
 def _asking(
@@ -156,8 +157,3 @@ def _asking(
             log.error("a connector could not be read", extra=fields)
 
     return ask
-
-
-def _marked(one: Watched) -> Watched:
-    """As it is when the ledger goes away: what is wrong by then, people were told."""
-    return replace(one, expired_before=one.ledger.expired_total, policies_before=tuple(one.broken()))

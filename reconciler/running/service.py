@@ -48,6 +48,7 @@ class Service:
         notifiers: Sequence[Notifier] = (),
     ) -> None:
         self.meters = Meters()
+        self._store = store
         self._stopping = threading.Event()
         self._keeper = Keeper(store, name_of_process(), settings.lease, self.meters, self._begin)
         self._worker = Worker(self._keeper, settings, clock, self.meters, self._stopping)
@@ -65,7 +66,9 @@ class Service:
     def start(self) -> None:
         """Begin. Raises `ConfigError` if an embedded ledger is served by another process."""
         self._beat()
-        if self._keeper.at_work() is None:
+        if not self._store.proven:
+            log.error("the ledger is out of reach; it is waited for, and queues are watched from memory meanwhile")
+        elif self._keeper.at_work() is None:
             log.info("another process does the work; this one takes what is pushed, and waits")
         self._timetable.add("lease", self._keeper.every, self._beat)
         for duty in self._duties:
@@ -90,6 +93,8 @@ class Service:
             self._timetable.at_once(duty.name, partial(self._worker.perform, duty))
 
     def _beat(self) -> None:
+        if not self._store.proven:
+            return  # `Reaching` tries, with patience
         try:
             self._keeper.beat()
         except OutOfReach as error:  # at the start too: somebody may hold up the ledger who is about to be cut off

@@ -30,10 +30,11 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._waiting, self._told = folder, folder / "waiting.ndjson", folder / "told.json"
+        self._memory = folder / "memory.ndjson"
 
     def add(self, seen: Iterable[Observation]) -> None:
         """Keep observations for later, durably."""
-        text = "".join(f"{json.dumps(record_of(one), separators=(',', ':'))}\n" for one in seen)
+        text = _lines(seen)
         try:
             size = self._waiting.stat().st_size if self._waiting.exists() else 0
             if size + len(text) > MOST_BYTES:
@@ -63,6 +64,33 @@ class Spool:
                 found.append(one)
         return found
 
+    def waiting(self, pipelines: Mapping[str, Pipeline]) -> list[Observation]:
+        """All that waits; it goes on waiting."""
+        paths = [*sorted(self._folder.glob("taken-*.ndjson")), self._waiting]
+        return [one for path in paths if path.exists() for one in self._read(path, pipelines)]
+
+    def remember(self, seen: Iterable[Observation]) -> None:
+        """Keep what the next process has to know if it finds no ledger, in place of what was kept before."""
+        text = _lines(seen)
+        try:
+            if text:
+                self._replace(self._memory, text)
+            else:
+                self._memory.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("the spool cannot be written: a process that starts without a ledger will know nothing",
+                      extra={"failure": str(error)})  # fmt: skip
+
+    def remembered(self, pipelines: Mapping[str, Pipeline]) -> list[Observation]:
+        """What an earlier process kept."""
+        return self._read(self._memory, pipelines) if self._memory.exists() else []
+
+    def _replace(self, path: Path, text: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+
     def keep_told(self, entries: Iterable[Entry]) -> None:
         """Keep how each channel was told, in place of what was kept before: another process may have to end it."""
         told = [asdict(one) | {"notice": notices.dump(one.notice)} for one in entries]
@@ -70,10 +98,7 @@ class Spool:
             if not told:
                 self._told.unlink(missing_ok=True)
                 return
-            self._folder.mkdir(parents=True, exist_ok=True)
-            new = self._told.with_suffix(".new")
-            new.write_text(json.dumps(told), encoding="utf-8")
-            new.replace(self._told)
+            self._replace(self._told, json.dumps(told))
         except OSError as error:
             log.error("the spool cannot be written: after a restart nobody ends these alarms",
                       extra={"failure": str(error)})  # fmt: skip
@@ -86,3 +111,7 @@ class Spool:
             log.error("what was told directly cannot be read", extra={"failure": str(error)})
             return []
         return [Entry(**(one | {"notice": notices.load(one["notice"])})) for one in kept]
+
+
+def _lines(seen: Iterable[Observation]) -> str:
+    return "".join(f"{json.dumps(record_of(one), separators=(',', ':'))}\n" for one in seen)

@@ -1,6 +1,6 @@
 """The database: engines, transactions, and the translation of its errors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from reconciler.errors import ConfigError, OutOfReach
+from reconciler.errors import ConfigError, OutOfReach, Unfit
 from reconciler.store.tables import ledger
 
 BUSY_SECONDS = 30
@@ -36,6 +36,8 @@ class Database:
         self.idle_seconds = idle_seconds
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._sqlite() if self.sqlite else self._postgresql()
+        self.first: Callable[[Connection], None] | None = None
+        """What the first transaction has to see to before anything else; `None`: nothing is left to be seen to."""
 
     @property
     def label(self) -> str:
@@ -50,6 +52,7 @@ class Database:
             with connection.begin():
                 if not self.sqlite:
                     self._be_patient(connection)
+                    self._see(connection)
                     connection.execute(select(ledger.c.position).with_for_update())
                 yield connection
 
@@ -61,7 +64,13 @@ class Database:
             with connection.begin():
                 if not self.sqlite:
                     self._be_patient(connection)
+                    self._see(connection)
                 yield connection
+
+    def _see(self, connection: Connection) -> None:
+        if self.first is not None:
+            self.first(connection)
+            self.first = None
 
     def _be_patient(self, connection: Connection) -> None:
         waits = {"lock_timeout": self.busy_seconds, "idle_in_transaction_session_timeout": self.idle_seconds}
@@ -75,6 +84,7 @@ class Database:
             if not self.sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
+                self._see(connection)
                 yield connection
 
     @contextmanager
@@ -83,7 +93,9 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, psycopg.Error) as error:
-            raise OutOfReach(f"the ledger {self.label} {_reason(error)}") from error
+            reason = _reason(error)
+            barred = any(sign in reason.lower() for sign in _BARS)
+            raise (Unfit if barred else OutOfReach)(f"the ledger {self.label} {reason}") from error
 
     def _sqlite(self) -> Engine:
         if not self.url.database or self.url.database == ":memory:":
@@ -143,6 +155,8 @@ def _reason(error: Exception) -> str:
     return f"cannot be used: {said}"
 
 
+_BARS = ("authentication failed", "pg_hba.conf", "permission denied", "does not exist", "no password supplied")
+"""What a server says whom only a change of settings can satisfy."""
 _REMEDIES = {
     "database is locked": "is locked by another writer ({said}); try again, or find the process that holds it",
     "lock timeout": "is locked by another writer ({said}); try again, or find the session that holds it",

@@ -13,7 +13,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import PARTS, SPAN, Ints, TileKey, VerdictTile
 from reconciler.core.times import DAY, Micros, parse_time
 from reconciler.ports import Said
-from reconciler.store import tables
+from reconciler.store import drills, tables
 from reconciler.store.database import upsert
 from reconciler.store.laying import Laying
 from reconciler.store.packing import pack, unpack
@@ -128,6 +128,8 @@ def incidents(connection: Connection, pipeline: str | None, as_of: Micros | None
         query = select(change.line).select_from(lines.join(tables.incident, table.id == change.id))
     if pipeline is not None:
         query = query.where(table.pipeline == pipeline)
+    else:
+        query = query.where(drills.real(table.pipeline))
     return [
         msgspec.json.decode(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()
     ]
@@ -137,7 +139,7 @@ def standing(connection: Connection) -> list[dict[str, Any]]:
     """The last line of each incident that is not resolved, the oldest first."""
     table, change = tables.incident.c, tables.incident_change.c
     last = select(change.id, func.max(change.at).label("at")).group_by(change.id)
-    last = last.where(change.id.in_(select(table.id).where(table.status != "resolved")))
+    last = last.where(change.id.in_(select(table.id).where(table.status != "resolved", drills.real(table.pipeline))))
     told = last.subquery()
     lines = tables.incident_change.join(told, (change.id == told.c.id) & (change.at == told.c.at))
     query = select(change.line).select_from(lines.join(tables.incident, table.id == change.id))

@@ -211,7 +211,7 @@ class SqlJudging:
         connection, name, ledger = self._connection, self._pipeline.name, self.ledger
         ledger.reporters = facts.reporters(connection, name, self._now)
         ledger.samples = facts.samples(connection, name, self._oldest() - self._pipeline.looks_back, self._now)
-        self._deadlines = Deadlines(connection, self._pipeline, ledger, self._now)
+        self._deadlines = Deadlines(connection, self._pipeline, self._now)
         ledger.dues = self._deadlines.dues
         ledger.capacities = facts.capacities(connection, name, self._now)
         for stage in self._pipeline.stages:

@@ -19,6 +19,7 @@ from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retireme
 from reconciler.serving import Judgement, KeptReport, Reading
 from reconciler.store import (
     archive,
+    drills,
     facts,
     findings,
     history,
@@ -64,6 +65,16 @@ class SqlStore:
         self.acts = SqlActs(database)
         self.replays = SqlReplays(database)
         self.outbox = SqlOutbox(database, self._writing)
+
+    @property
+    def proven(self) -> bool:
+        """See `reconciler.serving.ServiceStore.proven`."""
+        return self.database.first is None
+
+    def prove(self) -> None:
+        """See `reconciler.serving.ServiceStore.prove`."""
+        with self.database.reading():
+            pass
 
     def record(
         self,
@@ -221,6 +232,17 @@ class SqlStore:
         """See `reconciler.serving.ServiceStore.standing`."""
         with self.database.reading() as connection:
             return findings.standing(connection)
+
+    def drills(self) -> list[str]:
+        """See `reconciler.serving.ServiceStore.drills`."""
+        with self.database.reading() as connection:
+            return drills.names(connection)
+
+    def forget_drill(self, name: str) -> None:
+        """See `reconciler.serving.ServiceStore.forget_drill`."""
+        with self._writing() as connection:
+            drills.forget(connection, name)
+        self._directories.forget()
 
     def horizon(self, pipeline: Pipeline) -> Horizon:
         """See `reconciler.serving.ServiceStore.horizon`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
@@ -73,20 +73,17 @@ class SqlReplays:
 class Deadlines:
     """What is still missing of the replays whose deadline is near; counted now and then, for it takes a while."""
 
-    def __init__(self, connection: Connection, pipeline: Pipeline, ledger: Ledger, now: Micros) -> None:
-        self._connection, self._pipeline, self._ledger, self._now = connection, pipeline, ledger, now
+    def __init__(self, connection: Connection, pipeline: Pipeline, now: Micros) -> None:
+        self._connection, self._pipeline, self._now = connection, pipeline, now
         self._fresh: dict[str, dict[str, int]] = {}
         table = replay_tables.replay.c
         query = select(table.due, table.missing, table.counted_at, table.state)
-        rows = connection.execute(query.where(table.pipeline == pipeline.name, table.status != "closed"))
-        self._near = [row for row in rows if is_near(row.due, now)]
+        rows = connection.execute(query.where(table.pipeline == pipeline.name, table.status != "closed")).mappings()
+        self._near = [row for row in rows if is_near(row["due"], now)]
 
-    def dues(self) -> list[Due]:
+    def dues(self, ledger: Ledger) -> list[Due]:
         """See `Ledger.dues`: by what the present judgement has said of the cells, and earlier ones of the others."""
-        found = (
-            self._dues(restore(json.loads(row.state)), json.loads(row.missing), row.counted_at) for row in self._near
-        )
-        return [due for own in found for due in own]
+        return [due for row in self._near for due in self._dues(row, ledger)]
 
     def save(self) -> None:
         """Keep what was counted, until it is time to count again."""
@@ -96,15 +93,16 @@ class Deadlines:
                 update(replay_tables.replay).where(replay_tables.replay.c.id == replay).values(**values)
             )
 
-    def _dues(self, replay: Replay, missing: dict[str, int], counted_at: Micros) -> list[Due]:
+    def _dues(self, row: RowMapping, ledger: Ledger) -> list[Due]:
+        replay, missing = restore(json.loads(row["state"])), json.loads(row["missing"])
         parts = [part for part in replay.parts if part.state != "closed" and is_near(part.until, self._now)]
-        if self._now - counted_at >= COUNTED_EVERY or any(_key(part) not in missing for part in parts):
-            missing = self._fresh[replay.id] = self._count(parts)
+        if self._now - row["counted_at"] >= COUNTED_EVERY or any(_key(part) not in missing for part in parts):
+            missing = self._fresh[replay.id] = self._count(parts, ledger)
         return [Due(replay.id, part.source, part.until or 0, missing[_key(part)]) for part in parts]
 
-    def _count(self, parts: Iterable[Part]) -> dict[str, int]:
+    def _count(self, parts: Iterable[Part], ledger: Ledger) -> dict[str, int]:
         """By part: events of its windows that have not come, as was last said."""
-        width, ordinal = self._pipeline.width, self._ledger.directory.source
+        width, ordinal = self._pipeline.width, ledger.directory.source
         found = {_key(part): 0 for part in parts}
         wanted: dict[TileKey, list[tuple[Part, int, int]]] = defaultdict(list)
         for part in parts:
@@ -114,15 +112,15 @@ class Deadlines:
                 for span in range(first // SPAN, (end - 1) // SPAN + 1):
                     wanted[TileKey(part.hop, chunk, span)].append((part, first, end))
         for key, own in wanted.items():
-            tile, ordinals = self._tile(key), key.span * SPAN + np.arange(SPAN)
+            tile, ordinals = self._tile(key, ledger), key.span * SPAN + np.arange(SPAN)
             for part, first, end in own if tile is not None else ():
                 row, inside = ordinal(part.source) % CHUNK, (ordinals >= first) & (ordinals < end)
                 found[_key(part)] += sum(int(tile.parts[name][row, inside].sum()) for name in _GAP)
         return found
 
-    def _tile(self, key: TileKey) -> Any:
-        if key in self._ledger.verdicts:
-            return self._ledger.verdicts[key]
+    def _tile(self, key: TileKey, ledger: Ledger) -> Any:
+        if key in ledger.verdicts:
+            return ledger.verdicts[key]
         table = tables.tile.c
         here = (table.part == key.part, table.span == key.span, table.chunk == key.chunk)
         stored = tiles.where(self._connection, self._pipeline.name, tiles.VERDICT, *here)

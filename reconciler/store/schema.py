@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 
 import reconciler
-from reconciler.errors import ConfigError, OutOfReach
+from reconciler.errors import ConfigError, OutOfReach, Unfit
 from reconciler.store.database import Database, exists
 
 HEAD = "0001"
@@ -47,13 +47,18 @@ def revision_of(connection: Connection) -> str | None:
 def require_head(database: Database) -> None:
     """Refuse a ledger that this program does not understand."""
     with database.reading() as connection:
-        found = revision_of(connection)
+        require_head_of(connection, database.label)
+
+
+def require_head_of(connection: Connection, label: str) -> None:
+    """The same of the ledger behind this connection."""
+    found = revision_of(connection)
     if found == HEAD:
         return
     if found is None or found < HEAD:
         behind = "has no tables yet" if found is None else f"is at revision {found}, this program needs {HEAD}"
-        raise OutOfReach(f"the ledger {database.label} {behind}; run `reconciler migrate`")
-    raise OutOfReach(f"the ledger {database.label} is at revision {found}, later than this program's {HEAD}; update it")
+        raise Unfit(f"the ledger {label} {behind}; run `reconciler migrate`")
+    raise Unfit(f"the ledger {label} is at revision {found}, later than this program's {HEAD}; update it")
 
 
 def migrations() -> Path:

@@ -17,7 +17,7 @@ from reconciler.announce import notifiers_of, routes_of
 from reconciler.core.notices import Notice, notice_of
 from reconciler.core.outbox import posts
 from reconciler.core.times import HOUR, Micros, format_time
-from reconciler.errors import ReconcilerError
+from reconciler.errors import OutOfReach, ReconcilerError
 from reconciler.ports import Store
 from reconciler.settings import Settings
 
@@ -45,7 +45,7 @@ class Buttons:
         return any(one.genuine(body, stamp, signature, self.now()) for one in self.signers)
 
     def obey(self, pressed: Mapping[str, Any]) -> None:
-        """Write down what was said, and show it in the message before the next judgement does."""
+        """Write down what was said, and show it in the message before the next judgement does. Raises `OutOfReach`."""
         user = pressed.get("user") or {}
         author = f"{user.get('username') or user.get('name') or 'somebody'} (Slack {user.get('id', '?')})"
         for action in pressed.get("actions") or ():
@@ -54,6 +54,8 @@ class Buttons:
                 continue  # a button that leads somewhere is pressed in Slack alone
             try:
                 self._show(self._obey(name, incident, author))
+            except OutOfReach:
+                raise
             except ReconcilerError as error:
                 log.warning("a button could not be obeyed", extra={"incident": incident, "failure": error.message})
 
@@ -97,5 +99,9 @@ async def press(request: Request) -> Response:
     except (ValueError, KeyError):
         return Response(status_code=400)
     if isinstance(pressed, dict):
-        await run_in_threadpool(buttons.obey, pressed)
+        try:
+            await run_in_threadpool(buttons.obey, pressed)
+        except OutOfReach as failure:  # Slack says so beside the button, and whoever pressed it tries again
+            log.error("a button could not be obeyed", extra={"failure": failure.message})
+            return Response(status_code=503)
     return Response(status_code=200)

@@ -69,6 +69,8 @@ class VerdictLine(Shape):
     lost_proven: int
     recovered: int
     duplicated: int
+    returned: int
+    """Events that were lost or passed over and came after all, without being sent again."""
     proven: bool
     loss_at: str | None
     evidence: list[str]

@@ -6,10 +6,12 @@ from typing import Any
 
 from reconciler.core.alarms import alive, blind, ledger_away, observed
 from reconciler.core.cases import Incident, Share
+from reconciler.core.dearth import Limits
+from reconciler.core.dearth import notices as shortages
 from reconciler.core.engine import Engine
 from reconciler.core.notices import Notice, notice_of
 from reconciler.core.objectives import Standing
-from reconciler.core.observations import QueueSample
+from reconciler.core.observations import Capacity, QueueSample
 from reconciler.core.outbox import Entry, digest
 from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue
 from reconciler.core.queues import QueueLedger
@@ -138,9 +140,10 @@ def others() -> Iterator[tuple[str, Notice]]:
         "at-risk-over",
         told(incident("at_risk", **risk, status="resolved", shares=none, until=STOPPED + 14 * HOUR), over),
     )
-    blind = replace(over, queues={"batch-events": ledger()}, lost_beside="")
-    ended = incident("at_risk", **risk, status="resolved", shares=none, until=STOPPED + 14 * HOUR)
-    yield "at-risk-queue-seen-no-more", told(ended, blind)
+    unseen: dict[str, Any] = risk | {"unseen": True, "status": "updated"}
+    yield "at-risk-queue-seen-no-more", told(incident("at_risk", **unseen), replace(early, now=NOW - 10 * MINUTE))
+    closed = unseen | {"status": "resolved", "closed": by("ann", "nobody reads it any more")}
+    yield "at-risk-closed-unseen", told(incident("at_risk", **closed))
     week = scene(queues={"batch-events": ledger(kept=7 * DAY)})
     yield "delay", told(incident("delay", evidence=Evidence.LAG_EXCEEDED), week)
     yield "delay-nothing-known-of-the-queue", told(incident("delay"), scene(queues={}))
@@ -169,8 +172,17 @@ def conditions() -> Iterator[tuple[str, Notice]]:
     behind = "has 3 of 24 partitions with replicas out of sync"
     yield "queue-policy-in-sync", told(condition("queue_policy", "batch-events", "in_sync", behind))
     name, ends = "postgres:main/public.events_id_seq", NOW + 9 * HOUR
-    text = "is 99.1% used, of 2,147,483,647, and ends in about 9 h at its present pace of 51,000,000 a day"
+    text = "ends in about 9 h: 99.1% of 2,147,483,647 is used, about 50,000,000 more a day"
     yield "capacity", told(condition("capacity", name, "used", text, severity="page", loss_at=ends))
+    key, ids = "postgres:main/public.events.id", "postgres:main/transaction ids of main"
+    yield "capacity-key", told(condition("capacity", key, "used", "is 97% used, of 2,147,483,647", severity="page"))
+    aged = condition("capacity", ids, "used", "is 96% used, of 2,144,483,647", severity="page")
+    yield "capacity-transaction-ids", told(aged)
+    lag = "ends in about 40 min: 80% of 1,000,000 is used, about 5,000,000 more a day"
+    disk = condition("capacity", "disk:kafka-1", "used", lag, severity="page", loss_at=NOW + 40 * MINUTE)
+    yield "capacity-disk", told(disk)
+    unread = "has not been read by limits lately: nothing is known of what is used"
+    yield "missing-capacities", told(condition("missing_counts", "postgres:main", "unread_capacity", unread))
     text = "is used up (2,147,483,647 of 2,147,483,647)"
     yield "capacity-used-up", told(condition("capacity", name, "used", text, severity="page", loss_at=NOW - MINUTE))
     text = "are not enough: 1,200 sources beyond the 10,000 are judged together as (overflow)"
@@ -184,10 +196,15 @@ def itself() -> Iterator[tuple[str, Notice]]:
     late = ["pipeline batch was not judged since 18:45 UTC"]
     yield "self-alarm", blind(late, NOW - 20 * MINUTE, NOW)
     away = "the ledger postgresql://db/reconciler cannot be reached (connection refused); check that the server runs"
-    yield "self-alarm-ledger", ledger_away(away, 1, NOW - 20 * MINUTE, NOW)
+    yield "self-alarm-ledger", ledger_away(away, (1, 2), NOW - 20 * MINUTE, NOW)
     watched = Watched(BATCH, ledger(), 0)
     for one in notices(watched, NOW - 20 * MINUTE, NOW):
         yield f"away-{one.kind.replace('_', '-')}", one
+    disk = Limits(BATCH)
+    for minute in (60, 0):
+        disk.observe(Capacity(NOW - minute * MINUTE, "disk:kafka-1", 800_000 - 5_000 * minute, 1_000_000, ()))
+    (full,) = shortages(disk, {}, NOW - 20 * MINUTE, NOW)
+    yield "away-capacity", full
     yield "watchdog", alive({"batch": NOW, "streaming": NOW - MINUTE}, NOW - DAY, NOW)
     lines = [
         {"opened_at": "2021-07-20T19:10:00Z", "severity": "page", "summary": "batch: 9 events lost", "sources": ["a"]},
@@ -196,7 +213,7 @@ def itself() -> Iterator[tuple[str, Notice]]:
     yield "observed", observed("batch", lines, NOW // DAY * DAY, NOW + DAY)
     tickets = [told(incident("delay", hop=f"{HOP}{number}")) for number in range(3)]
     entries = [Entry("oncall", replace(one, id=f"{one.id}{at}"), 1, 1) for at, one in enumerate(tickets)]
-    yield "digest", digest("digest-oncall-1", entries, NOW)
+    yield "digest", digest("digest-oncall-1", entries, NOW, URL)
 
 
 def every() -> Iterator[tuple[str, Notice]]:

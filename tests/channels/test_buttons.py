@@ -13,6 +13,7 @@ from slack_sdk.signature import SignatureVerifier
 from reconciler.announce import Channel, notifiers_of, routes_of
 from reconciler.core.observations import parse
 from reconciler.core.times import HOUR, MINUTE, SECOND, Micros
+from reconciler.errors import OutOfReach
 from reconciler.service import Telling, judge
 from reconciler.settings import Settings
 from reconciler.store import SqlStore
@@ -113,3 +114,15 @@ def test_what_slack_did_not_send_just_now_changes_nothing(
 def test_a_button_of_an_incident_that_is_not_there_changes_nothing(embedded: SqlStore, found: Settings) -> None:
     assert press(embedded, found, "reconciler_acknowledge", "loss-none") == 200
     assert embedded.acts.all() == []
+
+
+def test_whoever_presses_while_the_ledger_is_away_is_not_told_that_it_was_taken(
+    embedded: SqlStore, found: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss = loss_of(embedded)
+
+    def away(*_: object) -> None:
+        raise OutOfReach("the ledger cannot be reached")
+
+    monkeypatch.setattr(embedded.acts, "add", away)
+    assert press(embedded, found, "reconciler_acknowledge", loss) == 503

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from reconciler.announce import Channel, notifiers_of, routes_of
+from reconciler.core.drills import Drill
 from reconciler.core.observations import parse
 from reconciler.core.outbox import Post
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros
@@ -20,7 +21,7 @@ from reconciler.running.selfcheck import tell_alive, tell_blindness, tell_observ
 from reconciler.running.turns import Turn
 from reconciler.service import Telling, introduce, judge
 from reconciler.settings import Settings
-from reconciler.store import SqlStore
+from reconciler.store import SqlStore, open_store
 from tests.channels.notices import notice, settings
 from tests.channels.servers import FakePagerDuty, FakeSlack, running
 from tests.integration.shell import LOSS_START, Shell, a_loss
@@ -227,9 +228,22 @@ def test_a_drill_says_of_each_channel_whether_it_took_it_and_how_fast(shell: She
         assert message["blocks"][0]["text"]["text"] == "✅ DRILL · RESOLVED · events are lost · batch"
         assert list(pager.incidents.values()) == [["resolved"]]
         assert all(text.startswith("DRILL") for text in pager.texts.values())
+        said = str(message["blocks"])
+        assert "700 events" not in said, "it has come again"
+        store = open_store(f"sqlite:///{shell.folder / 'reconciler.db'}")
+        assert (store.drills(), store.incidents(), store.standing()) == ([], [], []), "nothing of it stays"
+        left = Drill(settings({}, shell.folder).pipelines["batch"], DAY, "page")
+        for at, seen in left.minutes():
+            store.record(seen, {left.pipeline.name: left.pipeline})
+            judge(store, left.pipeline, at)
+        assert store.incidents() == store.standing() == [], "nor is it seen while it is there"
+        assert store.incidents(left.pipeline.name) != []
+        assert store.drills() == [left.pipeline.name]
         del config["notifiers"]["broken"]
         assert drilled(shell, config) == 0
         assert "oncall: took it, after " in shell.out
+        assert store.drills() == [], "nor of one that was killed"
+        store.close()
         config["pipelines"]["batch"] = batch | {"mode": "observe"}
         assert drilled(shell, config) == 1
         assert "would reach nobody: it is in mode observe" in shell.out

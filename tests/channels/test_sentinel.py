@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.announce import notifiers_of, routes_of
-from reconciler.core.observations import Observation, QueueSample, Refusal
+from reconciler.core.observations import Capacity, Observation, QueueSample, Refusal
 from reconciler.core.times import DAY, MINUTE, SECOND, Micros, parse_time
 from reconciler.ports import ConnectorFailed
 from reconciler.running.direct import Direct
@@ -49,6 +49,8 @@ class Sampler:
     shortened: int = 10**6
     """Minute from which it keeps 20 minutes instead of 7 days."""
     broken: bool = False
+    fills: int = 0
+    """Of a disk of a million, so much each minute once the consumer has stopped."""
 
     def collect(self, start: Micros, end: Micros, now: Micros) -> Iterable[Observation | Refusal]:
         if self.broken:
@@ -56,6 +58,9 @@ class Sampler:
         minute = (now - BEGIN) // MINUTE
         kept = 20 * MINUTE if minute >= self.shortened else 7 * DAY
         read, first = min(minute, STOPS), max(0, minute - kept // MINUTE)
+        if self.fills:
+            used = 500_000 + self.fills * max(0, minute - STOPS)
+            yield Capacity(now, "disk:kafka-1", used, 1_000_000, ("batch",))
         yield QueueSample(
             now, "batch", ONE, start_offset=first * RATE, end_offset=minute * RATE, committed_offset=read * RATE,
             oldest_at=BEGIN + first * MINUTE, committed_at=BEGIN + max(read, first) * MINUTE, retention=kept,
@@ -100,9 +105,8 @@ class Watch:
         while self.minute < minute:
             self.minute += 1
             if stored:
-                seen = [
-                    one for one in self.sampler.collect(self.now, self.now, self.now) if isinstance(one, QueueSample)
-                ]
+                asked = self.sampler.collect(self.now, self.now, self.now)
+                seen = [one for one in asked if not isinstance(one, Refusal)]
                 self.store.record(seen, self.found.pipelines)
             self.sentinel.look()
 
@@ -144,7 +148,7 @@ def mortal() -> Iterator[Postgres]:
 @pytest.fixture(scope="module")
 def databases(mortal: Postgres) -> list[str]:
     """One for each test, made while nobody has stopped it."""
-    return [mortal.url(mortal.create_database()) for _ in range(3)]
+    return [mortal.url(mortal.create_database()) for _ in range(4)]
 
 
 @pytest.fixture
@@ -191,7 +195,7 @@ def test_a_loss_in_the_hour_without_a_ledger_wakes_somebody_once_and_ends(
         assert watch.minutes() == [*range(1, STOPS + 1), *range(STOPS + 2, STOPS + 26), STOPS + 27, STOPS + 28], (
             "what was sampled meanwhile is in the ledger"
         )
-        assert not list((tmp_path / "reconciler.spool").iterdir())
+        assert [one.name for one in (tmp_path / "reconciler.spool").iterdir()] == ["memory.ndjson"]
 
 
 @pytest.mark.postgres
@@ -224,6 +228,47 @@ def frozen(server: Postgres) -> Iterator[Callable[[int], None]]:
         yield send
     finally:
         send(signal.SIGCONT)
+
+
+def test_a_disk_that_fills_while_the_ledger_is_away_pages_and_what_was_told_before_does_not(
+    embedded: SqlStore, tmp_path: Path
+) -> None:
+    with watching(embedded, tmp_path) as watch:
+        watch.sampler.fills = 200  # in peace it stands still at half: nobody is told
+        watch.until(STOPS, stored=True)
+        away(embedded, there=False)
+        watch.until(STOPS + 2)
+        assert watch.states()["used-away"] == ["triggered"], "it ends in two days at this pace"
+        told = next(one for one in watch.slack.messages if "disk:kafka-1" in str(one["blocks"]))
+        assert "ends in about" in str(told["blocks"])
+        watch.begin()  # whoever starts now knows the pace from the one before it
+        watch.until(STOPS + 5)
+        assert watch.states()["used-away"] == ["triggered"]
+        watch.sampler.fills = 0
+        watch.until(STOPS + 30)
+        assert watch.states()["used-away"] == ["triggered"], "what is read no more is not well"
+        away(embedded, there=True)
+        watch.until(STOPS + 31)
+        assert watch.states()["used-away"] == ["resolved"]
+        readings = embedded.capacities("batch", watch.now)["disk:kafka-1"]
+        assert len(readings) > STOPS, "what was read meanwhile is in the ledger"
+
+
+def test_who_starts_without_a_ledger_watches_what_the_one_before_it_knew(embedded: SqlStore, tmp_path: Path) -> None:
+    with watching(embedded, tmp_path) as watch:
+        watch.until(STOPS - 1, stored=True)
+        away(embedded, there=False)
+        watch.begin()
+        watch.leads = False  # nobody leads whom the ledger does not know
+        watch.sampler.shortened = STOPS
+        watch.until(STOPS + 25)
+        assert watch.states() == {
+            "self-alarm": ["triggered"], "at-risk-away": ["triggered"], "loss-away": ["triggered"],
+        }  # fmt: skip
+        alarm = next(one for one in watch.slack.messages if "its ledger cannot be used" in str(one["blocks"]))
+        assert "1 queue watched from memory" in str(alarm["blocks"])
+        lost = next(one for one in watch.slack.messages if "has deleted" in str(one["blocks"]))
+        assert "since" in str(lost["blocks"]).lower()
 
 
 def test_a_process_that_does_not_do_the_work_speaks_only_where_nobody_else_does(
@@ -278,13 +323,14 @@ def away(store: SqlStore, *, there: bool) -> None:
 
 
 @pytest.mark.postgres
-def test_the_service_itself_pages_while_its_ledger_is_stopped(
+def test_the_service_itself_pages_while_its_ledger_is_stopped_and_starts_without_it(
     mortal: Postgres, databases: list[str], tmp_path: Path
 ) -> None:
-    url = databases.pop()
+    url, bare = databases.pop(), databases.pop()
     migrate(url)
-    with running(FakePagerDuty()) as pager, house(tmp_path, url) as built:
+    with running(FakePagerDuty()) as pager, house(tmp_path, url) as built, house(tmp_path / "bare", bare) as other:
         assert isinstance(pager, FakePagerDuty)
+        (tmp_path / "bare").mkdir()
         built.config["schedule"] = {"tick": "1s"}
         built.config["notifiers"] = {"pager": {"kind": "pagerduty", "routing_key": "k", "url": pager.url}}
         process = built.start()
@@ -292,7 +338,19 @@ def test_the_service_itself_pages_while_its_ledger_is_stopped(
         mortal.control("stop -m fast")
         try:
             until(lambda: pager.incidents == {"self-alarm-ledger": ["triggered"]}, 60, "a page")
+            process.end(signal.SIGKILL)
+            process, unmigrated = built.start(), other.start()
+            assert process.get("/healthz")[0] == 200, "a restart would not help"
+            status, said = process.get("/readyz")
+            assert status == 503
+            assert "cannot be reached" in said
+            until(lambda: len(process.logged("the ledger is out of reach; this goes on without it")) > 2, 60, "tries")
+            assert pager.incidents == {"self-alarm-ledger": ["triggered"]}
+            assert unmigrated.popen.poll() is None
         finally:
             mortal.control("start")
+        assert unmigrated.popen.wait(60) == 4, "it waits for no ledger that it cannot use"
+        assert "has no tables yet; run `reconciler migrate`" in unmigrated.log.read_text()
+        until(process.ready, 60, "a service that sees once the ledger is there")
         until(lambda: pager.incidents == {"self-alarm-ledger": ["resolved"]}, 60, "its end")
         assert process.end() == 0

@@ -3,10 +3,13 @@ was woken would, before it is committed.
 """
 
 import os
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 
+from reconciler.cli import group
 from reconciler.core.notices import Notice
 from reconciler.notifiers._blocks import MUTE, blocks, fallback, step_text
 from reconciler.notifiers._text import lines
@@ -44,8 +47,26 @@ def test_whoever_is_woken_is_told_when_it_began_what_comes_next_and_what_to_do(n
     if notice.status != "resolved" and notice.kind not in {"watchdog", "observed", "digest"}:
         assert labels & {"Since", "Events of"}
         assert notice.steps
-        assert "Next" in labels or notice.id.startswith("capacity")
+        assert "Next" in labels
+        assert any(one.command for one in notice.steps) or name == "away-capacity", "something to be copied"
     assert len(fallback(notice)) < 200, "it fits a locked screen"
+
+
+def test_commands_of_this_program_are_commands_that_there_are() -> None:
+    told = {one.command for notice in CASES.values() for one in notice.steps if one.command.startswith("reconciler ")}
+    assert len(told) > 10
+    for one in told:
+        name, *arguments = shlex.split(one)
+        command: click.Command = group
+        parent: click.Context | None = None
+        while True:
+            context = command.make_context(name, arguments, parent)  # raises where an option is unknown or missing
+            if not isinstance(command, click.Group):
+                break
+            name, *arguments = [*context._protected_args, *context.args]
+            found = command.get_command(context, name)
+            assert found is not None, one
+            command, parent = found, context
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -115,6 +115,10 @@ def test_a_ledger_out_of_reach_is_said_without_its_password(shell: Shell, monkey
     monkeypatch.setenv("RECONCILER_LEDGER", "postgresql://user:hush@127.0.0.1:1/ledger")
     assert shell("import", shell.file("counts.ndjson", COUNT)) == 4
     assert "hush" not in shell.err
+    assert shell("migrate") == 4
+    assert shell("migrate", "--unless-away") == 0, "the service starts without it"
+    assert "cannot be reached" in shell.err
+    assert "hush" not in shell.err
 
 
 def test_a_ledger_goes_up_and_down_and_up(shell: Shell, database_url: str) -> None:
@@ -150,6 +154,7 @@ def test_what_follows_from_a_configuration_is_printed(shell: Shell) -> None:
         "  objective    99.99%: 100 of a million events may be missing",
         "  tolerance    2 events or 0% of a cell",
         "  pages        unread events that a queue has deleted, or is about to delete",
+        "  pages        1,000 events that the consumer passed over, or fewer when a warning is due",
         "  pages        a loss of 1,000 events, whatever share of the source it is",
         "  pages        a loss of 100 events while the budget burns too fast: "
         "14.4 over 1 h and 5 min or 6 over 6 h and 30 min",

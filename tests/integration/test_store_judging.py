@@ -1,5 +1,6 @@
 """What a judgement is given, and what is kept of what it says: the same on both databases."""
 
+import gc
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reconciler import service
+from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Capacity, Progress, QueueSample
 from reconciler.core.pipelines import Hop
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, TileKey, VerdictTile
@@ -102,6 +105,24 @@ def test_the_time_that_has_passed_is_loaded_though_nobody_counted(store: SqlStor
         assert not judging.ledger.touched
         assert set(judging.ledger.verdicts) == {KEY}
         assert set(judging.ledger.counts) == {INGRESS}
+
+
+def test_the_arrays_of_a_judgement_are_freed_as_soon_as_it_is_over(store: SqlStore) -> None:
+    """No cycle may hold them until the garbage collector comes by: a long backlog would fill the memory."""
+    store.record([count(0, 5, at=minute(1))], pipelines())
+    gc.collect()
+    gc.disable()
+    try:
+        before = ledgers()
+        service.judge(store, BATCH, minute(5))
+        assert ledgers() == before
+    finally:
+        gc.enable()
+
+
+def ledgers() -> int:
+    """How many working sets there are in memory."""
+    return sum(isinstance(one, Ledger) for one in gc.get_objects())
 
 
 def test_an_open_tile_is_loaded_until_it_is_not_open(store: SqlStore) -> None:

@@ -251,18 +251,43 @@ def test_a_portion_of_old_buckets_alone_teaches_no_lag() -> None:
     assert engine.judges[0].lanes[-1].read.seen == 0
 
 
-def test_a_queue_that_is_seen_no_more_is_no_reason_to_say_that_nothing_is_at_risk() -> None:
+def stopped(*, sampled: range, again: int = 10**6, processed: int = 10**6) -> list[Observation]:
+    """A consumer stops after half an hour, and its queue keeps 20 minutes; it is looked at in these minutes only, and
+    from minute `again` on, when its consumer has read all that it still held. All is processed from `processed` on.
+    """
     seen: list[Observation] = []
-    for minute in range(90):
-        later, done = minute + 1 + 1 / 6, minute < 30
+    for minute in range(150):
+        later, done = minute + 1 + 1 / 6, minute < 30 or minute >= processed
         seen += [count(later, minute, 5 if stage == "ingress" or done else 0, stage) for stage in STAGES]
+        if minute == processed:
+            seen += [count(later, one, 5, "processed") for one in range(30, processed)]
         seen += progress(later)
-        if minute < 45:
-            end, read = 5 * (minute + 1), 5 * min(minute + 1, 30)
-            seen.append(QueueSample(at(minute + 1), "batch", "q", 0, 0, end, read, retention=20 * MINUTE))
+        if minute in sampled or minute >= again:
+            end, read = 5 * (minute + 1), 5 * (minute + 1 if minute >= again else min(minute + 1, 30))
+            start = max(0, 5 * (minute - 19))
+            seen.append(QueueSample(at(minute + 1), "batch", "q", 0, start, end, read, retention=20 * MINUTE))
     seen.sort(key=lambda one: one.at)
-    lines = [line for line in run(seen) if line.get("kind") == "at_risk"]
-    assert lines[0]["status"] == "open"
-    (over,) = [line for line in lines if line["status"] == "resolved"]
-    assert "the queue is seen no more" in over["title"]
-    assert "None is any more" not in over["title"]
+    return seen
+
+
+def test_what_was_at_risk_in_a_queue_that_is_seen_no_more_is_not_over_and_says_that_nobody_knows() -> None:
+    lines = [line for line in run(stopped(sampled=range(45))) if line.get("kind") == "at_risk"]
+    assert [line["status"] for line in lines if line["status"] != "updated"] == ["open"], "it has no end"
+    told = lines[-1]
+    assert "their queue is seen no more" in told["title"]
+    assert "whether they are still there nobody knows" in dict(told["facts"])["Next"]
+    assert told["steps"][0]["command"] == "reconciler check-config --connect"
+    assert told["severity"] == "page"
+    assert sum("seen no more" in line["title"] for line in lines) == 1, "and it says so once"
+
+
+def test_what_was_at_risk_is_over_once_its_queue_is_seen_again_or_its_counts_have_come() -> None:
+    seen_again = stopped(sampled=range(45), again=80, processed=80)
+    for case in (seen_again, stopped(sampled=range(45), processed=80)):
+        lines = [line for line in run(case) if line.get("kind") == "at_risk"]
+        (over,) = [line for line in lines if line["status"] == "resolved"]
+        assert at(95) <= parse_time(over["at"]) <= at(110), over
+        assert "None is any more" in over["title"]
+        assert not [line for line in lines if line["title"].startswith("batch: events will be deleted")], (
+            "no false alarm"
+        )

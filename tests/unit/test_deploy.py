@@ -45,6 +45,19 @@ def test_only_commands_are_called_that_there_are() -> None:
     assert set(units) <= set(COMMANDS)
 
 
+def test_what_is_known_without_the_ledger_lies_where_it_may_be_written_and_outlives_the_process() -> None:
+    folder = str(Path(CONFIG.watchdog.spool).parent)
+    assert f"spool:{folder}" in COMPOSE["reconciler"]["volumes"]
+    assert folder in [one["mountPath"] for one in POD["containers"][0]["volumeMounts"]]
+    assert f"StateDirectory={Path(folder).name}" in UNIT.splitlines()
+    assert f"chown 10001:10001 {folder}" in DOCKERFILE
+
+
+def test_a_ledger_that_is_away_keeps_nobody_from_starting() -> None:
+    assert "--unless-away" in POD["initContainers"][0]["args"]
+    assert "reconciler migrate --unless-away\n" in UNIT
+
+
 def test_health_is_asked_where_it_is_told(routes: set[str]) -> None:
     asked = {POD["containers"][0][probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")}
     assert asked == {"/healthz", "/readyz"}

@@ -26,7 +26,7 @@ def test_a_loss_says_what_each_way_in_has_to_do_and_until_when() -> None:
         "Identified - Events that were not processed, since 20 Jul 18:45 UTC (batch)\n\n"
         "26,280,000 events of 26,280,000 (100 %) accepted in this time are lost: "
         "they will not arrive by themselves.\n\n"
-        "Events that you send now are accepted. We will write again when we know more, within the hour.\n\n"
+        "Events that you send now may be affected too. We will write again when we know more, within the hour.\n\n"
         "Vacuum: you need not do anything: we read these events again.\n\n"
         "partners: we ask the partner to send these events again. We need your consent first. "
         "Contact: partners@example.com.\n\n"
@@ -59,3 +59,13 @@ def test_an_inferred_loss_is_worded_so_and_a_way_that_has_ended_is_not_offered()
     text = draft(LOSS | {"proven": False}, SENDERS, late, "identified", safe=False)
     assert "as far as we can tell" in text
     assert "direct calls: it was possible to send these events again until 2 Aug 06:59 UTC; no longer." in text
+
+
+def test_what_is_sent_now_is_promised_nothing_and_a_deadline_that_has_passed_is_no_hope() -> None:
+    risk = LOSS | {"kind": "at_risk", "lost": 0, "loss_at": "2021-07-21T19:05:00Z"}
+    assert "lost unless they are processed before 19:05 UTC" in draft(risk, SENDERS, NOW, "identified", safe=False)
+    passed = draft(risk, SENDERS, parse_time("2021-07-21T19:05:00Z"), "identified", safe=False)
+    assert "some may be lost by now" in passed
+    for kind in ("loss", "at_risk", "delay", "low_volume", "missing_counts"):
+        for phase in PHASES:
+            assert "are accepted" not in draft(risk | {"kind": kind}, SENDERS, NOW, phase, safe=True)
