@@ -35,9 +35,10 @@ def judged(accepted: Ints, processed: Ints, netted: Ints = NOTHING, first: int =
         np.zeros_like(at), at, accepted[at], processed[at], none, none, none, none, never, never, never, none, none,
         never, netted[at],
     )  # fmt: skip
+    z = NOTHING
     facts = BucketFacts(
-        np.zeros(BUCKETS), *([NOTHING] * 9), covered=no, mature=~no, ripe=~no, settled=~no, recent=~no & recent,
-        purged=no, overtaken=no, past_retention=no, balanced=False, reach=2, newest=BUCKETS - 1,
+        np.zeros(BUCKETS), z, z, z, z, z, z, z, z, z, covered=no, mature=~no, ripe=~no, settled=~no,
+        recent=~no & recent, purged=no, overtaken=no, past_retention=no, balanced=False, reach=2, newest=BUCKETS - 1,
     )  # fmt: skip
     return split(cells, facts, none)
 
