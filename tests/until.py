@@ -10,12 +10,13 @@ Found = TypeVar("Found")
 _NEVER_SET = threading.Event()
 
 
-def until(look: Callable[[], Found | None], seconds: float = 90, what: str = "") -> Found:
+def until(look: Callable[[], Found | None], seconds: float = 90, what: str | Callable[[], str] = "") -> Found:
     """The first true answer; fails where none comes in time."""
     end = time.monotonic() + seconds
     while True:
         found = look()
         if found:
             return found
-        assert time.monotonic() < end, f"waited {seconds} s in vain{f' for {what}' if what else ''}"
+        told = what() if callable(what) else what
+        assert time.monotonic() < end, f"waited {seconds} s in vain{f' for {told}' if told else ''}"
         _NEVER_SET.wait(0.02)

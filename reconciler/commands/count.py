@@ -20,7 +20,8 @@ from reconciler.core.records import record_of
 from reconciler.core.times import Micros, format_time
 from reconciler.counting.definition import UNITS, Definition, Unit, count_of, progress_of
 from reconciler.counting.duck import DuckEngine
-from reconciler.counting.places import Source, find
+from reconciler.counting.places import Source, find, stored
+from reconciler.counting.spark import SparkEngine
 from reconciler.counting.tally import Engine
 from reconciler.errors import ConfigError, Refused
 from reconciler.settings import Settings, load
@@ -63,6 +64,8 @@ Examples:
   reconciler count log.ndjson.gz --pipeline batch --stage ingress --source "team || '/' || feed" \\
     --time headers.received_at > counts.ndjson
   reconciler count 's3://lake/events/dt=2021-07-20/**/*.parquet' -p batch --stage stored --source who --time ts
+  reconciler count 's3a://lake/events/dt=2021-07-20/*/*.parquet' -p batch --stage stored --source who --time ts \\
+    --id event_id --engine spark --master yarn
 
 Exit codes: 0 all was counted; 2 usage or configuration; 3 rows or files were refused, and all others are counted;
 4 the object store or the ledger was out of reach.
@@ -85,8 +88,16 @@ Exit codes: 0 all was counted; 2 usage or configuration; 3 rows or files were re
               "progress, but not if anything is refused; without it the counts are not called whole.")  # fmt: skip
 @click.option("--format", "kind", type=click.Choice(["parquet", "csv", "ndjson"]), help="Default: as the names end.")
 @click.option("--delimiter", metavar="LETTER", help="Between columns of CSV. Default: a comma, in .tsv a tab.")
-@click.option("--memory", default="1GB", show_default=True, metavar="SIZE", help="For DuckDB; the rest is on disk.")
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="For DuckDB.")
+@click.option(
+    "--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True, help="Who counts."
+)
+@click.option(
+    "--master", metavar="URL", help="Of Spark: the cluster, as spark://…, yarn, k8s://… Default: this machine."
+)
+@click.option(
+    "--memory", default="1GB", show_default=True, metavar="SIZE", help="On this machine; the rest is on disk."
+)
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="On this machine.")
 @click.option("--endpoint", metavar="URL", help="Of an object store that is not Amazon's.")
 @click.option("--region", metavar="NAME", help="Of the bucket.")
 @click.option("--output", "-o", default="-", metavar="FILE", help="Where the observations go. Default: - (stdout).")
@@ -107,9 +118,7 @@ def command(files: tuple[str, ...], config: str, *, into_ledger: bool, as_json: 
     asked = _definition(settings, options)
     with ExitStack() as stack:
         out = stack.enter_context(refusals_file(options["refusals"]))
-        sources = find(files, options["kind"], options["endpoint"], options["region"])
-        engine = DuckEngine(asked, delimiter=options["delimiter"], memory=options["memory"], threads=options["threads"])
-        stack.callback(engine.close)
+        engine, sources = _begun(files, asked, options, stack)
         refused = _take(engine, sources, out)
         totals = engine.totals
         done = Counted(len(sources), totals.rows, totals.outside, totals.refused, refusals=refused.first)
@@ -144,13 +153,29 @@ def _definition(settings: Settings, options: dict[str, Any]) -> Definition:
     return Definition(*columns, unit, pipeline, stage, at, options["start"], options["end"])
 
 
+def _begun(
+    files: tuple[str, ...], asked: Definition, options: dict[str, Any], stack: ExitStack
+) -> tuple[Engine, list[Source]]:
+    """The engine that was asked for, and the files; what is wrong with their names is said before it starts."""
+    kind, measures = options["kind"], {name: options[name] for name in ("delimiter", "memory", "threads")}
+    if options["engine"] == "duckdb":
+        if options["master"]:
+            raise ConfigError("--master: only --engine spark has one")
+        sources = find(files, kind, stored(kind, options["endpoint"], options["region"]))
+        duck = DuckEngine(asked, **measures)
+        stack.callback(duck.close)
+        return duck, sources
+    find([file for file in files if "://" not in file], kind, lambda url: ())
+    spark = SparkEngine(asked, **measures, master=options["master"])
+    stack.callback(spark.close)
+    return spark, find(files, kind, lambda url: spark.list(url, kind))
+
+
 def _take(engine: Engine, sources: list[Source], out: Any) -> Refusals:
     """Count all files, with a bar of their bytes."""
     with counting("counting", sum(source.size for source in sources)) as (tell, advance):
         refused = Refusals(tell, out)
-        for source in sources:
-            engine.take(source, refused.note)
-            advance(source.size)
+        engine.take(sources, refused.note, advance)
     return refused
 
 

@@ -13,7 +13,7 @@ from reconciler.app import now, opened
 from reconciler.commands.options import config_option
 from reconciler.errors import Unfit
 from reconciler.running.logs import write_logs
-from reconciler.running.reaching import reach
+from reconciler.running.reaching import Reaching
 from reconciler.running.service import Service
 from reconciler.web.api import build_api
 from reconciler.web.pages import warm
@@ -59,9 +59,10 @@ def command(config: str) -> int:
         server.start()
         warm(face)
         log.info("listening", extra={"address": server.address, "version": __version__})
-        unfit = reach(app.store, stop)
-        if unfit is None:
-            stop.wait()
+        reaching = Reaching(app.store, stop)
+        reaching.start()
+        stop.wait()
+        unfit = reaching.unfit
         log.info("ending")
         server.stop()
         if not service.stop(STOP_SECONDS) or not server.ended(1):

@@ -126,7 +126,13 @@ def _said(last: Capacity, pace: int | None, left: Micros | None) -> str:
         return f"is {used} used, of {last.limit:,}"
     step = next((step for step in (DAY, 6 * HOUR, HOUR) if left >= 3 * step), 10 * MINUTE)
     ends = f"in about {format_duration(left // step * step)}" if left >= step else "within 10 min"
-    return f"ends {ends}: {used} of {last.limit:,} is used, {_two_digits(pace):,} more a day"
+    return f"ends {ends}: {used} of {last.limit:,} is used, about {_roughly(pace):,} more a day"
+
+
+def _roughly(amount: int) -> int:
+    """To 1, 2 or 5 and noughts: after a jump the pace falls with each reading, and that is no news."""
+    unit = int(10 ** (len(str(amount)) - 1))
+    return max(step * unit for step in (1, 2, 5) if step * unit <= max(1, amount))
 
 
 def _two_digits(amount: int) -> int:

@@ -14,6 +14,8 @@ FIRST_WAIT: Micros = 5 * SECOND
 LONGEST_WAIT: Micros = 10 * MINUTE
 DEAD_WAIT: Micros = HOUR
 """A dead letter is tried so often: whoever mends the channel need not remember what waits for it."""
+OVER_AGAIN: Micros = 15 * MINUTE
+"""For so long a channel that forgets is told again that something is over: it may have died before it passed it on."""
 JITTER = 0.2
 DIGEST = "digest"
 """Kind of the notice that many incidents share."""
@@ -67,7 +69,7 @@ class Manner:
     edits: bool = True
     """It can change what it has said. If not, only news are said, as new messages."""
     resend: Micros = 0
-    """What is open is said again so often, for the channel forgets; 0: it does not."""
+    """What is open is said again so often, for the channel forgets, and for a while what is over; 0: it does not."""
     updates_every: Micros = HOUR
     """Where it cannot edit: an update that changes neither status nor severity is said no more often."""
     digest_above: int = 0
@@ -125,7 +127,8 @@ def deed(entry: Entry, manner: Manner, crowd: int, now: Micros) -> Deed:
     """What is to be done; `crowd` incidents are open on the channel."""
     over = entry.notice.status == "resolved"
     if entry.wanted == entry.sent:
-        due = bool(manner.resend) and not over and now - entry.sent_at >= manner.resend
+        alive = not over or now - entry.notice.at < OVER_AGAIN
+        due = bool(manner.resend) and alive and now - entry.sent_at >= manner.resend
         return Deed.AGAIN if due else Deed.REST
     if _shares(entry, manner, crowd):
         return Deed.DIGEST

@@ -1,6 +1,7 @@
 """What is counted."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -80,13 +81,15 @@ def flat(path: str) -> str:
 
 def flattened(asked: Definition) -> Definition:
     """The same with dotted names as `flat` names them; texts in quotes stay."""
+    return rewritten(asked, outside=lambda piece: _NAMED.sub(lambda name: flat(name[0]), piece))
+
+
+def rewritten(asked: Definition, text: Callable[[str], str] = str, outside: Callable[[str], str] = str) -> Definition:
+    """The same with its expressions rewritten: texts in quotes by the one, what is outside of them by the other."""
 
     def of(expression: str | None) -> str | None:
         pieces = re.split(f"({_QUOTED.pattern})", expression or "")
-        whole = "".join(
-            piece if piece.startswith("'") else _NAMED.sub(lambda name: flat(name[0]), piece) for piece in pieces
-        )
-        return whole or None
+        return "".join(text(piece) if piece.startswith("'") else outside(piece) for piece in pieces) or None
 
     changed = {"source": of(asked.source), "time": of(asked.time), "outcome": of(asked.outcome), "id": of(asked.id)}
     return replace(asked, **changed)  # type: ignore[arg-type]  # source and time are never empty

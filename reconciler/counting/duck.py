@@ -5,17 +5,18 @@ Memory is bounded: DuckDB puts what is too much into files beside the table, and
 
 import csv
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reconciler.connectors._files_rows import Format
 from reconciler.connectors._files_stores import Away, Unreadable
-from reconciler.counting.definition import Cell, Definition, flat, flattened
+from reconciler.counting.definition import Cell, Definition, flattened
 from reconciler.counting.places import Source
-from reconciler.counting.question import DUCKDB, OUTSIDE, Kind, gathered, judged, kind_of, summed
-from reconciler.counting.tally import NAMED, Refuse, Totals, cell_of, refusal_of
+from reconciler.counting.question import OUTSIDE, Kind, gathered, judged, kind_of, objects, summed
+from reconciler.counting.tally import NAMED, Advance, Refuse, Totals, cell_of, refusal_of, refuse_file, refuse_rest
+from reconciler.counting.words import DUCKDB
 from reconciler.errors import ConfigError
 from reconciler.reading import RefusedLine
 
@@ -56,15 +57,15 @@ class DuckEngine:
         )
         self.totals = Totals()
 
-    def take(self, source: Source, refuse: Refuse) -> None:
+    def take(self, sources: Sequence[Source], refuse: Refuse, advance: Advance) -> None:
         """See `tally.Engine`."""
-        try:
-            with source.near() as path:
-                self._take(source, path, refuse)
-        except (Unreadable, Away) as error:
-            self.totals.refused += 1
-            self.totals.files_refused.append(source.name)
-            refuse(source.name, RefusedLine(0, "(file)", str(error)))
+        for source in sources:
+            try:
+                with source.near() as path:
+                    self._take(source, path, refuse)
+            except (Unreadable, Away) as error:
+                refuse_file(source.name, error, self.totals, refuse)
+            advance(source.size)
 
     def cells(self) -> Iterator[Cell]:
         """See `tally.Engine`."""
@@ -82,6 +83,8 @@ class DuckEngine:
         if source.kind != "parquet" and path.stat().st_size == 0:
             return
         asked = flattened(self._asked) if source.kind == "ndjson" else self._asked
+        for table in ("reject_errors", "reject_scans"):  # of the file before it
+            self._ask(f"DROP TABLE IF EXISTS {table}")
         question = self._question(path, source.kind, asked)
         # A file counts in full or not at all: its sums join the others once it has been read to its end.
         self._ask(f"CREATE OR REPLACE TEMP TABLE latest AS\n{gathered(question(numbered=False))}")
@@ -96,8 +99,7 @@ class DuckEngine:
         self.totals.refused += bad + len(misread)
         if bad:
             self._name(source.name, question(numbered=True), refuse)
-        if (more := max(0, bad - NAMED) + max(0, len(misread) - NAMED)) > 0:
-            refuse(source.name, RefusedLine(0, "(rows)", f"and {more:,} more rows are refused"))
+        refuse_rest(source.name, max(0, bad - NAMED) + max(0, len(misread) - NAMED), refuse)
         self._ask("INSERT INTO gathered SELECT * FROM latest WHERE fault IS NULL")
 
     def _question(self, path: Path, kind: Format, asked: Definition) -> "Question":
@@ -124,8 +126,6 @@ class DuckEngine:
     def _misread(self) -> list[tuple[int, str]]:
         """Lines of a CSV file that are no rows of it, each with the first reason."""
         found = self._ask("SELECT line, MIN(error_message) FROM reject_errors GROUP BY 1 ORDER BY 1").fetchall()
-        self._ask("DROP TABLE reject_errors")
-        self._ask("DROP TABLE reject_scans")
         return [(int(line), str(reason)) for line, reason in found]
 
     def _name(self, name: str, question: str, refuse: Refuse) -> None:
@@ -157,11 +157,8 @@ class Question:
         rows, also = f"(SELECT {number} FROM {self.rows}) AS r_rows", "r_row" if numbered else ""
         if self.names is None:
             return judged(self.asked, DUCKDB, rows, self.kind, also=also)
-        keys = "".join(f', json_extract_string(r_json, {_text(_path(name))}) AS "{flat(name)}"' for name in self.names)
-        sound = "CASE WHEN json_valid(line) THEN CASE WHEN json_type(line) = 'OBJECT' THEN line END END"
-        kept = f"(SELECT *, {sound} AS r_json FROM {rows} WHERE TRIM(line) <> '') AS r_lines"
-        rows = f"(SELECT r_json{', r_row' if numbered else ''}{keys} FROM {kept}) AS r_objects"
-        return judged(self.asked, DUCKDB, rows, self.kind, broken="r_json IS NULL", also=also)
+        lines = objects(self.names, DUCKDB, rows, also)
+        return judged(self.asked, DUCKDB, lines, self.kind, broken="r_fault", also=also)
 
 
 def _lines(path: Path) -> str:
@@ -169,10 +166,6 @@ def _lines(path: Path) -> str:
         f"read_csv({_text(path)}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, delim = '',"
         f" quote = '', escape = '', max_line_size = {LONGEST}, buffer_size = {2 * LONGEST})"
     )
-
-
-def _path(name: str) -> str:
-    return "$" + "".join(f'."{part}"' for part in name.split("."))
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,7 @@
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +36,23 @@ class Source:
         return self.where.near(self.listed, footer=False)
 
 
-def find(patterns: Sequence[str], kind: Format | None, endpoint: str | None, region: str | None) -> list[Source]:
-    """All files that the patterns mean, each once, in order; a pattern that means none is an error."""
+Listing = Callable[[str], Iterable[Source]]
+"""Files that an address means."""
+
+
+def stored(kind: Format | None, endpoint: str | None, region: str | None) -> Listing:
+    """Lists what lies in object stores that speak S3."""
+    return lambda url: _remote(url, kind, endpoint, region)
+
+
+def find(patterns: Sequence[str], kind: Format | None, away: Listing) -> list[Source]:
+    """All files that the patterns mean, each once, in order; a pattern that means none is an error.
+
+    `away` lists those that are addresses.
+    """
     found: dict[str, Source] = {}
     for pattern in patterns:
-        some = _remote(pattern, kind, endpoint, region) if pattern.startswith("s3://") else _local(pattern, kind)
+        some = list(away(pattern)) if "://" in pattern else _local(pattern, kind)
         before = len(found)
         for one in some:
             found[one.name] = one
@@ -50,15 +62,15 @@ def find(patterns: Sequence[str], kind: Format | None, endpoint: str | None, reg
 
 
 def _local(pattern: str, kind: Format | None) -> list[Source]:
-    if "://" in pattern:
-        raise ConfigError(f"{pattern}: is neither a path nor s3://bucket/path")
     # A name that exists is that file, even if it looks like a glob.
     names = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  absolute patterns
     paths = [path for path in map(Path, names) if path.is_file()]
-    return [Source(str(path), path.stat().st_size, kind or _kind(str(path))) for path in paths]
+    return [Source(str(path), path.stat().st_size, kind or kind_at(str(path))) for path in paths]
 
 
 def _remote(url: str, kind: Format | None, endpoint: str | None, region: str | None) -> list[Source]:
+    if not url.startswith("s3://"):
+        raise ConfigError(f"{url}: is neither a path nor s3://bucket/path; --engine spark reads other addresses")
     name, _, path = url.removeprefix("s3://").partition("/")
     wild = _WILD.search(path)
     prefix = path[: wild.start()] if wild else path
@@ -72,7 +84,7 @@ def _remote(url: str, kind: Format | None, endpoint: str | None, region: str | N
     except ValueError as error:
         raise ConfigError(f"{url}: {error}") from None
     return [
-        Source(f"s3://{name}/{one.path}", one.size, kind or _kind(one.path), bucket, one)
+        Source(f"s3://{name}/{one.path}", one.size, kind or kind_at(one.path), bucket, one)
         for one in sorted(listed, key=lambda one: one.path)
     ]
 
@@ -84,7 +96,8 @@ def _matching(bucket: Bucket, prefix: str, path: str) -> Iterator[Listed]:
             yield one
 
 
-def _kind(path: str) -> Format:
+def kind_at(path: str) -> Format:
+    """As the end of a name says it."""
     try:
         return format_of(path)
     except Unreadable as error:

@@ -4,13 +4,13 @@ Where engines have different words for the same thing, `Words` says which. No ba
 it alike. What a user wrote is put in as it is: it is their own SQL.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
-from reconciler.connectors._sql_dialects import DIALECTS, Dialect
 from reconciler.core.observations import OUTCOMES
 from reconciler.core.times import SECOND
-from reconciler.counting.definition import UNITS, Definition
+from reconciler.counting.definition import UNITS, Definition, flat
+from reconciler.counting.words import Words
 
 Kind = Literal["instant", "number", "text"]
 """What the accept time is, as its column is typed."""
@@ -18,12 +18,15 @@ EARLIEST = 100_000_000
 """Seconds until 1973; whatever lies before is in another unit."""
 LATEST = 253_402_300_799
 """Seconds until the end of the year 9999; whatever lies beyond is in another unit."""
-_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-][01][0-9](:[0-5][0-9])?)?"
+_ZONE = "Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?"
+_CLOCK = f"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{{1,9}})?)?({_ZONE})?"
 ISO = f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK})?$"
 NUMBER = "^[0-9]{9,16}([.][0-9]{1,9})?$"
 
 FAULTS = {
     "line": ("(line)", "is not an object of JSON"),
+    "twice": ("(line)", "names a key twice: which of the two is meant is not known"),
+    "row": ("(line)", "is no row: it has more or fewer columns than the first line, or a quote too many"),
     "no time": ("time", "is missing"),
     "time": ("time", "is {value!r}, not a time"),
     "no source": ("source", "is missing"),
@@ -32,22 +35,9 @@ FAULTS = {
     "ahead": ("time", "is {value!r}, which lies ahead of the reading (--at) by more than the clock allowance"),
 }
 """Field and reason of each fault."""
+NOTHING = "CAST(NULL AS VARCHAR(20))"
 OUTSIDE = "outside"
 """No fault: a row beyond --from and --until."""
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """How one engine says what is said differently."""
-
-    dialect: Dialect
-    matches: str
-    """Whether the text `{x}` matches the regular expression `{regex}`."""
-    instant: str
-    """Text as an instant in UTC; NULL where it is none."""
-
-
-DUCKDB = Words(DIALECTS["duckdb"], "regexp_matches({x}, '{regex}')", "TRY_CAST({x} AS TIMESTAMPTZ)")
 
 
 def kind_of(type_name: str) -> Kind:
@@ -59,14 +49,41 @@ def kind_of(type_name: str) -> Kind:
     return "number" if name.startswith((*numbers, "usmallint", "utinyint", "long", "short", "byte")) else "text"
 
 
-def judged(asked: Definition, words: Words, rows: str, kind: Kind, *, broken: str = "FALSE", also: str = "") -> str:
-    """Each row of the relation `rows`: its cell, its id, and its fault (NULL: none). `also`: more columns to keep."""
+def objects(names: Sequence[str], words: Words, lines: str, also: str = "") -> str:
+    """Lines of NDJSON as a relation with a column for each name, and what is wrong with a line as `r_fault`."""
+    more = f", {also}" if also else ""
+    paths = {name: name.split(".") for name in names}
+    above = sorted({tuple(path[:depth]) for path in paths.values() for depth in range(len(path))})
+    members = "".join(f', {_member(path, words)} AS "{flat(name)}"' for name, path in paths.items())
+    lists = [words.keys.format(path=_path(path, words)) for path in above or [()]]
+    twice = " OR ".join(words.repeated.format(x=keys) for keys in lists)
+    sound = f"(SELECT CASE WHEN {words.whole} THEN line END AS r_json{more} FROM {lines} WHERE TRIM(line) <> '')"
+    broken = f"CASE WHEN r_json IS NULL THEN 'line' WHEN {twice} THEN 'twice' END AS r_fault"
+    return f"(SELECT {broken}{members}{more} FROM {sound} AS r_lines) AS r_objects"
+
+
+def _path(path: Sequence[str], words: Words) -> str:
+    return "$" + "".join(words.step.format(part=part) for part in path)
+
+
+def _member(path: Sequence[str], words: Words) -> str:
+    struct = "STRING"
+    for part in reversed(path):
+        struct = f"STRUCT<`{part}`: {struct}>"
+    return words.member.format(path=_path(path, words), struct=struct, dotted=".".join(f"`{part}`" for part in path))
+
+
+def judged(asked: Definition, words: Words, rows: str, kind: Kind, *, broken: str = NOTHING, also: str = "") -> str:
+    """Each row of the relation `rows`: its cell, its id, and its fault (NULL: none).
+
+    `broken`: the fault that the row is known to have; `also`: more columns to keep.
+    """
     text = words.dialect.text
     more = f", {also}" if also else ""
     read = (
         f"SELECT {text.format(x=f'({asked.source})')} AS r_source, {text.format(x=f'({asked.time})')} AS r_time,\n"
-        f"  {text.format(x=f'({asked.outcome})') if asked.outcome else 'CAST(NULL AS VARCHAR(20))'} AS r_outcome,\n"
-        f"  {text.format(x=f'({asked.id})') if asked.id else 'CAST(NULL AS VARCHAR(20))'} AS r_id,\n"
+        f"  {text.format(x=f'({asked.outcome})') if asked.outcome else NOTHING} AS r_outcome,\n"
+        f"  {text.format(x=f'({asked.id})') if asked.id else NOTHING} AS r_id,\n"
         f"  {_seconds(asked, words, kind)} AS r_seconds, {broken} AS r_broken{more}\nFROM {rows}"
     )
     outcome = f"COALESCE(NULLIF(r_outcome, ''), '{asked.usual}')"
@@ -129,7 +146,6 @@ def _fault(asked: Definition) -> str:
     known = ", ".join(f"'{outcome}'" for outcome in OUTCOMES)
     latest = (asked.at + asked.pipeline.clock_allowance) // SECOND
     cases = [
-        ("r_broken", "line"),
         ("r_time IS NULL OR r_time = ''", "no time"),
         (f"r_seconds IS NULL OR r_seconds < {EARLIEST} OR r_seconds > {LATEST}", "time"),
         ("r_source IS NULL OR r_source = ''", "no source"),
@@ -142,4 +158,4 @@ def _fault(asked: Definition) -> str:
         cases.append((f"r_bucket >= {asked.end // SECOND}", OUTSIDE))
     cases.append((f"r_bucket > {latest}", "ahead"))
     whens = "\n".join(f"  WHEN {condition} THEN '{fault}'" for condition, fault in cases)
-    return f"CASE\n{whens}\n  END"
+    return f"CASE\n  WHEN r_broken IS NOT NULL THEN r_broken\n{whens}\n  END"

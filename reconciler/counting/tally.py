@@ -1,6 +1,6 @@
 """What comes out of a count beside its cells: what was refused, and by which engine it is made."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ LENGTH = 200
 
 Refuse = Callable[[str, RefusedLine], None]
 """Takes a refusal: the file, and what."""
+Advance = Callable[[int], None]
+"""Hears how many bytes more were counted."""
 
 
 @dataclass(slots=True)
@@ -33,11 +35,24 @@ class Totals:
     """Of these nothing was counted."""
 
 
+def refuse_file(name: str, reason: object, totals: Totals, refuse: Refuse) -> None:
+    """Say that nothing of a file is counted."""
+    totals.refused += 1
+    totals.files_refused.append(name)
+    refuse(name, RefusedLine(0, "(file)", str(reason)))
+
+
+def refuse_rest(name: str, more: int, refuse: Refuse) -> None:
+    """Say how many rows of a file are refused and not named."""
+    if more > 0:
+        refuse(name, RefusedLine(0, "(rows)", f"and {more:,} more rows are refused"))
+
+
 class Engine(Protocol):
     """Counts files."""
 
-    def take(self, source: Source, refuse: Refuse) -> None:
-        """Count one more file. What cannot be used of it is refused."""
+    def take(self, sources: Sequence[Source], refuse: Refuse, advance: Advance) -> None:
+        """Count these files. What cannot be used of them is refused; a file counts in full or not at all."""
 
     def cells(self) -> Iterator[Cell]:
         """All that was counted, by bucket, source and outcome."""

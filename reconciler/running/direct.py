@@ -51,7 +51,8 @@ class Direct:
             for key, entry in list(self._entries.items()):
                 alive = entry.notice.id not in current and entry.notice.status != "resolved"
                 if alive and (why := over(entry.notice)):
-                    ended = replace(entry.notice, status="resolved", at=now, steps=(), changed=why)
+                    title = f"{entry.notice.title}. Over: {why}"
+                    ended = replace(entry.notice, status="resolved", at=now, steps=(), title=title, changed=why)
                     self._entries[key] = replace(entry, notice=ended, wanted=entry.wanted + 1)
         self._send(now)
         with self._guard:

@@ -53,13 +53,23 @@ class Sentinel:
     """Looks running at which the ledger was out of reach."""
     _since: Micros = 0
     """When it was first found out of reach."""
+    _why: str = ""
+    """What was wrong with it then: one that hangs says something else each time, and that is no news."""
+    looks: bool = False
+    """Whether a look is under way; one may hang until its patience is over."""
 
     def __post_init__(self) -> None:
         self.memory = Memory(self.settings.pipelines)
 
     def look(self) -> None:
         """One look, at the pace of the service."""
-        now = self.clock()
+        self.looks = True
+        try:
+            self._look(self.clock())
+        finally:
+            self.looks = False
+
+    def _look(self, now: Micros) -> None:
         failure = self._ledger_fails(now)
         if failure is None:
             self._away = 0
@@ -68,12 +78,13 @@ class Sentinel:
             return
         self._away += 1
         if self._away == 1:
+            self._why = failure
             self._begin(now)
         log.error("the ledger cannot be used", extra={"failure": failure, "looks": self._away})
         waits = LOOKS * (1 if self.leads() or not self._known_at else OTHERS)
         if self._away >= waits:
             self._ask(now)
-            self._tell(failure, now)
+            self._tell(now)
 
     def _begin(self, now: Micros) -> None:
         """The ledger is away: what is wrong by now is known. A process that never saw it asks the one before it."""
@@ -134,8 +145,8 @@ class Sentinel:
         self.spool.add(said)
         self.memory.hear(said)
 
-    def _tell(self, failure: str, now: Micros) -> None:
-        alarm = ledger_away(failure, (self.memory.queues, self.memory.resources), self._since, now)
+    def _tell(self, now: Micros) -> None:
+        alarm = ledger_away(self._why, (self.memory.queues, self.memory.resources), self._since, now)
         found, over = self.memory.notices(self._since, now)
         self.direct.tell([alarm, *found], now, lambda told: "samples show it no more" if told.id in over else "")
 

@@ -85,7 +85,7 @@ class Service:
             self._keeper.release()
         except ReconcilerError as error:
             log.warning("the lease could not be given back; it will run out", extra={"failure": error.message})
-        return rested
+        return rested and not self._sentinel.looks
 
     def _begin(self) -> None:
         """The lease was taken: what has been missed is not to wait for the next tick."""
@@ -94,7 +94,7 @@ class Service:
 
     def _beat(self) -> None:
         if not self._store.proven:
-            return  # `reach` tries, with patience
+            return  # `Reaching` tries, with patience
         try:
             self._keeper.beat()
         except OutOfReach as error:  # at the start too: somebody may hold up the ledger who is about to be cut off

@@ -71,8 +71,12 @@ class Spool:
 
     def remember(self, seen: Iterable[Observation]) -> None:
         """Keep what the next process has to know if it finds no ledger, in place of what was kept before."""
+        text = _lines(seen)
         try:
-            self._replace(self._memory, _lines(seen))
+            if text:
+                self._replace(self._memory, text)
+            else:
+                self._memory.unlink(missing_ok=True)
         except OSError as error:
             log.error("the spool cannot be written: a process that starts without a ledger will know nothing",
                       extra={"failure": str(error)})  # fmt: skip

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, insert, select, up
 
 from reconciler.core import notices
 from reconciler.core.notices import Notice
-from reconciler.core.outbox import DIGEST, Entry, Manner, Post, in_order, mood
+from reconciler.core.outbox import DIGEST, OVER_AGAIN, Entry, Manner, Post, in_order, mood
 from reconciler.core.times import SECOND, Micros
 from reconciler.posting import Backlog, NotifyFailed, Sending
 from reconciler.store import tables
@@ -80,7 +80,8 @@ class SqlOutbox:
         """See `reconciler.posting.Outbox.due`."""
         due = _UNSENT & (_ROW.next_try_at <= now)
         if manner.resend:
-            due |= ~_UNSENT & (_ROW.status != "resolved") & (_ROW.sent_at <= now - manner.resend)
+            alive = (_ROW.status != "resolved") | (_ROW.updated_at > now - OVER_AGAIN)
+            due |= ~_UNSENT & alive & (_ROW.sent_at <= now - manner.resend)
         return self._entries((_ROW.channel == channel) & (_ROW.claimed_until <= now) & due)[:most]
 
     def crowd(self, channel: str) -> int:

@@ -172,13 +172,13 @@ def conditions() -> Iterator[tuple[str, Notice]]:
     behind = "has 3 of 24 partitions with replicas out of sync"
     yield "queue-policy-in-sync", told(condition("queue_policy", "batch-events", "in_sync", behind))
     name, ends = "postgres:main/public.events_id_seq", NOW + 9 * HOUR
-    text = "ends in about 9 h: 99.1% of 2,147,483,647 is used, 51,000,000 more a day"
+    text = "ends in about 9 h: 99.1% of 2,147,483,647 is used, about 50,000,000 more a day"
     yield "capacity", told(condition("capacity", name, "used", text, severity="page", loss_at=ends))
     key, ids = "postgres:main/public.events.id", "postgres:main/transaction ids of main"
     yield "capacity-key", told(condition("capacity", key, "used", "is 97% used, of 2,147,483,647", severity="page"))
     aged = condition("capacity", ids, "used", "is 96% used, of 2,144,483,647", severity="page")
     yield "capacity-transaction-ids", told(aged)
-    lag = "ends in about 40 min: 80% of 1,000,000 is used, 7,200,000 more a day"
+    lag = "ends in about 40 min: 80% of 1,000,000 is used, about 5,000,000 more a day"
     disk = condition("capacity", "disk:kafka-1", "used", lag, severity="page", loss_at=NOW + 40 * MINUTE)
     yield "capacity-disk", told(disk)
     unread = "has not been read by limits lately: nothing is known of what is used"

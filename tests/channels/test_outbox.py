@@ -176,13 +176,14 @@ def test_a_newer_state_that_comes_while_an_older_one_is_on_its_way_is_told_next(
     assert either.work() == [("a", "open"), ("a", "resolved")]
 
 
-def test_a_channel_that_forgets_is_told_again_in_time_until_it_is_over(world: World) -> None:
+def test_a_channel_that_forgets_is_told_again_in_time_and_for_a_while_that_it_is_over(world: World) -> None:
     world.pen.manner = Manner(resend=MINUTE)
     world.put(notice(id="a"))
     assert len([world.work(20 * SECOND) for _ in range(9)]) == 9
     assert [one.again for one in world.pen.told] == [False, True, True]
-    world.put(notice(id="a", status="resolved"))
-    assert [one for _ in range(9) for one in world.work(MINUTE)] == [("a", "resolved")]
+    world.put(notice(id="a", status="resolved", at=world.now))
+    assert [one for _ in range(30) for one in world.work(MINUTE)] == [("a", "resolved")] * 14
+    assert {one.again for one in world.pen.told[4:]} == {True}
 
 
 def test_a_channel_that_cannot_edit_hears_of_news_at_once_and_of_growing_numbers_once_an_hour(world: World) -> None:

@@ -14,9 +14,11 @@ import pytest
 
 from reconciler.announce import notifiers_of, routes_of
 from reconciler.core.observations import Capacity, Observation, QueueSample, Refusal
+from reconciler.core.pipelines import Hop, Pipeline, Policy, Queue
 from reconciler.core.times import DAY, MINUTE, SECOND, Micros, parse_time
 from reconciler.ports import ConnectorFailed
 from reconciler.running.direct import Direct
+from reconciler.running.memory import KEPT, Memory
 from reconciler.running.patience import Patient
 from reconciler.running.sentinel import Sentinel
 from reconciler.running.spool import Spool
@@ -320,6 +322,38 @@ def away(store: SqlStore, *, there: bool) -> None:
         hidden.rename(path)
     else:
         path.rename(hidden)
+
+
+def test_a_queue_that_is_seen_no_more_without_a_ledger_is_unknown_and_never_well() -> None:
+    hop = Hop("ingress", "processed")
+    queue = Queue(ONE, hop, Policy(7 * DAY), sampler="kafka-queues", sampled_every=MINUTE)
+    memory = Memory({"batch": Pipeline("batch", ("ingress", "processed"), queues={ONE: queue}, alert=True)})
+    sampler = Sampler(shortened=0)
+
+    def seen(minutes: range) -> None:
+        for minute in minutes:
+            memory.hear(one for one in sampler.collect(0, 0, BEGIN + minute * MINUTE) if isinstance(one, QueueSample))
+
+    def told(minute: int) -> tuple[dict[str, str], set[str]]:
+        found, over = memory.notices(BEGIN + STOPS * MINUTE, BEGIN + minute * MINUTE)
+        return {one.id: one.title for one in found}, over
+
+    seen(range(STOPS))
+    memory.mark(BEGIN + STOPS * MINUTE)
+    seen(range(STOPS, STOPS + 12))
+    found, over = told(STOPS + 12)
+    (risk,) = [name for name in found if name.startswith("at-risk")]
+    found, over = told(STOPS + 20)
+    (unseen,) = [name for name in found if name.startswith("unsampled")]
+    assert "what is in it proves nothing" in found[unseen]
+    assert risk not in found
+    assert risk not in over, "nobody knows that it is over"
+    seen(range(STOPS + 21, STOPS + 23))
+    found, over = told(STOPS + 22)
+    assert risk in found
+    assert unseen not in found
+    assert unseen in over
+    assert len(memory.kept()) <= KEPT, "the next process needs no more"
 
 
 @pytest.mark.postgres

@@ -75,7 +75,7 @@ class TestPostgresLimits(ConnectorContract):
         ]
         assert incidents[-1]["summary"] == (
             "batch: resource postgres:main/public.events_id_seq ends in about 2 d 6 h: 93% of 2,147,483,647 is used, "
-            "60,000,000 more a day"
+            "about 50,000,000 more a day"
         )
         assert incidents[-1]["loss_at"].startswith("2021-07-22T")
         theirs.run("ALTER SEQUENCE events_id_seq AS bigint", "ALTER TABLE events ALTER id TYPE bigint")

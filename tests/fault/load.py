@@ -79,11 +79,16 @@ class Sink:
     def push(self, lines: list[Line], chance: random.Random) -> None:
         """Send to any process, again and again, until all of it is kept."""
         body = "".join(json.dumps(line) + "\n" for line in lines).encode()
-        until(lambda: self._sent(body, chance.choice(self.ports)), PATIENCE, "a push that is answered with success")
+        answers: Counter[str] = Counter()
+        until(
+            lambda: self._sent(body, chance.choice(self.ports), answers),
+            PATIENCE,
+            lambda: f"a push of {len(lines)} lines that is answered with success; answered was {dict(answers)}",
+        )
         self.kept += lines
         self.seen["pushes answered with success"] += 1
 
-    def _sent(self, body: bytes, port: int) -> bool:
+    def _sent(self, body: bytes, port: int, answers: "Counter[str]") -> bool:
         url = f"http://127.0.0.1:{port}/v1/observations"
         headers = {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {self.token}"}
         try:
@@ -91,9 +96,12 @@ class Sink:
                 return int(answer.status) == 200
         except urllib.error.HTTPError as error:
             with error:
-                self._noted(error.code, error.read())
-        except (OSError, HTTPException):
+                text = error.read()
+                self._noted(error.code, text)
+                answers[f"{error.code} {text[:120]!r}"] += 1
+        except (OSError, HTTPException) as error:
             self.seen["pushes without an answer"] += 1
+            answers[f"{type(error).__name__}: {error}"] += 1
         return False
 
     def _noted(self, code: int, text: bytes) -> None:

@@ -137,7 +137,9 @@ def services(folder: Path, ledger: str, ports: list[int], clock: Path) -> Iterat
             one.end(signal.SIGTERM)
 
 
-def disturbed(folder: Path, url: str, server: Postgres | None) -> Run:
+def disturbed(
+    folder: Path, url: str, server: Postgres | None, troubles: dict[str, Trouble], seconds: float = SECONDS
+) -> Run:
     migrate(url)
     store, chance, clock = open_store(url), random.Random(SEED), folder / "wrong-by"
     clock.write_text("0")
@@ -149,7 +151,7 @@ def disturbed(folder: Path, url: str, server: Postgres | None) -> Run:
         pipeline = load(str(folder / "reconciler-0.yaml")).pipelines["batch"]
         run = Run(store, pipeline, sink, floor_to(now(), WIDTH))
         world = World(started, place, server, clock, threading.Event(), sink, chance)
-        live_through(run, world, EMBEDDED if server is None else SERVED, SECONDS)
+        live_through(run, world, troubles, seconds)
     return run
 
 
@@ -198,11 +200,12 @@ def written(run: Run, verdict: dict[str, Any], kind: str) -> str:
 
 
 def tried_on(folder: Path, url: str, server: Postgres | None) -> None:
-    run = disturbed(folder, url, server)
+    troubles = EMBEDDED if server is None else SERVED
+    run = disturbed(folder, url, server, troubles)
     verdict = found(run, folder)
     text = written(run, verdict, "sqlite" if server is None else "postgresql")
     run.store.close()
-    assert run.tried.keys() == (EMBEDDED if server is None else SERVED).keys()
+    assert run.tried.keys() == troubles.keys()
     assert run.last > 0, "too little was told for anything to go wrong"
     assert not any(verdict.values()), text + json.dumps({name: some[:5] for name, some in verdict.items()}, indent=1)
 

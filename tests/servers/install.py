@@ -58,12 +58,17 @@ def need(program: str, packages: Sequence[str]) -> None:
     apt("install", "-y", "--no-install-recommends", *packages)
 
 
-def install_kafka() -> None:
-    """Fetch the broker and what it depends on."""
+def install_java() -> None:
+    """What Kafka and Spark run on."""
     need("java", ["default-jre-headless"])
     version = run("java", "-version").partition('"')[2].partition(".")[0]
     if int(version or 0) < JAVA_NEEDED:
         raise Missing(f"Java {JAVA_NEEDED} or later is needed, here is {version or 'none'}")
+
+
+def install_kafka() -> None:
+    """Fetch the broker and what it depends on."""
+    install_java()
     need("mvn", ["maven"])
     goal = "dependency:copy-dependencies"
     scope, folder = "-DincludeScope=runtime", f"-DoutputDirectory={KAFKA}"
@@ -115,6 +120,16 @@ def install_browser() -> None:
     need("chromium", ["chromium"])
 
 
+def only_java() -> int:
+    """Bring Java; the exit code is 1 where it cannot be had."""
+    try:
+        install_java()
+    except Missing as error:
+        print(f"error: no Java for the tests: {error}", file=sys.stderr)  # noqa: T201  a script
+        return 1
+    return 0
+
+
 def main() -> int:
     """Bring all; the exit code is 1 where something is missing for which nothing can stand in."""
     SERVERS.mkdir(parents=True, exist_ok=True)
@@ -142,4 +157,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(only_java() if sys.argv[1:] == ["java"] else main())

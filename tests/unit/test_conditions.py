@@ -128,7 +128,7 @@ def test_the_time_that_is_left_decides_and_not_the_share(start: int, pace: int, 
 def test_what_ends_within_a_day_at_its_present_pace_pages_however_empty_it_is() -> None:
     (found,) = sequence(0, 100, 200, limit=1000)
     assert (found.severity, found.loss_at) == ("page", START + 10 * HOUR)
-    assert found.detail == "ends in about 8 h: 20% of 1,000 is used, 2,400 more a day"
+    assert found.detail == "ends in about 8 h: 20% of 1,000 is used, about 2,000 more a day"
 
 
 def test_a_sequence_about_to_end_is_not_called_wholly_used() -> None:
