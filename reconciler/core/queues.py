@@ -197,6 +197,8 @@ class QueueLedger:
         jumped = 0
         if start > part.start:
             jumped = self._delete(part, sample, start, end, committed)
+        if sample.retention != part.seen.retention:
+            part.kept = []  # they were measured under another setting
         if committed < part.committed:
             self._rewind(part, committed)
         amount = part.read[-1][1] + max(0, committed - max(part.committed, part.start) - jumped)

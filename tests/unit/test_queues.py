@@ -282,6 +282,17 @@ def test_retention_is_as_configured_until_deletion_has_been_seen_three_times() -
     assert watched(*rows, sample(10, 5, 100, 100, retention=HOUR)).partitions[0].retention() == HOUR
 
 
+def test_a_retention_that_is_raised_counts_at_once_whatever_was_measured_before() -> None:
+    """It is raised in an emergency: whoever has done it must see that it helped."""
+    kept = [
+        sample(minute, 10 * (minute - 20), 10 * minute, 0, oldest_at=START + (minute - 20) * MINUTE, retention=20 * MINUTE)
+        for minute in range(21, 27)
+    ]
+    raised = replace(kept[-1], at=kept[-1].at + MINUTE, retention=DAY)
+    assert watched(*kept).partitions[0].retention() == 20 * MINUTE
+    assert watched(*kept, raised).partitions[0].retention() == DAY
+
+
 def test_a_purge_does_not_make_the_measured_retention_short() -> None:
     rows = [sample(m, 10 * m, 10 * m, 10 * m, retention=HOUR) for m in range(10)]
     assert watched(*rows).partitions[0].retention() == HOUR
