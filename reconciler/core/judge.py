@@ -209,13 +209,13 @@ class HopJudge:
         seen = look(lane, ledger.pipeline, queues, stages, (first, last), now)
         cells = gather(sheets, places, first)
         width = ledger.pipeline.width
-        mean = cells.accepted * own_share(lane, seen, cells)
+        share = own_share(lane, seen, cells)
         late = now - (cells.bucket + first + 1) * width
         wall = upper_bound(cells.accepted * lane.wall.share(late), cells.accepted)
         stalled = (seen.age < 0)[cells.bucket] & ~seen.facts.covered[cells.bucket]
-        cap = np.where(stalled, wall, upper_bound(mean, cells.accepted))
+        cap = np.where(stalled, wall, upper_bound(cells.accepted * share, cells.accepted))
         doubted, lane.doubted = lane.doubted, {}
-        weigh = partial(overdue, lane, ledger.pipeline, stages, seen, cells, now, doubted)
+        weigh = partial(overdue, lane, ledger.pipeline, stages, seen, cells, now, doubted, share)
         parts = split(cells, seen.facts, cap, weigh)
         gap = np.maximum(cells.accepted - cells.processed - cells.accounted, 0)
         ordinary = gap <= (wall if lane.wall.seen else np.where(late <= FIRST_PATIENCE * width, gap, 0))
