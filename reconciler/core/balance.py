@@ -97,6 +97,8 @@ class BucketFacts:
     """How far accepted and written counts run apart in peace is known from many buckets, not only from these."""
     reach: int = 1
     """Over how many buckets an event may be misplaced."""
+    newest: int = 0
+    """Position of the newest settled bucket, which may lie beyond these."""
 
 
 @dataclass(slots=True)
@@ -276,7 +278,7 @@ class _Splitter:
             self.wandering,
         )  # fmt: skip
         alike = self.open & ~cells.differs & ~cells.unequal
-        netting.run(alike, facts.settled[cells.bucket], facts.recent[cells.bucket], facts.reach)
+        netting.run(alike, facts.settled[cells.bucket], facts.recent[cells.bucket], facts.reach, facts.newest)
         self.evidence |= np.where(self.misplaced != 0, int(Evidence.MISPLACED), 0)
 
     def _late(self) -> None:

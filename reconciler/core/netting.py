@@ -38,19 +38,21 @@ class Netting:
     wandering: Ints
     """Of the need: may be in a bucket further on, for the source strays."""
 
-    def run(self, alike: Bools, settled: Bools, recent: Bools, reach: int) -> None:
-        """Net all that may be: cells that are `alike`, shortages that are `settled`; `recent`: less than a day old."""
-        if self.before.any():
-            self._keep(alike)
+    def run(self, alike: Bools, settled: Bools, recent: Bools, reach: int, newest: int) -> None:
+        """Net all that may be: cells that are `alike`, shortages that are `settled`; `recent`: less than a day old.
+
+        `newest`: the last bucket of which anything is known.
+        """
         can = alike & settled
+        linked = can & (self._keep(alike)[self.source] != 0) & (self.before != 0)
         if self.surplus.any() and self.need.any():
-            astray = self._astray(can, reach)
+            astray = self._astray(can, newest) | linked
             if astray.any():
                 self._chain(np.flatnonzero(astray), recent, reach)
             self._beside(alike & ~astray, can & ~astray, reach)
 
-    def _keep(self, alike: Bools) -> None:
-        """Let what was netted with cells that are not judged now stay netted, the oldest first."""
+    def _keep(self, alike: Bools) -> Ints:
+        """Let what was netted with cells that are not judged now stay netted, the oldest first; how much, by source."""
         owed = np.zeros(int(self.source.max()) + 1, np.int64)
         np.add.at(owed, self.source, -self.before)
         for sign in (1, -1):
@@ -68,6 +70,7 @@ class Netting:
                 else:
                     self.need -= taken
                     self.surplus += forced
+        return owed
 
     def _oldest(self, amount: Ints, limit: Ints) -> Ints:
         """Of these amounts, the oldest of each source, up to its limit."""
@@ -79,15 +82,14 @@ class Netting:
         order = at[np.lexsort((self.bucket[at], self.source[at]))]
         return order, np.flatnonzero(np.diff(self.source[order], prepend=-1))
 
-    def _astray(self, can: Bools, reach: int) -> Bools:
+    def _astray(self, can: Bools, newest: int) -> Bools:
         """Settled cells in a stretch of their source in which most buckets are off, in both directions."""
         off = can & (self.need + self.surplus > 0)
         at = np.flatnonzero(off)
         found = np.zeros(len(off), np.bool_)
         if not (self.surplus[at] > 0).any():
             return found
-        newest = int(self.bucket[at].max())
-        key = self.source * (newest + 2 * STRAYS_WITHIN + 2) + self.bucket
+        key = self.source * (int(self.bucket.max()) + 2 * STRAYS_WITHIN + 2) + self.bucket
         at = at[np.argsort(key[at], kind="stable")]
         ranked = key[at]
         low = np.searchsorted(ranked, ranked - STRAYS_WITHIN)
