@@ -26,7 +26,7 @@ from reconciler.core.queues import QueueLedger
 from reconciler.core.resent import hand_on
 from reconciler.core.sheets import Sheet, add_up, final, finished, gather, keep_final, plain, scatter
 from reconciler.core.stages import Missing, Stage, stage_now
-from reconciler.core.sums import overdue, own_share
+from reconciler.core.sums import overdue, own_patience, own_share
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints, Planes, TileKey, VerdictTile
 from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.totals import totals
@@ -218,7 +218,8 @@ class HopJudge:
         weigh = partial(overdue, lane, ledger.pipeline, stages, seen, cells, now, doubted, share)
         parts = split(cells, seen.facts, cap, weigh)
         gap = np.maximum(cells.accepted - cells.processed - cells.accounted, 0)
-        ordinary = gap <= (wall if lane.wall.seen else np.where(late <= FIRST_PATIENCE * width, gap, 0))
+        patience = upper_bound(cells.accepted * own_patience(lane, cells, late), cells.accepted)
+        ordinary = gap <= (patience if lane.wall.seen else np.where(late <= FIRST_PATIENCE * width, gap, 0))
         off = np.maximum(gap, parts.surplus)
         tolerance = ledger.pipeline.tolerance
         allowed = np.maximum(tolerance.events, np.floor(tolerance.ratio * cells.accepted))

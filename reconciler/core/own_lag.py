@@ -154,8 +154,8 @@ class OwnLag:
     def dump(self) -> dict[str, Any]:
         """As plain values, to be stored; most delay classes of most sources are empty, and are left out."""
         place = np.flatnonzero(self.events).astype(np.int32)
-        amounts = (one.reshape(-1)[place] for one in (self.events, self.squares))
-        arrays = (place, *amounts, self.cells, self.born)
+        events, squares = (one.reshape(-1)[place] for one in (self.events, self.squares))
+        arrays: tuple[NDArray[Any], ...] = (place, events, squares, self.cells, self.born)
         return {"day": self.day, "arrays": [base64.b64encode(array.tobytes()).decode() for array in arrays]}
 
     @classmethod

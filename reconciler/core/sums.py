@@ -243,3 +243,17 @@ def own_share(lane: Lane, seen: Look, cells: Cells) -> Floats:
         factor = lane.own.missing(lane.read, cells.source[asked], age[asked]) / lane.read.missing(age[asked])
         share[asked] = np.minimum(share[asked] * factor, 1.0)
     return share
+
+
+def own_patience(lane: Lane, cells: Cells, late: Ints) -> Floats:
+    """Share of each cell's events that may ordinarily be waited for so `late` (µs), by what is known of its source.
+
+    Of what is usual by the wall clock only the lane is known. The source's share is that at the age, since it was read,
+    at which as much of the lane's events was still to come.
+    """
+    share, falling = lane.wall.share(late), lane.read.missing(BINS)
+    asked = np.flatnonzero((share > 0) & (share < falling[0]))
+    if len(lane.own.events) > 1 and len(asked):
+        age = BINS[np.maximum(np.searchsorted(-falling, -share[asked]) - 1, 0)]
+        share[asked] = np.minimum(lane.own.missing(lane.read, cells.source[asked], age), 1.0)
+    return share
