@@ -16,6 +16,8 @@ Singles = NDArray[np.float32]
 
 WORTH = 300.0
 """Events that the delays of all sources are worth where a source has seen none of its own."""
+GROUPS_WORTH = 3.0
+"""Late events that the groups of all sources are worth."""
 _CLASSES = len(BINS)
 
 
@@ -33,10 +35,8 @@ class OwnLag:
     """By source: cells in which these events were."""
     born: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     """By source: when the first of them was learned, µs; `NEVER`: none was."""
-    squares: Floats = field(default_factory=lambda: np.zeros(_CLASSES))
-    """By delay class: sum of the squares of the events of one cell that came together."""
-    together: Floats = field(default_factory=lambda: np.zeros(_CLASSES))
-    """The sum of these events themselves."""
+    squares: Singles = field(default_factory=_nothing)
+    """By source and delay class: sum of the squares of the events of one cell that came together."""
     day: int = 0
     _groups: Floats | None = None
     """By delay class and all longer ones; `None`: to be worked out anew."""
@@ -51,17 +51,18 @@ class OwnLag:
         self._turn(now // DAY)
         self._grow(1 + max(int(source.max()), int(begun.max(initial=0))))
         classes = np.minimum(np.searchsorted(BINS, np.maximum(delays, 0)), _CLASSES - 1)
-        np.add.at(self.events.reshape(-1), source * _CLASSES + classes, events.astype(np.float32))
+        place, amount = source * _CLASSES + classes, events.astype(np.float32)
+        np.add.at(self.events.reshape(-1), place, amount)
+        np.add.at(self.squares.reshape(-1), place, amount * amount)
         self.cells += np.bincount(begun, minlength=len(self.cells))
         self.born[source] = np.minimum(self.born[source], now)
-        self.squares += np.bincount(classes, weights=events.astype(np.float64) ** 2, minlength=_CLASSES)
-        self.together += np.bincount(classes, weights=events, minlength=_CLASSES)
         self._groups = None
 
     def _grow(self, sources: int) -> None:
         more = sources - len(self.events)
         if more > 0:
             self.events = np.pad(self.events, ((0, more), (0, 0)))
+            self.squares = np.pad(self.squares, ((0, more), (0, 0)))
             self.cells = np.pad(self.cells, (0, more))
             self.born = np.pad(self.born, (0, more), constant_values=NEVER)
 
@@ -69,7 +70,8 @@ class OwnLag:
         if day > self.day:
             kept = FORGET ** min(day - self.day, 365) if self.day else 1.0
             self.events *= np.float32(kept)
-            self.cells, self.squares, self.together = self.cells * kept, self.squares * kept, self.together * kept
+            self.squares *= np.float32(kept)
+            self.cells = self.cells * kept
             self.day = day
 
     def born_by(self, source: Ints, instant: Micros) -> Bools:
@@ -99,6 +101,14 @@ class OwnLag:
         found: Floats = np.maximum((own @ weights + WORTH * shared) / (own[:, 0] + WORTH), least)
         return found
 
+    def aged(self, pool: DelayCurve, source: Ints, share: float) -> Ints:
+        """For each source: the age (µs, an edge of a class) from which on no more than this share may still come."""
+        total = self._beyond(source)
+        still = (total[:, 1:] + WORTH * pool.missing(BINS)) / (total[:, :1] + WORTH)
+        reached = still <= share
+        found: Ints = np.where(reached.any(axis=1), BINS[np.argmax(reached, axis=1)], NEVER)
+        return found
+
     def _beyond(self, source: Ints) -> Floats:
         """Events of each source by delay class and all longer ones, then 0; of one that is not known, none."""
         found = np.zeros((len(source), _CLASSES + 1))
@@ -118,28 +128,55 @@ class OwnLag:
         the squares exceed those of the average cell of the source is put down to groups; alone, they are 1.
         """
         if self._groups is None:
-            usual = np.zeros(_CLASSES)
+            excess, together = np.zeros(_CLASSES), np.zeros(_CLASSES)
             for rows in (slice(first, first + CHUNK) for first in range(0, len(self.events), CHUNK)):
-                usual += (1 / np.maximum(self.cells[rows], 1.0)) @ self.events[rows].astype(np.float64) ** 2
-            excess = np.append(np.cumsum((self.squares - usual)[::-1])[::-1], 0.0) + 1.0
-            together = np.append(np.cumsum(self.together[::-1])[::-1], 0.0) + 1.0
+                excess += self._excess(rows).sum(axis=0)
+                together += self.events[rows].sum(axis=0, dtype=np.float64)
+            excess, together = (np.append(np.cumsum(one[::-1])[::-1], 0.0) + 1.0 for one in (excess, together))
             self._groups = np.maximum(excess / together, 1.0)
-        return float(self._groups[int(np.searchsorted(BINS, max(age, 0), side="right"))])
+        return float(self._groups[_later(age)])
+
+    def groups(self, source: Ints, age: Micros) -> Floats:
+        """The same for each of these sources, with those of all as the belief to begin with."""
+        found = np.full(len(source), self.group(age))
+        known, first = np.flatnonzero(source < len(self.events)), _later(age)
+        excess = self._excess(source[known])[:, first:].sum(axis=1) + GROUPS_WORTH * found[known]
+        together = self.events[source[known], first:].sum(axis=1, dtype=np.float64) + GROUPS_WORTH
+        found[known] = np.maximum(excess / together, 1.0)
+        return found
+
+    def _excess(self, rows: slice | Ints) -> Floats:
+        """By source and delay class: by how much the squares exceed those of the average cell."""
+        usual = self.events[rows].astype(np.float64) ** 2 / np.maximum(self.cells[rows], 1.0)[:, None]
+        excess: Floats = self.squares[rows] - usual
+        return excess
 
     def dump(self) -> dict[str, Any]:
         """As plain values, to be stored; most delay classes of most sources are empty, and are left out."""
         place = np.flatnonzero(self.events).astype(np.int32)
-        arrays = (place, self.events.reshape(-1)[place], self.cells, self.born, self.squares, self.together)
+        events, squares = (one.reshape(-1)[place] for one in (self.events, self.squares))
+        arrays: tuple[NDArray[Any], ...] = (place, events, squares, self.cells, self.born)
         return {"day": self.day, "arrays": [base64.b64encode(array.tobytes()).decode() for array in arrays]}
 
     @classmethod
     def restore(cls, stored: Mapping[str, Any]) -> "OwnLag":
         """What `dump` gave."""
-        types = (np.int32, np.float32, np.float64, np.int64, np.float64, np.float64)
-        place, values, cells, born, squares, together = map(_unpack, stored["arrays"], types)
-        events = np.zeros(len(cells) * _CLASSES, np.float32)
-        events[place] = values
-        return cls(events.reshape(-1, _CLASSES), cells, born, squares, together, int(stored["day"]))
+        types = (np.int32, np.float32, np.float32, np.float64, np.int64)
+        place, events, squares, cells, born = map(_unpack, stored["arrays"], types)
+        return cls(
+            _spread(place, events, len(cells)), cells, born, _spread(place, squares, len(cells)), int(stored["day"])
+        )
+
+
+def _later(age: Micros) -> int:
+    """The first delay class that lies beyond this age."""
+    return int(np.searchsorted(BINS, max(age, 0), side="right"))
+
+
+def _spread(place: NDArray[Any], values: NDArray[Any], sources: int) -> Singles:
+    found = np.zeros(sources * _CLASSES, np.float32)
+    found[place] = values
+    return found.reshape(-1, _CLASSES)
 
 
 def _unpack(packed: str, kind: type) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconciler.core.balance import Cells
-from reconciler.core.lag import Floats
+from reconciler.core.lag import BINS, Floats
 from reconciler.core.lanes import NEARLY_ALL, Lane, Look, passed_at, settles
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.stages import Stage
@@ -36,6 +36,8 @@ SMALL = 0.1
 """A larger share that is missing may be a part of the pipeline that stands still."""
 TAILS = (0.999, 0.9999)
 """Shares of events that are processed before the ages at which a few missing ones, or a single one, begin to be odd."""
+COARSE = 4
+"""Sources whose lag differs by no more than so many classes are looked at together."""
 STEADY = 2
 """Buckets that must lack something, where most of the stretch from the first of them on balance."""
 THICK = 8
@@ -49,7 +51,7 @@ EVERYBODY = -1
 """Stands for the lane where sources are named."""
 
 
-def rarity_of_many(count: Floats, mean: Floats, group: float) -> Floats:
+def rarity_of_many(count: Floats, mean: Floats, group: Floats | float) -> Floats:
     """−ln P(at least `count` are still to come), where `mean` are expected and they come in groups of `group`.
 
     The groups are Poisson; the tail is its first term, by Stirling, times the geometric bound of the rest.
@@ -78,10 +80,10 @@ class _Buckets:
 
 def overdue(
     lane: Lane, pipeline: Pipeline, stages: tuple[Stage, Stage], seen: Look, cells: Cells, now: Micros,
-    doubted_before: Mapping[int, Micros], missing: Ints,
+    doubted_before: Mapping[int, Micros], share: Floats, missing: Ints,
 ) -> Bools:  # fmt: skip
     """Which cells belong to a sum that lag does not explain; `missing` is what is not shown elsewhere, cell by cell,
-    below zero where there is too much.
+    below zero where there is too much, and `share` what lag may still hold back there.
 
     What is found odd is remembered in the lane: it counts at the second look.
     """
@@ -90,33 +92,70 @@ def overdue(
     clock = min(stages[1].through, lane.moved_at or stages[1].through)
     if not (missing > 0).any() or not lane.knows_lag(clock, pipeline.width):
         return found
-    buckets = _settled(lane, pipeline, stages[0], clock)
+    ages = _Ages.of(lane, np.unique(source[missing > 0]))
+    buckets = _settled(lane, pipeline, stages[0], clock, ages.least)
     if not len(buckets.ordinal):
         return found
     ordinals = bucket + seen.first
-    summed = np.isin(ordinals, buckets.ordinal) & seen.facts.ripe[bucket] & (seen.facts.share[bucket] <= YOUNG)
+    summed = np.isin(ordinals, buckets.ordinal) & seen.facts.ripe[bucket] & (share <= YOUNG)
     summed &= lane.own.born_by(source, clock - 2 * lane.read.longest - DAY)
     doubted: dict[int, Micros] = {}
     thick = THICK if _ahead(lane, stages[0].through // pipeline.width) else STEADY
-    for last in _ends(lane, buckets):
+    for last in ages.ends(buckets):
         for window in WINDOWS:
             first = last + 1 - max(window // pipeline.width, 1)
             inside = (buckets.ordinal >= first) & (buckets.ordinal <= last)
             own = np.flatnonzero(summed & (ordinals >= first) & (ordinals <= last) & (missing != 0))
             if (missing[own] > 0).any():
                 lacking = _Lacking(source[own], ordinals[own], missing[own], cells.accepted[own])
-                for one, at in _odd(lane, buckets.take(inside), lacking, thick):
+                for one, at in _odd(lane, buckets.take(inside), lacking, thick, ages):
                     doubted[one] = doubted_before.get(one, now)
                     found[own[at]] |= doubted[one] < now
     lane.doubted = doubted
     return found
 
 
-def _ends(lane: Lane, buckets: _Buckets) -> list[int]:
-    """Where the windows end: at the newest bucket, and where hardly an event is still to come, or none ever was."""
-    aged = [*(buckets.age >= lane.read.quantile(tail) for tail in TAILS), buckets.age > lane.read.longest]
-    ends = [int(buckets.ordinal[-1]), *(int(buckets.ordinal[old].max(initial=-1)) for old in aged)]
-    return sorted({end for end in ends if end >= 0})
+@dataclass(frozen=True, slots=True)
+class _Ages:
+    """From which age on a bucket may be summed: for all of the lane, and source by source by its own lag."""
+
+    lane: Micros
+    source: Ints
+    """Ascending."""
+    own: Ints
+    """By source, µs."""
+    tails: tuple[Micros, ...]
+    """Ages at which a few missing events, or a single one, begin to be odd."""
+
+    @classmethod
+    def of(cls, lane: Lane, source: Ints) -> "_Ages":
+        """Of these sources of the lane."""
+        ripe, longest = lane.read.quantile(NEARLY_ALL), lane.read.longest + 1
+        tails = {*(lane.read.quantile(tail) for tail in TAILS), longest}
+        if len(lane.own.events) <= 1:
+            return cls(ripe, source, np.full(len(source), ripe), tuple(sorted(tails)))
+        own, *more = (lane.own.aged(lane.read, source, 1 - tail) for tail in (NEARLY_ALL, *TAILS))
+        for ages in (own, *more):
+            steps = np.searchsorted(BINS, np.minimum(ages, longest))
+            tails |= set(BINS[np.minimum(-(-np.unique(steps) // COARSE) * COARSE, len(BINS) - 1)].tolist())
+        return cls(ripe, source, own, tuple(sorted(tails)))
+
+    @property
+    def least(self) -> Micros:
+        """No younger bucket is summed for anybody."""
+        return min(self.lane, int(self.own.min(initial=NEVER)))
+
+    def ends(self, buckets: "_Buckets") -> list[int]:
+        """Where the windows end: at the newest bucket, and where hardly an event is still to come."""
+        ends = [
+            int(buckets.ordinal[buckets.age >= age].max(initial=-1)) for age in (self.least, self.lane, *self.tails)
+        ]
+        return sorted({end for end in ends if end >= 0})
+
+    def ripe(self, source: Ints, youngest: Micros) -> Bools:
+        """Which of these sources can be summed over buckets of this age and older."""
+        ripe: Bools = self.own[np.minimum(np.searchsorted(self.source, source), len(self.source) - 1)] <= youngest
+        return ripe
 
 
 def _ahead(lane: Lane, whole: int) -> bool:
@@ -127,8 +166,8 @@ def _ahead(lane: Lane, whole: int) -> bool:
     return bool((lane.processed.view(whole, last) > lane.accepted.view(whole, last)).any())
 
 
-def _settled(lane: Lane, pipeline: Pipeline, stage: Stage, clock: Micros) -> _Buckets:
-    """Buckets that are whole, passed, and old enough for nearly all of their events to be counted."""
+def _settled(lane: Lane, pipeline: Pipeline, stage: Stage, clock: Micros, least: Micros) -> _Buckets:
+    """Buckets that are whole, passed, and of at least this age."""
     width = pipeline.width
     last = (stage.through - settles(pipeline)) // width
     first = max(last - WINDOWS[-1] // width - 2 * (lane.read.longest // width), lane.remembered_from, 0)
@@ -138,9 +177,7 @@ def _settled(lane: Lane, pipeline: Pipeline, stage: Stage, clock: Micros) -> _Bu
     ordinal = np.arange(first, last, dtype=np.int64)
     passed = passed_at(lane, first, last, (ordinal + 1) * width)
     age = np.where(passed < NEVER, clock - np.maximum((ordinal + 1) * width, passed), -1)
-    old = age >= lane.read.quantile(NEARLY_ALL)
-    share = lane.read.missing(age)
-    keep = old & (share <= YOUNG)
+    keep, share = age >= max(least, 0), lane.read.missing(age)
     return _Buckets(ordinal[keep], lane.accepted.view(first, last)[0][keep], age[keep], share[keep])
 
 
@@ -175,13 +212,15 @@ class _Lacking:
         return names, place, np.maximum(whole, 0.0), enough
 
 
-def _odd(lane: Lane, buckets: _Buckets, cells: _Lacking, thick: int) -> list[tuple[int, Bools]]:
+def _odd(lane: Lane, buckets: _Buckets, cells: _Lacking, thick: int, ages: _Ages) -> list[tuple[int, Bools]]:
     """Sources, and `EVERYBODY`, of which more is missing in these buckets than lag allows; each with its cells."""
-    group, number = lane.own.group(int(buckets.age.min())), len(buckets.age)
+    youngest = int(buckets.age.min())
+    group, number = lane.own.group(youngest), len(buckets.age)
     total, short = float(buckets.fed.sum()), cells.missing > 0
     _, _, whole, steady = cells.of_all().steady(number, thick)
     rare = rarity_of_many(whole, LEEWAY * (buckets.fed * buckets.share).sum(keepdims=True), group)
-    found = [(EVERYBODY, short)] if rare[0] >= RARE and steady[0] and whole[0] <= SMALL * total else []
+    can = youngest >= ages.lane and buckets.share.max() <= YOUNG
+    found = [(EVERYBODY, short)] if can and rare[0] >= RARE and steady[0] and whole[0] <= SMALL * total else []
     sources = len(lane.own.events)
     if sources > 1 and len(cells.source) <= MOST_CELLS:
         names, place, lacking, steady = cells.steady(number, thick)
@@ -189,8 +228,8 @@ def _odd(lane: Lane, buckets: _Buckets, cells: _Lacking, thick: int) -> list[tup
         mean = part * lane.own.missing_in_all(lane.read, names, buckets.age, buckets.fed)
         shares = lane.own.missing_in_all(lane.read, names, buckets.age, np.ones_like(buckets.fed)) / number
         seen = np.bincount(place, weights=cells.fed) * shares
-        few = steady & (lacking <= SMALL * np.maximum(part * total, 1.0))
-        rarity = rarity_of_many(lacking, LEEWAY * np.maximum(mean, seen), group)
+        few = steady & ages.ripe(names, youngest) & (lacking <= SMALL * np.maximum(part * total, 1.0))
+        rarity = rarity_of_many(lacking, LEEWAY * np.maximum(mean, seen), lane.own.groups(names, youngest))
         odd = few & (rarity >= RARE + math.log(sources))
         found += [(int(names[one]), short & (place == one)) for one in np.flatnonzero(odd)]
     return found
@@ -203,4 +242,18 @@ def own_share(lane: Lane, seen: Look, cells: Cells) -> Floats:
     if len(lane.own.events) > 1 and len(asked):
         factor = lane.own.missing(lane.read, cells.source[asked], age[asked]) / lane.read.missing(age[asked])
         share[asked] = np.minimum(share[asked] * factor, 1.0)
+    return share
+
+
+def own_patience(lane: Lane, cells: Cells, late: Ints) -> Floats:
+    """Share of each cell's events that may ordinarily be waited for so `late` (µs), by what is known of its source.
+
+    Of what is usual by the wall clock only the lane is known. The source's share is that at the age, since it was read,
+    at which as much of the lane's events was still to come.
+    """
+    share, falling = lane.wall.share(late), lane.read.missing(BINS)
+    asked = np.flatnonzero((share > 0) & (share < falling[0]))
+    if len(lane.own.events) > 1 and len(asked):
+        age = BINS[np.maximum(np.searchsorted(-falling, -share[asked]) - 1, 0)]
+        share[asked] = np.minimum(lane.own.missing(lane.read, cells.source[asked], age), 1.0)
     return share

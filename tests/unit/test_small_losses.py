@@ -68,12 +68,31 @@ def test_events_that_come_in_every_cell_alike_are_no_group() -> None:
     assert in_groups(20, every=1) == 1
 
 
+def test_the_groups_of_one_source_are_not_those_of_another() -> None:
+    own = OwnLag()
+    for look in range(100):
+        for source, size, every in ((QUICK, 1, 1), (SLOW, 200, 20)):
+            own.learn(NOW, np.array([source]), np.array([0]), np.array([50]), begun=np.array([source]))
+            if look % every == 0:
+                own.learn(NOW, np.array([source]), np.array([HOUR]), np.array([size]), begun=np.zeros(0, np.int64))
+    quick, slow, new = own.groups(np.array([QUICK, SLOW, NEW]), MINUTE).tolist()
+    assert quick < 10 < 100 < slow
+    assert new == own.group(MINUTE)
+
+
+def test_the_age_from_which_on_hardly_an_event_is_to_come_is_each_source_s_own() -> None:
+    own, pool = learned()
+    quick, slow, new = own.aged(pool, np.array([QUICK, SLOW, NEW]), 0.05).tolist()
+    assert quick < MINUTE < 2 * HOUR < slow
+    assert new < MINUTE, "as for all of them: one event in a hundred takes hours"
+
+
 def test_what_was_learned_of_each_source_survives_being_stored() -> None:
     own, pool = learned()
     back = OwnLag.restore(json.loads(json.dumps(own.dump())))
     asked = np.array([QUICK, SLOW, NEW]), np.array([MINUTE] * 3)
     assert back.missing(pool, *asked).tolist() == own.missing(pool, *asked).tolist()
-    assert back.group(MINUTE) == own.group(MINUTE)
+    assert back.groups(asked[0], MINUTE).tolist() == own.groups(asked[0], MINUTE).tolist()
     assert back.born_by(asked[0], NOW).tolist() == [True, True, False]
 
 
@@ -139,3 +158,30 @@ def test_two_missing_events_of_each_bucket_are_found_long_before_they_are_older_
 def test_nothing_lost_is_nothing_said() -> None:
     assert first_word(0) is None
     assert first_word(0, late=3) is None
+
+
+STEP = 5 * MINUTE
+SINCE = 32 * HOUR
+
+
+def beside_a_slow_one(lacking: int) -> Iterator[Observation]:
+    """1,000 events in five minutes, beside a source of which half takes three hours; in the end some never come."""
+    for number in range(35 * HOUR // STEP):
+        at = ORIGIN + (number + 1) * STEP + 10 * SECOND
+        for source, fed, behind, late in (("quick", 1_000, 1, 2), ("slow", 200, 36, 100)):
+            for back, less in ((0, late), (behind, 0)):
+                bucket = ORIGIN + (number - back) * STEP
+                gone = lacking if source == "quick" and bucket >= ORIGIN + SINCE else 0
+                if number >= back:
+                    yield Count(at, "p", "processed", source, bucket, fed - less - gone, "processed", "out")
+            yield Count(at, "p", "ingress", source, ORIGIN + number * STEP, fed, "accepted", "in")
+        yield Progress(at, "p", "ingress", at, "in")
+        yield Progress(at, "p", "processed", at, "out")
+
+
+def test_a_source_that_takes_hours_hides_no_loss_of_one_that_takes_minutes() -> None:
+    pipeline = {"p": Pipeline("p", ("ingress", "processed"), STEP)}
+    lines = backtest(beside_a_slow_one(8), pipeline, tick=STEP)
+    lost = [line for line in lines if line["type"] == "verdict" and line["lost"]]
+    assert {line["source"] for line in lost} == {"quick"}
+    assert parse_time(lost[0]["at"]) - ORIGIN - SINCE <= HOUR
