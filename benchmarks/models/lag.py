@@ -72,7 +72,7 @@ def measure(story: Story, seed: int) -> Result:
     """Play a story through the engine, minute by minute."""
     run = play(story, seed)
     queues = {"q": Queue("q", Hop("ingress", "processed"))} if story.queue else {}
-    pipeline = Pipeline("p", ("ingress", "processed"), queues=queues)
+    pipeline = Pipeline("p", ("ingress", "processed"), story.width * MINUTE, queues=queues)
     return _listen(backtest(observations(run), {"p": pipeline}), run)
 
 
@@ -88,15 +88,15 @@ def _listen(lines: Iterable[dict[str, object]], run: Run) -> Result:
         minute = (parse_time(str(line["at"])) - START) // MINUTE
         bad_minutes += (minute - last) * bool(wrong) if minute > last else 0
         last = max(last, minute)
-        bucket = (parse_time(str(line["bucket"])) - START) // MINUTE
+        bucket = (parse_time(str(line["bucket"])) - START) // (run.story.width * MINUTE)
         claimed = int(str(line["lost"])) + int(str(line["passed_over"]))
         (wrong.add if claimed > truth[bucket] else wrong.discard)(bucket)
-        if minute <= bucket + 1 + LOOK:
+        if minute <= (bucket + 1) * run.story.width + LOOK:
             called[bucket] = claimed > 0
         if claimed and truth[bucket] and minute > run.first_loss:
             word = min(word, minute)
         foretold |= line["verdict"] == "at_risk" and not int(str(line["passed_over"])) and minute <= run.first_loss
-    judged = range(BEFORE, BEFORE + run.story.lasts - LOOK - 1)
+    judged = range(BEFORE // run.story.width, (BEFORE + run.story.lasts - LOOK) // run.story.width - 1)
     lossy = [bucket for bucket in judged if truth[bucket]]
     accused = sum(called.get(bucket, False) for bucket in judged if not truth[bucket])
     found = sum(called.get(bucket, False) for bucket in lossy)
@@ -108,7 +108,7 @@ def _truth(run: Run) -> dict[int, int]:
     """By bucket: events that were lost."""
     truth: dict[int, int] = defaultdict(int)
     stamped = run.accepted + run.story.stamp * (run.accepted >= BEFORE)
-    for bucket in np.floor(stamped[run.lost]).astype(int).tolist():
+    for bucket in run.story.bucket(stamped[run.lost]).tolist():
         truth[bucket] += 1
     return truth
 

@@ -33,7 +33,12 @@ class Story:
     tail: float = 0.0
     """Share of events that come over a slow network: half an hour more on average, six hours at most."""
     clock: float = 0.0
-    """Share of events that are counted downstream in the bucket of 90 s later: a stage that stamps for itself."""
+    """Share of events that are counted downstream in the bucket of their time plus `off`, from the end of the peace on:
+    a stage that stamps for itself."""
+    off: float = 1.5
+    """Minutes by which that clock is off."""
+    width: int = 1
+    """Minutes of a bucket."""
     stamp: float = 0.0
     """Minutes by which the clock that ingress stamps with is off, from the end of the peace on; all stages keep it."""
     stopped: tuple[int, int] | None = None
@@ -51,6 +56,10 @@ class Story:
     digests: bool = False
     queue: bool = True
     """Whether the queue is seen."""
+
+    def bucket(self, when: Floats) -> Ints:
+        """The buckets of these instants, counted from the first."""
+        return np.floor(when / self.width).astype(np.int64)
 
 
 @dataclass(slots=True)
@@ -119,10 +128,10 @@ def _in_turn(accepted: Floats, backlog: NDArray[np.intp], earliest: Floats, pace
 
 def observations(run: Run) -> Iterator[Observation]:
     """What the reporters of both stages and of the queue say, ten seconds after each minute."""
-    story, shift = run.story, 1.5 if run.story.clock else 0.0
-    moved = np.random.default_rng(1).random(len(run.accepted)) < story.clock
+    story = run.story
+    moved = (np.random.default_rng(1).random(len(run.accepted)) < story.clock) & (run.accepted >= BEFORE)
     stamped = run.accepted + story.stamp * (run.accepted >= BEFORE)
-    bucket, below = np.floor(stamped).astype(np.int64), np.floor(stamped + shift * moved).astype(np.int64)
+    bucket, below = story.bucket(stamped), story.bucket(stamped + story.off * moved)
     last = BEFORE + story.lasts
     fed, done = np.zeros(last + 4, np.int64), np.zeros(last + 4, np.int64)
     fed_prints, prints = np.zeros(last + 4, np.uint64), np.zeros(last + 4, np.uint64)
@@ -151,7 +160,7 @@ def observations(run: Run) -> Iterator[Observation]:
 def _count(at: Micros, stage: str, bucket: int, count: int, digest: int, story: Story) -> Count:
     outcome = "accepted" if stage == "ingress" else "processed"
     print_ = digest if story.digests else None
-    return Count(at, "p", stage, "s", START + bucket * MINUTE, count, outcome, stage, print_)
+    return Count(at, "p", stage, "s", START + bucket * story.width * MINUTE, count, outcome, stage, print_)
 
 
 def _sample(run: Run, minute: int) -> QueueSample:

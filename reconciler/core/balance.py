@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from reconciler.core.netting import Netting
 from reconciler.core.sharing import beyond, reach, share_out, sum_by
 from reconciler.core.tiles import Bools, Ints
 from reconciler.core.verdicts import Evidence
@@ -51,6 +52,8 @@ class Cells:
     remembered_evidence: Ints
     claimed: Bools
     """At the last judgement, the gap was found older than lag explains."""
+    netted: Ints
+    """What was misplaced at the last judgement."""
 
 
 @dataclass(slots=True)
@@ -80,6 +83,8 @@ class BucketFacts:
     """Read long enough ago for nearly all of its events to be counted."""
     settled: Bools
     """The neighbouring buckets are whole, so a misplaced event would have shown."""
+    recent: Bools
+    """Less than a day old: where a clock is off, what is missing may still be found further on."""
     purged: Bools
     overtaken: Bools
     past_retention: Bools
@@ -92,6 +97,8 @@ class BucketFacts:
     """How far accepted and written counts run apart in peace is known from many buckets, not only from these."""
     reach: int = 1
     """Over how many buckets an event may be misplaced."""
+    newest: int = 0
+    """Position of the newest settled bucket, which may lie beyond these."""
 
 
 @dataclass(slots=True)
@@ -138,6 +145,7 @@ class _Splitter:
         self.again = np.zeros(len(gap), np.int64)
         self.open = ~cells.unreported
         self.misplaced = np.zeros(len(gap), np.int64)
+        self.wandering = np.zeros(len(gap), np.int64)
         before = gap + cells.replayed
         self.weigh = overdue
         self.late = facts.mature[cells.bucket]
@@ -150,7 +158,7 @@ class _Splitter:
         stale = self._claim(self.facts.stale, everyone)
         passed_over = faded = inferred = np.zeros(len(self.need), np.int64)
         unwritten = self.facts.well_watched and self.facts.not_enqueued.any() and self.in_flight.any()
-        if unwritten or self.need.any():
+        if unwritten or self.need.any() or self.cells.netted.any():
             self._direct()
             self._net()
             self._prove(self.facts.overrun, self.open, self._deleted, self._still_there)
@@ -163,7 +171,7 @@ class _Splitter:
             retained=retained,
             in_flight=self.in_flight,
             passed_over=passed_over,
-            unproven=self.need + self.slack + stale + faded,
+            unproven=self.need + self.wandering + self.slack + stale + faded,
             lost=lost,
             lost_proven=self.proven - self.bounded,
             surplus=self.surplus,
@@ -261,38 +269,25 @@ class _Splitter:
         self.evidence |= np.where(amount > 0, evidence, 0)
 
     def _net(self) -> None:
-        """A settled shortage beside a surplus of the same source is one misplaced event, not a loss."""
+        """What one bucket lacks and another has is one misplaced event, not a loss."""
         cells, facts = self.cells, self.facts
-        if not self.surplus.any():
+        if not self.surplus.any() and not cells.netted.any():
             return
+        netting = Netting(
+            cells.source, cells.bucket, cells.accepted, self.need, self.surplus, cells.netted, self.misplaced,
+            self.wandering,
+        )  # fmt: skip
         alike = self.open & ~cells.differs & ~cells.unequal
-        can = alike & facts.settled[cells.bucket]
-        key = cells.source * (len(facts.settled) + 2 * facts.reach) + cells.bucket
-        order = np.argsort(key, kind="stable")
-        ranked = key[order]
-        for step in range(1, facts.reach + 1):
-            for side in (step, -step):
-                short = np.flatnonzero(can & (self.need > 0))
-                at = np.searchsorted(ranked, key[short] + side)
-                hit = (at < len(ranked)) & (ranked[np.minimum(at, len(ranked) - 1)] == key[short] + side)
-                here, there = short[hit], order[at[hit]]
-                moved = np.where(alike[there], np.minimum(self.need[here], self.surplus[there]), 0)
-                self._move(here[moved > 0], there[moved > 0], moved[moved > 0])
-
-    def _move(self, here: Ints, there: Ints, moved: Ints) -> None:
-        self.need[here] -= moved
-        self.surplus[there] -= moved
-        self.misplaced[here] += moved
-        self.misplaced[there] -= moved
-        self.evidence[here] |= int(Evidence.MISPLACED)
-        self.evidence[there] |= int(Evidence.MISPLACED)
+        netting.run(alike, facts.settled[cells.bucket], facts.recent[cells.bucket], facts.reach, facts.newest)
+        self.evidence |= np.where(self.misplaced != 0, int(Evidence.MISPLACED), 0)
 
     def _late(self) -> None:
         """Cells of which lag explains nothing more: beyond any delay ever seen, or in a sum that is too large."""
         if self.weigh is not None:
             # What was claimed before says nothing of what is missing now.
             sure = self.open & self.facts.settled[self.cells.bucket] & ~self.cells.claimed
-            missing = np.where(sure, self.need + self.in_flight - self.surplus, 0)
+            spare = np.where(self.cells.differs, 0, self.surplus)  # what is double makes up for nothing
+            missing = np.where(sure, self.need + self.in_flight - spare, 0)
             self.late = self.late | self.cells.claimed | self.weigh(missing)
 
     def _passed_over(self) -> Ints:

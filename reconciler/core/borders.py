@@ -11,6 +11,8 @@ LEFT, RIGHT = 1, 2
 LEFT_NETTED, RIGHT_NETTED = 4, 8
 """A cell near this rim is misplaced."""
 _SIDES = ((-1, RIGHT, LEFT_NETTED, RIGHT_NETTED), (1, LEFT, RIGHT_NETTED, LEFT_NETTED))
+_STEPS = 3
+"""So many tiles further are taken: what was netted beyond stays as it is, see `netting`."""
 _ODD = ("lost", "surplus", "misplaced")
 
 
@@ -27,10 +29,10 @@ def with_neighbours(places: Set[TilePlace], flags_of: Callable[[set[int]], Mappi
     """These places, and the neighbours that their cells may be netted with or are.
 
     `flags_of` gives the flags of the tiles of some spans. A neighbour's own neighbour is taken only where both are
-    netted at the rim between them, for what was netted is judged together or not at all.
+    netted at the rim between them, and not for ever: a clock that stays off nets every bucket with the next.
     """
     found, fresh = set(places), set(places)
-    while fresh:
+    for _ in range(_STEPS):
         flags = flags_of({span + step for _, span in fresh for step in (-1, 0, 1)})
         beyond = set()
         for chunk, span in fresh:

@@ -184,7 +184,8 @@ class Engine:
         tiles = [ledger.verdicts[key] for key in ledger.open if key.span == first]
         oldest = first * SPAN + min(int(np.argmax(tile.active.any(axis=0))) for tile in tiles)
         before = oldest - -(-self.pipeline.looks_back // self.pipeline.width)
-        while self._netted_around(ledger, before):
+        least = before - SPAN
+        while before > least and self._netted_around(ledger, before):
             before -= 1
         for judge in self.judges:
             for lane in judge.lanes:

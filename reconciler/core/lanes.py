@@ -241,6 +241,7 @@ def look(
         mature=mature & known & (age >= 0),
         ripe=ripe,
         settled=ends + settles(pipeline) <= stages[0].through,
+        recent=now - ends <= DAY,
         purged=seen.purged,
         overtaken=np.arange(first, last) < lane.head,
         past_retention=now - ends > min((_retention(ledger) for ledger in ledgers), default=NEVER),
@@ -249,6 +250,7 @@ def look(
         usual_in_flight=lane.usual_in_flight,
         well_watched=lane.watched >= WELL_WATCHED,
         reach=pipeline.reach,
+        newest=(stages[0].through - settles(pipeline)) // width - 1 - first,
     )
     threatened, deleted = seen.threatened.copy(), seen.deleted_at.copy()
     for ledger in (queues[name] for name in lane.queues if name in queues and queues[name].depths.latest):

@@ -124,7 +124,7 @@ class Pipeline:
     @property
     def looks_back(self) -> Micros:
         """How long before the oldest open bucket queues and sums still matter to it."""
-        return max(45 * MINUTE, 3 * self.width)
+        return max(45 * MINUTE, (STRAYS_WITHIN + 2) * self.width)
 
     @property
     def reach(self) -> int:
@@ -152,5 +152,7 @@ class Pipeline:
 
 MISPLACED_WITHIN: Micros = 120 * SECOND
 """How far a clock may be off for its events to be looked for next door."""
+STRAYS_WITHIN = 30
+"""Buckets on either side that are looked at to tell whether events of a source stray from bucket to bucket."""
 HEARD_WITHIN: Micros = DAY
 """A reporter that was heard in this time is waited for."""

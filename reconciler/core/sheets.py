@@ -83,11 +83,16 @@ def plain(sheet: Sheet, *, proven: bool) -> None:
     """Step 2: all that needs no queue and no lag."""
     gap = sheet.gap
     balanced = (gap == 0) & ~_differs(sheet) & (sheet.processed.replayed == 0)
+    old = sheet.old.parts
+    misplaced = zeros(sheet.parts.rows) if old.is_blank("misplaced") else old["misplaced"][: len(sheet.lanes)]
     opened = sheet.exists & ~sheet.whole & ~sheet.unreported
     complete = sheet.exists & sheet.whole & balanced & ~sheet.unreported
-    sheet.doubtful = sheet.exists & ~opened & ~complete
+    sheet.doubtful = sheet.exists & ~opened & (~complete | (misplaced != 0))
     sheet.code[complete], sheet.code[opened] = Verdict.COMPLETE, Verdict.OPEN
     sheet.proven |= complete & proven
+    if misplaced[opened].any():  # its bucket was whole once
+        sheet.parts["misplaced"] = np.where(opened, misplaced, 0)
+        gap = gap - sheet.parts["misplaced"]
     if (gap != 0)[opened].any():
         sheet.parts["in_flight"] = np.where(opened, np.maximum(gap, 0), 0)
         sheet.parts["surplus"] = np.where(opened, np.maximum(-gap, 0), 0)
@@ -145,7 +150,7 @@ def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
 
 def gather(sheets: list[Sheet], places: list[NDArray[np.intp]], first: int) -> Cells:
     """The doubtful cells of a lane from all its tiles, side by side; `places`: where they lie in each, flat."""
-    columns: list[list[NDArray[Any]]] = [[] for _ in range(14)]
+    columns: list[list[NDArray[Any]]] = [[] for _ in range(15)]
     for sheet, at in zip(sheets, places, strict=True):
         row, column = np.divmod(at, SPAN)
         fed, done, old = sheet.accepted, sheet.processed, sheet.old
@@ -167,6 +172,7 @@ def gather(sheets: list[Sheet], places: list[NDArray[np.intp]], first: int) -> C
             old.parts["lost_proven"].take(at),
             old.evidence.take(at).astype(np.int64) & int(DIRECT),
             (old.evidence.take(at).astype(np.int64) & int(Evidence.LAG_EXCEEDED)) > 0,
+            old.parts["misplaced"].take(at),
         )
         for kept, value in zip(columns, values, strict=True):
             kept.append(value)
@@ -196,7 +202,8 @@ def scatter(
         _lay(sheet.code, at, codes[piece])
         _lay(sheet.evidence, at, evidence[piece])
         _lay(sheet.loss_at, at, deadline[piece])
-        _lay(sheet.proven, at, proven[piece])
+        plain = sheet.proven.take(at) & (codes[piece] == Verdict.COMPLETE) & (parts.misplaced[piece] == 0)
+        _lay(sheet.proven, at, proven[piece] | plain)
         _lay(sheet.settled, at, settled[piece])
         for part, amount in amounts.items():
             if amount[piece].any():

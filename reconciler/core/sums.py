@@ -20,7 +20,7 @@ from reconciler.core.stages import Stage
 from reconciler.core.tiles import Bools, Ints
 from reconciler.core.times import DAY, HOUR, MINUTE, NEVER, Micros
 
-WINDOWS: tuple[Micros, ...] = (15 * MINUTE, HOUR, 6 * HOUR)
+WINDOWS: tuple[Micros, ...] = (5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR)
 RARE = 10.5
 """−ln of how rarely lag may bring such a sum at one look: 3 times in 100,000, and at two looks running it must.
 
@@ -34,12 +34,13 @@ YOUNG = 0.05
 """Buckets of which lag may hold back more than this share are not summed."""
 SMALL = 0.1
 """A larger share that is missing may be a part of the pipeline that stands still."""
-TAIL = 0.9999
-"""Share of events that are processed before an age at which a single missing one begins to be odd."""
-STEADY = 3
+TAILS = (0.999, 0.9999)
+"""Shares of events that are processed before the ages at which a few missing ones, or a single one, begin to be odd."""
+STEADY = 2
 """Buckets that must lack something, where most of the stretch from the first of them on balance."""
 THICK = 8
-"""The same where most do not: then it may be a clock, and the next ones will tell."""
+"""The same where most do not, and the second stage has counted more than was accepted in buckets that are not whole
+yet: then it may be a clock, and the next ones will tell."""
 SPOILT = 3
 """One bucket with a surplus for so many that lack something is too many."""
 MOST_CELLS = 100_000
@@ -96,6 +97,7 @@ def overdue(
     summed = np.isin(ordinals, buckets.ordinal) & seen.facts.ripe[bucket] & (seen.facts.share[bucket] <= YOUNG)
     summed &= lane.own.born_by(source, clock - 2 * lane.read.longest - DAY)
     doubted: dict[int, Micros] = {}
+    thick = THICK if _ahead(lane, stages[0].through // pipeline.width) else STEADY
     for last in _ends(lane, buckets):
         for window in WINDOWS:
             first = last + 1 - max(window // pipeline.width, 1)
@@ -103,7 +105,7 @@ def overdue(
             own = np.flatnonzero(summed & (ordinals >= first) & (ordinals <= last) & (missing != 0))
             if (missing[own] > 0).any():
                 lacking = _Lacking(source[own], ordinals[own], missing[own], cells.accepted[own])
-                for one, at in _odd(lane, buckets.take(inside), lacking):
+                for one, at in _odd(lane, buckets.take(inside), lacking, thick):
                     doubted[one] = doubted_before.get(one, now)
                     found[own[at]] |= doubted[one] < now
     lane.doubted = doubted
@@ -112,9 +114,17 @@ def overdue(
 
 def _ends(lane: Lane, buckets: _Buckets) -> list[int]:
     """Where the windows end: at the newest bucket, and where hardly an event is still to come, or none ever was."""
-    aged = [buckets.age >= lane.read.quantile(TAIL), buckets.age > lane.read.longest]
+    aged = [*(buckets.age >= lane.read.quantile(tail) for tail in TAILS), buckets.age > lane.read.longest]
     ends = [int(buckets.ordinal[-1]), *(int(buckets.ordinal[old].max(initial=-1)) for old in aged)]
     return sorted({end for end in ends if end >= 0})
+
+
+def _ahead(lane: Lane, whole: int) -> bool:
+    """Whether more is processed than accepted in buckets that are not `whole`: events of which a clock is ahead."""
+    last = max(lane.accepted.end, lane.processed.end)
+    if last <= whole or lane.remembered_from == NEVER:
+        return False
+    return bool((lane.processed.view(whole, last) > lane.accepted.view(whole, last)).any())
 
 
 def _settled(lane: Lane, pipeline: Pipeline, stage: Stage, clock: Micros) -> _Buckets:
@@ -150,7 +160,7 @@ class _Lacking:
         missing, fed = (np.bincount(place, weights=amount).astype(np.int64) for amount in (self.missing, self.fed))
         return _Lacking(np.full(len(ordinal), EVERYBODY), ordinal, missing, fed)
 
-    def steady(self, buckets: int) -> tuple[Ints, Ints, Floats, Bools]:
+    def steady(self, buckets: int, thick: int) -> tuple[Ints, Ints, Floats, Bools]:
         """Sources, the place of each cell among them, what each lacks in sum, and whether it lacks it steadily."""
         names, place = np.unique(self.source, return_inverse=True)
         usual = np.bincount(place, weights=np.maximum(self.missing, 0)) / buckets
@@ -159,22 +169,22 @@ class _Lacking:
         begins = np.full(len(names), NEVER)
         np.minimum.at(begins, place, self.ordinal)
         thin = 2 * np.bincount(place) <= self.ordinal.max() + 1 - begins
-        enough = np.where(thin, lacks >= STEADY, lacks >= min(THICK, buckets))
+        enough = np.where(thin, lacks >= STEADY, lacks >= min(thick, buckets))
         enough &= SPOILT * np.bincount(place[spare], minlength=len(names)) <= lacks
         whole = np.bincount(place[like], weights=self.missing[like], minlength=len(names))
         return names, place, np.maximum(whole, 0.0), enough
 
 
-def _odd(lane: Lane, buckets: _Buckets, cells: _Lacking) -> list[tuple[int, Bools]]:
+def _odd(lane: Lane, buckets: _Buckets, cells: _Lacking, thick: int) -> list[tuple[int, Bools]]:
     """Sources, and `EVERYBODY`, of which more is missing in these buckets than lag allows; each with its cells."""
     group, number = lane.own.group(int(buckets.age.min())), len(buckets.age)
     total, short = float(buckets.fed.sum()), cells.missing > 0
-    _, _, whole, steady = cells.of_all().steady(number)
+    _, _, whole, steady = cells.of_all().steady(number, thick)
     rare = rarity_of_many(whole, LEEWAY * (buckets.fed * buckets.share).sum(keepdims=True), group)
     found = [(EVERYBODY, short)] if rare[0] >= RARE and steady[0] and whole[0] <= SMALL * total else []
     sources = len(lane.own.events)
     if sources > 1 and len(cells.source) <= MOST_CELLS:
-        names, place, lacking, steady = cells.steady(number)
+        names, place, lacking, steady = cells.steady(number, thick)
         part = lane.own.share_of_lane(names)
         mean = part * lane.own.missing_in_all(lane.read, names, buckets.age, buckets.fed)
         shares = lane.own.missing_in_all(lane.read, names, buckets.age, np.ones_like(buckets.fed)) / number

@@ -16,10 +16,10 @@ from reconciler.core.volume_alarms import (
     LAYERS,
     TINY,
     Alarms,
+    Rises,
     begin_block,
     block_hours,
     bucket_high,
-    going_on,
     hold,
     rarities,
     spread_low,
@@ -86,7 +86,7 @@ class Model:
         return cls(
             width,
             Levels.fresh(sources),
-            Alarms.fresh(sources, block_hours(width / HOUR)),
+            Alarms.fresh(sources, width),
             Profiles(empty, empty.copy()),
             np.zeros(sources, np.bool_),
             np.zeros(sources),
@@ -145,11 +145,12 @@ def step(
         begin_block(model.alarms.sums, model.levels)
     seen = outlook(model.levels, expectation(model, when), when.hour)
     high = bucket_high(seen, count)
-    rare, whole = rarities(model.alarms, model.levels, seen, count, hours, known)
-    calibrated = model.alarms.low.apply(rare)
+    rises = rarities(model.alarms, model.levels, seen, count, hours, known)
+    calibrated = model.alarms.low.apply(rises.rare)
     young = model.levels.age < YOUNG_HOURS
-    calibrated[SUMS] *= going_on(model.alarms.sums) & ~young
-    low = np.max(calibrated - np.log(LAYER_SHARE)[:, None], axis=0)
+    calibrated[SUMS] *= rises.lasting & ~young
+    rise = np.max(calibrated - np.log(LAYER_SHARE)[:, None], axis=0)
+    low = model.alarms.peaks.apply(rise, model.width)
     low = np.where(young, low * YOUNG_TRUST, low)
     model.due = np.where(known, model.due + seen.mean, model.due)
     # A holiday resembles a Sunday as far as anybody knows: its lows are judged, its highs are not.
@@ -158,7 +159,8 @@ def step(
     suspected = known & (low > np.log(30 * DAY / model.width) - SUSPICION)
     held = hold(model.alarms, suspected, hours)
     sight = Sight(seen.mean, seen, calibrated, low, said_high, known, model.due.copy(), held)
-    _calibrate(model, seen, count, (rare, whole), high, taken)
+    _calibrate(model, seen, count, rises, high, taken)
+    model.alarms.peaks.learn(rise, taken & ~young, bucket, model.width)
     frozen = held if excluded is None else held | excluded
     volume_level.learn(model.levels, seen, count, when.hour, hours, taken, frozen)
     model.due = np.where(known & (count > 0), 0.0, model.due)
@@ -167,12 +169,12 @@ def step(
 
 
 def _calibrate(
-    model: Model, seen: Outlook, count: Floats, rarities: tuple[Floats, Floats], high: Floats, taken: Flags
+    model: Model, seen: Outlook, count: Floats, rises: Rises, high: Floats, taken: Flags
 ) -> None:  # fmt: skip
     """Let the calibrators learn; counts are spread over their step, so that few events do not look like a wrong law."""
     spread = (model.steps * _GOLDEN) % 1 * 0.98 + 0.01
-    rare, whole = rarities[0].copy(), rarities[1]
-    rare[0] = spread_low(seen, count, rare[0], whole, spread)
+    rare = rises.rare.copy()
+    rare[0] = spread_low(seen, count, rare[0], rises.whole, spread)
     ripe = taken & (model.levels.age >= YOUNG_HOURS)
     # A silence is learned from when it is over, as one: else a long one would make itself usual while it lasts.
     rare[SILENCE] = model.alarms.ended

@@ -10,6 +10,7 @@ from reconciler.core.volume import LAYER_SHARE, UNTRAINED_DAYS, YOUNG_HOURS, Mod
 from reconciler.core.volume_clock import slot_width
 from reconciler.core.volume_fleet import MONTH
 from reconciler.core.volume_level import HALF_LIVES
+from reconciler.core.volume_peaks import POOL
 from reconciler.core.volume_tails import Floats
 
 WEEK_HOURS = 168
@@ -37,6 +38,8 @@ class Account:
     """Its errors are not yet those of a model that knows the week."""
     tail_seen: int
     """Buckets that taught it how rare low counts are."""
+    stretches: int
+    """Stretches of six hours that taught it how far this source strays by itself."""
 
     @property
     def unknown(self) -> list[str]:
@@ -48,6 +51,11 @@ class Account:
             )
         if self.history < 28 * DAY:
             found.append("Less than four weeks: what is particular to one hour of the week is not told from chance.")
+        if self.stretches < POOL:
+            found.append(
+                f"How far it strays by itself is known from {self.stretches} stretches of six hours; "
+                "until there are more, it is taken to stray like the others."
+            )
         rarest = np.exp(self.threshold)
         if self.tail_seen < rarest:
             found.append(
@@ -70,15 +78,17 @@ def account(model: Model, row: int, budget: float, watched: int) -> Account | No
     usual = np.maximum(by_hour.reshape(7, 24).mean(axis=0), 1e-9)
     threshold = float(np.log(MONTH / model.width * watched / budget))
     silence = model.alarms.low.row(len(LAYER_SHARE) - 1)
-    tail = model.alarms.low.row(0)
+    tail, peaks = model.alarms.low.row(0), model.alarms.peaks
+    rise = peaks.invert(threshold, model.width) + np.log(LAYER_SHARE[-1])
     return Account(
         history=round(float(model.levels.age[row]) * HOUR) + UNTRAINED_DAYS * DAY,
         week=by_hour,
         levels=dict(zip(HALF_LIVES, level.tolist(), strict=True)),
         scatter=np.sqrt(1 / usual + low),
         tail=float(tail.excess[row]),
-        enough_due=float(silence.invert(threshold + float(np.log(LAYER_SHARE[-1])))[row]),
+        enough_due=float(silence.invert(rise)[row]),
         threshold=threshold,
         young=bool(model.levels.age[row] < YOUNG_HOURS),
         tail_seen=round(float(tail.seen[row]) * 2),
+        stretches=round(float(peaks.seen[row])),
     )

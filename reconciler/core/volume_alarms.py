@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from reconciler.core.times import HOUR, Micros
 from reconciler.core.volume_level import HALF_LIVES, SCATTER_HOURS, YOUNG_HOURS, Levels, Outlook, weights
+from reconciler.core.volume_peaks import Peaks
 from reconciler.core.volume_tails import Calibrator, Flags, Floats, mixed, rarity_high, rarity_low, rarity_of_none
 
 Singles = NDArray[np.float32]
 
 WINDOWS = (1, 3, 6, 24)
 """Hours."""
-SLOWEST_FROM = (0.0, 2.0, 2.0, 12.0)
-"""By window: half-life in hours of the fastest filter that may give the level before it."""
+SLOWEST_FROM = (0, 1, 1, 2)
+"""By window: the fastest of `HALF_LIVES` that may give the level before it."""
 LAYERS = ("bucket", "sum of 1 h", "sum of 3 h", "sum of 6 h", "sum of 24 h", "drop", "silence")
 DROP = 5
 BLOCK_HOURS = 0.5
@@ -26,6 +28,8 @@ DROP_TO = 0.5
 """The drop that the CUSUM looks for: to this share of the usual."""
 ODD = 1.0
 """Rarity from which a bucket is looked at by all laws of the mixture."""
+NOT_ODD = 0.25
+"""A sum no further below than so many deviations is not looked at: a third and more of all sums are as low."""
 TINY = 5.0
 """Events a bucket below which the CUSUM is an alarm; above, sums are sharper."""
 MOST_DROP = 40.0
@@ -46,7 +50,10 @@ class Sums:
     noise: Singles
     """Dispersion × base², what independent errors would add to the variance."""
     level: Singles
-    """Level at the start of each block, `(windows, 2, blocks, sources)`."""
+    """Level at the start of each block, by half-life and profile, shared out to profiles: they add up.
+
+    `(half-lives, 2, blocks, sources)`.
+    """
     scatter_seen: Floats
     """`(windows, sources)`."""
     scatter_base: Floats
@@ -58,7 +65,7 @@ class Sums:
         windows = len(WINDOWS)
         return cls(
             np.zeros((blocks, sources), np.float32), np.zeros((2, blocks, sources), np.float32),
-            np.zeros((blocks, sources), np.float32), np.full((windows, 2, blocks, sources), 0.5, np.float32),
+            np.zeros((blocks, sources), np.float32), np.full((len(HALF_LIVES), 2, blocks, sources), 0.5, np.float32),
             np.full((windows, sources), 20.0), np.full((windows, sources), 10.0),
         )  # fmt: skip
 
@@ -79,17 +86,20 @@ class Alarms:
     low: Calibrator
     """By layer: arrays `(layers, sources)`."""
     high: Calibrator
+    peaks: Peaks
+    """How high the rarest layer rises by itself."""
 
     @classmethod
-    def fresh(cls, sources: int, block: float) -> "Alarms":
+    def fresh(cls, sources: int, width: Micros) -> "Alarms":
         """Of sources of which nothing is known."""
         low = Calibrator.fresh(sources)
         shape = (len(LAYERS), 1)
         low = Calibrator(np.tile(low.quantile, shape), np.tile(low.excess, shape), np.tile(low.seen, shape))
         none = np.zeros(sources)
         return cls(
-            Sums.fresh(sources, block), none, none.copy(), none.copy(), none.copy(), low, Calibrator.fresh(sources)
-        )
+            Sums.fresh(sources, block_hours(width / HOUR)), none, none.copy(), none.copy(), none.copy(), low,
+            Calibrator.fresh(sources), Peaks.fresh(sources, width),
+        )  # fmt: skip
 
 
 def block_hours(hours: float) -> float:
@@ -97,11 +107,11 @@ def block_hours(hours: float) -> float:
     return max(BLOCK_HOURS, hours)
 
 
-def levels_from(levels: Levels, fastest: float) -> Floats:
+def levels_from(levels: Levels, weight: Floats, fastest: float) -> Floats:
     """The mixed level on each profile, `(2, sources)`, of the filters with at least this half-life; they add up."""
     chosen = [at for at, half_life in enumerate(HALF_LIVES) if half_life >= fastest]
-    share = weights(levels)[chosen]
-    share /= share.sum(axis=(0, 1))
+    share = weight[chosen]
+    share = share / share.sum(axis=(0, 1))
     mixed: Floats = (share * (levels.events / levels.exposure)[chosen]).sum(axis=0)
     return mixed
 
@@ -111,9 +121,8 @@ def begin_block(sums: Sums, levels: Levels) -> None:
     for ring in (sums.count, sums.noise, *sums.base, *sums.level.reshape(-1, *sums.count.shape)):
         ring[:-1] = ring[1:]
     sums.count[-1], sums.noise[-1], sums.base[:, -1] = 0, 0, 0
-    mixed = {fastest: levels_from(levels, fastest) for fastest in set(SLOWEST_FROM)}
-    for window, fastest in enumerate(SLOWEST_FROM):
-        sums.level[window, :, -1] = mixed[fastest]
+    weight = weights(levels)
+    sums.level[:, :, -1] = weight / weight.sum(axis=1, keepdims=True) * (levels.events / levels.exposure)
 
 
 def bucket_low(seen: Outlook, count: Floats) -> tuple[Floats, Floats]:
@@ -143,70 +152,81 @@ def spread_low(seen: Outlook, count: Floats, rarity: Floats, whole: Floats, at: 
     return rarity + np.where(count > 0, lower, -np.log(at))
 
 
+@dataclass(slots=True)
+class Rises:
+    """What the layers make of one bucket."""
+
+    rare: Floats
+    """How rare each layer finds what it sees, `(layers, sources)`."""
+    whole: Floats
+    """How rare the bucket is by one law."""
+    lasting: Flags
+    """Whether what a window lacks is still lacking at its end, `(windows, sources)`.
+
+    A sum remembers a loss until it has left the window; an alarm must not.
+    """
+
+
 def rarities(
     alarms: Alarms, levels: Levels, seen: Outlook, count: Floats, hours: float, taken: Flags
-) -> tuple[Floats, Floats]:
-    """How rare each layer finds what it sees with this bucket, `(layers, sources)`; moves the layers on.
-
-    Beside it, how rare the bucket is by one law.
-    """
+) -> Rises:  # fmt: skip
+    """What the layers see with this bucket; moves them on."""
     rare = np.zeros((len(LAYERS), len(count)))
+    lasting = np.zeros((len(WINDOWS), len(count)), np.bool_)
     rare[0], whole = bucket_low(seen, count)
     sums = alarms.sums
     sums.count[-1] += np.where(taken, count, 0)
     sums.base[:, -1] += np.where(taken, seen.base, 0)
     sums.noise[-1] += np.where(taken, seen.dispersion[0] * (seen.base.mean(axis=0)) ** 2, 0)
-    blocks = len(sums.count)
     for window, length in enumerate(WINDOWS):
         if length > hours * 1.5:
-            rare[1 + window] = _sum(sums, window, max(round(blocks * length / WINDOWS[-1]), 1), hours, levels.age)
-    steady = (levels_from(levels, STEADY_HOURS) * seen.base).sum(axis=0)
+            rare[1 + window], lasting[window] = _sum(sums, window, hours, levels.age, seen.share)
+    steady = (levels_from(levels, seen.weight, STEADY_HOURS) * seen.base).sum(axis=0)
     _drop(alarms, steady, seen, count, taken)
     none = rarity_of_none(steady, seen.variance(0, steady))
     alarms.ended = np.where(taken & (count > 0), alarms.silence, 0)
     alarms.silence = np.where(taken, np.where(count > 0, 0, alarms.silence + none), alarms.silence)
     rare[DROP] = alarms.drop
     rare[6] = alarms.silence
-    return rare, whole
+    return Rises(rare, whole, lasting)
 
 
-def _sum(sums: Sums, window: int, blocks: int, hours: float, age: Floats) -> Floats:
-    """Rarity of the sum over the last blocks, and learn how such sums scatter."""
-    count = sums.count[-blocks:].sum(axis=0, dtype=np.float64)
-    level = sums.level[window, :, -blocks]
-    mean = np.maximum((sums.base[:, -blocks:].sum(axis=1) * level).sum(axis=0, dtype=np.float64), 1e-6)
-    noise = sums.noise[-blocks:].sum(axis=0) * level.sum(axis=0, dtype=np.float64) ** 2 + 1e-9
-    factor = np.maximum(sums.scatter_seen[window] / sums.scatter_base[window], 0.0)
-    variance = mean + factor * noise
-    rare = rarity_low(count, mean, variance)
-    keep = 0.5 ** (hours / np.clip(age / 3, YOUNG_HOURS, SCATTER_HOURS))
-    error = np.minimum((count - mean) ** 2, 12 * variance)
-    share = (noise / variance) / variance
-    sums.scatter_seen[window] = keep * sums.scatter_seen[window] + (error - mean) * share
-    sums.scatter_base[window] = keep * sums.scatter_base[window] + noise * share
-    return rare
+def _sum(sums: Sums, window: int, hours: float, age: Floats, share: Floats) -> tuple[Floats, Flags]:
+    """Rarity of the sum over a window, and whether it lacks something still; learn how such sums scatter.
 
-
-def going_on(sums: Sums) -> Flags:
-    """Whether what each window lacks is still lacking in its last quarter or two blocks, `(windows, sources)`.
-
-    A sum remembers a loss until it has left the window; an alarm must not.
+    Like a bucket, a sum is held against each half-life's law: after a burst the fast ones, and after a quiet hour the
+    slow ones, must find it rare as well. `share`: what each half-life is worth.
     """
     blocks = len(sums.count)
-    still = np.ones((len(WINDOWS), sums.count.shape[1]), np.bool_)
-    for window, length in enumerate(WINDOWS):
-        whole = max(round(blocks * length / WINDOWS[-1]), 1)
-        lacking, expected = _lacking(sums, window, whole, whole)
-        recently, lately = _lacking(sums, window, whole, min(max(whole // 4, 1), 2))
-        still[window] = recently * expected >= 0.5 * lacking * lately
-    return still
-
-
-def _lacking(sums: Sums, window: int, since: int, blocks: int) -> tuple[Floats, Floats]:
-    """How many events the last blocks lack by the level before the window, and how many were expected."""
-    level = sums.level[window, :, -since]
-    expected = (sums.base[:, -blocks:].sum(axis=1) * level).sum(axis=0, dtype=np.float64)
-    return expected - sums.count[-blocks:].sum(axis=0, dtype=np.float64), expected
+    size = max(round(blocks * WINDOWS[window] / WINDOWS[-1]), 1)
+    count = sums.count[-size:].sum(axis=0, dtype=np.float64)
+    base = sums.base[:, -size:].sum(axis=1)
+    first = SLOWEST_FROM[window]
+    share = share[first:] / share[first:].sum(axis=0)
+    level = sums.level[first:, :, -size]
+    means = np.maximum((level * base).sum(axis=1), 1e-6).astype(np.float64)
+    mean = (share * means).sum(axis=0)
+    noise = sums.noise[-size:].sum(axis=0) * (mean / np.maximum(base.mean(axis=0), 1e-9)) ** 2 + 1e-9
+    factor = np.maximum(sums.scatter_seen[window] / sums.scatter_base[window], 0.0)
+    variance = mean + factor * noise
+    rare = np.zeros(len(count))
+    near = np.flatnonzero(count < mean - NOT_ODD * np.sqrt(variance))
+    rare[near] = rarity_low(count[near], mean[near], variance[near])
+    odd = np.flatnonzero(rare > ODD)
+    each = means[:, odd]
+    spread = (factor * noise / mean**2)[odd]
+    rare[odd] = mixed(rarity_low(count[odd][None], each, each * (1 + spread * each)), share[:, odd])
+    lately = min(max(size // 4, 1), 2)
+    expected = (share[:, odd] * (level[..., odd] * sums.base[:, -lately:, odd].sum(axis=1)).sum(axis=1)).sum(axis=0)
+    lasting = np.zeros(len(count), np.bool_)
+    recently = expected - sums.count[-lately:, odd].sum(axis=0)
+    lasting[odd] = recently * mean[odd] >= 0.5 * (mean - count)[odd] * expected
+    keep = 0.5 ** (hours / np.clip(age / 3, YOUNG_HOURS, SCATTER_HOURS))
+    error = np.minimum((count - mean) ** 2, 12 * variance)
+    weight = (noise / variance) / variance
+    sums.scatter_seen[window] = keep * sums.scatter_seen[window] + (error - mean) * weight
+    sums.scatter_base[window] = keep * sums.scatter_base[window] + noise * weight
+    return rare, lasting
 
 
 def _drop(alarms: Alarms, steady: Floats, seen: Outlook, count: Floats, taken: Flags) -> None:

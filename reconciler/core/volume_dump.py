@@ -13,7 +13,7 @@ from reconciler.core.times import Micros
 from reconciler.core.volume import Model
 from reconciler.core.volume_profile import Profiles
 
-VERSION = 1
+VERSION = 2
 """Of this form. A model of another version is not read but learned anew."""
 _WEEK = ("by_class", "by_slot")
 

@@ -20,7 +20,7 @@ PULL = 4.0
 """Events that the belief in the usual week is worth, in each filter."""
 MIX_HOURS = 24.0
 """Half-life of what the mixture remembers."""
-LEAST_WEIGHT = 0.01
+LEAST_WEIGHT = 0.03
 SCATTER_HOURS = 30 * 24.0
 """Half-life of what is known of the scatter."""
 YOUNG_HOURS = 48.0
@@ -74,6 +74,8 @@ class Outlook:
 
     mean: Floats
     """`(sources,)`."""
+    weight: Floats
+    """Of each filter, `(half-lives, profiles, sources)`."""
     share: Floats
     """Weight of each half-life, `(half-lives, sources)`."""
     means: Floats
@@ -110,7 +112,8 @@ def outlook(levels: Levels, base: Floats, hour: Ints) -> Outlook:
     share = weight.sum(axis=1)
     means = (weight * each).sum(axis=1) / share
     even = np.clip(levels.even, *EVEN_LIMITS)
-    return Outlook((share * means).sum(axis=0), share, means, each, base, dispersion(levels, hour), even)
+    mean = (share * means).sum(axis=0)
+    return Outlook(mean, weight, share, means, each, base, dispersion(levels, hour), even)
 
 
 def weights(levels: Levels) -> Floats:

@@ -160,7 +160,9 @@ class Watch:
         if planned:
             known = known & ~np.array([any(work.covers(name, bucket, width) for work in planned) for name in names])
         self._note_gaps(known, bucket, ledger)
-        alive = np.array(ledger.directory.first_bucket) <= bucket
+        # The week of the sum still holds who retired lately; until it is forgotten, the sum lacks them.
+        retired = np.array(ledger.directory.retired_at)
+        alive = (np.array(ledger.directory.first_bucket) <= bucket) & (retired > bucket - WEEKS * WEEK)
         count = np.concatenate([[counts[known].sum()], counts])
         # The sum means nothing unless everybody is in it.
         whole = np.concatenate([[bool((known | ~alive).all())], known])
@@ -189,7 +191,8 @@ class Watch:
 
     def _note_gaps(self, known: Flags, bucket: Micros, ledger: Ledger) -> None:
         """What was not known will look like zero once its reporter is heard again; it must not be learned."""
-        lacking = np.flatnonzero(~known & (np.array(ledger.directory.first_bucket) <= bucket))
+        born, retired = np.array(ledger.directory.first_bucket), np.array(ledger.directory.retired_at)
+        lacking = np.flatnonzero(~known & (born <= bucket) & (retired > bucket))
         if len(lacking) == 0:
             return
         sources = [-1] if len(lacking) > len(known) // 2 else lacking.tolist()

@@ -82,7 +82,7 @@ def _header(notice: Notice) -> Block:
 
 def _facts(found: Sequence[tuple[str, str]]) -> Iterator[Block]:
     """A line each, in as many blocks as the limit of a text asks for."""
-    shown = [(cut(label, LINE), cut(value, LINE)) for label, value in found[:FACTS]]
+    shown = [(cut(label, LINE) or "–", cut(value, LINE) or "–") for label, value in found[:FACTS]]
     if len(found) > FACTS:
         shown.append(("And", f"{len(found) - FACTS:,} more facts, which are not shown here"))
     lines: list[Block] = []
@@ -92,7 +92,7 @@ def _facts(found: Sequence[tuple[str, str]]) -> Iterator[Block]:
         if lines and size + length > TEXT:
             yield _rich(_section(lines))
             lines, size = [], 0
-        lines += [_text(f"{label or '–'}: ", bold=True), _text(f"{value or '–'}\n")]
+        lines += [_text(f"{label}: ", bold=True), _text(f"{value}\n")]
         size += length
     if lines:
         yield _rich(_section(lines))

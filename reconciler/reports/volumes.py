@@ -43,8 +43,10 @@ def as_text(picture: Picture) -> Iterator[str]:
         yield f"{day}  {bars}  {hours.sum() * HOUR / picture.width:,.0f} a day"
     yield ""
     yield f"It has learned from {format_duration(known.history)}."
-    levels = ", ".join(f"{level:.2f} ({format_duration(round(half * HOUR))})" for half, level in known.levels.items())
-    yield f"Now against the usual week, by half-life: {levels}."
+    levels = ", ".join(
+        f"{level:.0%} over the last {format_duration(round(2 * half * HOUR))}" for half, level in known.levels.items()
+    )
+    yield f"Of what the usual week expects, it has had about {levels}."
     calm, wild = int(np.argmin(known.scatter)), int(np.argmax(known.scatter))
     yield (
         f"Counts stray by {known.scatter[calm]:.0%} at {calm}:00, where they are calmest, "
@@ -89,12 +91,21 @@ def as_png(picture: Picture, path: Path) -> None:
     local = (picture.begins + np.arange(len(picture.hours)))[-len(shown) :] % A_WEEK
     usual = known.week[local] * per_hour
     spread = 2 * usual * known.scatter[local % A_DAY] / np.sqrt(max(per_hour, 1.0))
-    upper.fill_between(hour, np.maximum(usual - spread, 0), usual + spread, alpha=0.25, label="usual band")
-    upper.plot(hour, usual, linewidth=1, label="usual week")
+    upper.fill_between(
+        hour, np.maximum(usual - spread, 0), usual + spread, alpha=0.25, label="two deviations around it"
+    )
+    upper.plot(hour, usual, linewidth=1, label="usual week, each hour")
     upper.plot(hour, shown, linewidth=1, color="black", label="accepted")
-    upper.set_title(f"{picture.source}: accepted events an hour, on {format_duration(known.history)} of history")
+    upper.set_title(f"{picture.source}: what came, and what is usual, on {format_duration(known.history)} of history")
+    upper.set_ylabel("accepted events an hour")
     upper.legend(loc="upper left")
     _rest(lower, picture.hours, hour)
+    midnights = hour[local % A_DAY == 0]
+    lower.set_xticks(midnights, [DAYS[at // A_DAY] for at in local[local % A_DAY == 0]], ha="left")
+    for axes in (upper, lower):
+        axes.grid(visible=True, axis="x", alpha=0.4)
+    unknown = [f"Not known yet: {sentence}" for sentence in known.unknown]
+    figure.supxlabel("\n".join(unknown), x=0.01, ha="left", fontsize="small")
     figure.savefig(path, format="png")
 
 
@@ -105,5 +116,6 @@ def _rest(axes: Any, hours: Floats, hour: np.ndarray) -> None:
         _, _, rest = volume.decompose(filled, A_DAY)
         axes.bar(hour, rest[-len(hour) :], width=1.0)
     axes.axhline(0, linewidth=0.5, color="black")
-    axes.set_ylabel("rest, on square roots")
-    axes.set_xlabel("hours before the last count")
+    axes.set_title("What neither the trend nor the hour of day explains", fontsize="medium")
+    axes.set_ylabel("in roots of events;\nchance alone: ½")
+    axes.set_xlabel("local days; the newest count is on the right")

@@ -11,8 +11,10 @@ from reconciler.core.observations import Count, Observation
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import DAY, HOUR, Micros
 from reconciler.core.volume_tails import Floats
-from reconciler.ports import Store
+from reconciler.core.volume_watch import Watch
+from reconciler.ports import Retirement, Store
 from reconciler.service import judge, learn
+from reconciler.store import SqlStore
 from tests.unit.traffic import MONDAY, STAGES, WIDTH, observed
 
 SOURCES = 3
@@ -60,6 +62,22 @@ def test_the_service_says_of_volume_what_the_backtest_says(store: Store) -> None
     assert volume(lines) == volume(expected)
     assert {row[3] for row in volume(lines)} >= {"normal", "silent"}
     assert incidents(lines) == incidents(expected) != []
+
+
+def test_sources_that_were_retired_are_not_missed(store: SqlStore) -> None:
+    seen = list(observed(SOURCES, END / DAY, outage))
+    fell_silent = MONDAY + 7 * DAY + 4 * HOUR
+    before = serve(store, [one for one in seen if one.at <= fell_silent], MONDAY + 7 * DAY, fell_silent)
+    for name in ("source-0", "source-1"):
+        gone = Retirement("batch", "source", name, "", fell_silent, fell_silent, "ann", "contract ended")
+        store.retire(PIPELINE, gone)
+    after = serve(store, [one for one in seen if one.at > fell_silent], fell_silent + WIDTH, MONDAY + END)
+    assert {line["volume"] for line in before if line["type"] == "verdict"} >= {"normal"}
+    assert [line for line in before + after if line.get("kind") == "low_volume"] == []
+    with store.judging(PIPELINE, MONDAY + END + WIDTH) as work:
+        watch = Watch(PIPELINE)
+        watch.restore(work.state, work.week)
+    assert watch.blocked == [], "that most sources are gone is no reason to learn nothing of the rest"
 
 
 def test_learning_twice_on_one_day_is_learning_once(store: Store) -> None:

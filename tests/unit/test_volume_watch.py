@@ -105,3 +105,12 @@ def test_planned_work_is_neither_judged_nor_told_of() -> None:
     assert told(lines) == []
     assert said(lines, FROM + HOUR) == "untrained"
     assert said(lines, FROM + HOUR, source=3) == "normal"
+
+
+def test_with_a_larger_budget_of_false_alarms_a_backtest_calls_low_what_is_normal_with_a_smaller_one() -> None:
+    def faint(after: Micros, drawn: Floats) -> Floats:
+        return np.where((FROM <= after < UNTIL) & (np.arange(SOURCES) == 3), (drawn * 0.3).round(), drawn)
+
+    seen = list(observed(SOURCES, 9.6, faint))
+    words = {budget: said(run(seen, VolumePlan(budget=budget)), FROM, source=3) for budget in (1.0, 1000.0)}
+    assert words == {1.0: "normal", 1000.0: "low"}

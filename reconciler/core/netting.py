@@ -1,0 +1,162 @@
+"""Misplaced events: what one bucket lacks and another of the same source has too much is an event in the wrong bucket.
+
+Two kinds. A settled shortage beside a surplus, no further than a clock may be off, is one misplaced event. And where a
+clock stays off, every bucket lends to the next and borrows from the last: no cell of it says anything alone, and only
+the running sum of the source does. It stays below what the clock can carry over (the events of so many buckets), and
+comes back; what it never makes up is missing, and is not netted. There the oldest shortage is made up by the oldest
+surplus, so that all but the newest cells are settled for good. A shortage that no surplus has made up within a day is
+not astray.
+
+What was netted with cells that are not judged now stays netted: over all that are judged, `misplaced` keeps its sum.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reconciler.core.pipelines import STRAYS_WITHIN
+from reconciler.core.tiles import Bools, Ints
+
+LEAST = 2
+"""Surpluses among them from which a source may stray."""
+PART = 3
+"""One surplus for so many shortages at least, and one bucket that is off of so many."""
+
+
+@dataclass(slots=True)
+class Netting:
+    """Cells of a lane while they are netted; parallel arrays, all changed in place."""
+
+    source: Ints
+    bucket: Ints
+    accepted: Ints
+    need: Ints
+    surplus: Ints
+    before: Ints
+    """What was misplaced at the last judgement."""
+    misplaced: Ints
+    wandering: Ints
+    """Of the need: may be in a bucket further on, for the source strays."""
+
+    def run(self, alike: Bools, settled: Bools, recent: Bools, reach: int, newest: int) -> None:
+        """Net all that may be: cells that are `alike`, shortages that are `settled`; `recent`: less than a day old.
+
+        `newest`: the last bucket of which anything is known.
+        """
+        can = alike & settled
+        linked = can & (self._keep(alike)[self.source] != 0) & (self.before != 0)
+        if self.surplus.any() and self.need.any():
+            astray = self._astray(can, newest) | linked
+            if astray.any():
+                self._chain(np.flatnonzero(astray), recent, reach)
+            self._beside(alike & ~astray, can & ~astray, reach)
+
+    def _keep(self, alike: Bools) -> Ints:
+        """Let what was netted with cells that are not judged now stay netted, the oldest first; how much, by source."""
+        owed = np.zeros(int(self.source.max()) + 1, np.int64)
+        np.add.at(owed, self.source, -self.before)
+        for sign in (1, -1):
+            left = np.maximum(sign * owed, 0)
+            if left.any():
+                was = np.maximum(-sign * self.before, 0)
+                there = np.minimum(was, np.where(alike, self.surplus if sign > 0 else self.need, 0))
+                taken = self._oldest(there, left)
+                np.subtract.at(left, self.source, taken)
+                forced = self._oldest(was - taken, left)  # it is there no more: then something else is missing here
+                self.misplaced -= sign * (taken + forced)
+                if sign > 0:
+                    self.surplus -= taken
+                    self.need += forced
+                else:
+                    self.need -= taken
+                    self.surplus += forced
+        return owed
+
+    def _oldest(self, amount: Ints, limit: Ints) -> Ints:
+        """Of these amounts, the oldest of each source, up to its limit."""
+        order, starts = self._sorted(np.arange(len(amount)))
+        return _first_units(amount, order, starts, limit[self.source[order[starts]]])
+
+    def _sorted(self, at: Ints) -> tuple[Ints, Ints]:
+        """These cells by source and bucket, and where each source begins."""
+        order = at[np.lexsort((self.bucket[at], self.source[at]))]
+        return order, np.flatnonzero(np.diff(self.source[order], prepend=-1))
+
+    def _astray(self, can: Bools, newest: int) -> Bools:
+        """Settled cells in a stretch of their source in which most buckets are off, in both directions."""
+        off = can & (self.need + self.surplus > 0)
+        at = np.flatnonzero(off)
+        found = np.zeros(len(off), np.bool_)
+        if not (self.surplus[at] > 0).any():
+            return found
+        key = self.source * (int(self.bucket.max()) + 2 * STRAYS_WITHIN + 2) + self.bucket
+        at = at[np.argsort(key[at], kind="stable")]
+        ranked = key[at]
+        low = np.searchsorted(ranked, ranked - STRAYS_WITHIN)
+        high = np.searchsorted(ranked, ranked + STRAYS_WITHIN, side="right")
+        above, below = (
+            np.diff(np.concatenate([[0], np.cumsum(which)])[np.stack([low, high])], axis=0)[0]
+            for which in (self.surplus[at] > 0, self.need[at] > 0)
+        )
+        stretch = np.minimum(self.bucket[at] + STRAYS_WITHIN, newest) - self.bucket[at[low]] + 1
+        found[at] = (above >= LEAST) & (PART * above >= below) & (PART * (above + below) >= stretch)
+        return found
+
+    def _chain(self, at: Ints, recent: Bools, reach: int) -> None:
+        """Make up the oldest shortages by the oldest surpluses, but for what the running sum never makes up."""
+        order, starts = self._sorted(at)
+        gap, most = self.need[order] - self.surplus[order], reach * self.accepted[order]
+        missing, extra = (_never_made_up(sign * gap, most, starts) for sign in (1, -1))
+        short = np.zeros(len(self.need), np.int64)
+        over = np.zeros(len(self.need), np.int64)
+        short[order], over[order] = self.need[order] - missing, self.surplus[order] - extra
+        both = np.minimum(*(np.add.reduceat(amount[order], starts) for amount in (short, over)))
+        made_up, used = (_first_units(amount, order, starts, both) for amount in (short, over))
+        self._book(made_up, used)
+        self.wandering += np.where(recent, short - made_up, 0)
+        self.need -= np.where(recent, short - made_up, 0)
+
+    def _book(self, made_up: Ints, used: Ints) -> None:
+        self.need -= made_up
+        self.surplus -= used
+        self.misplaced += made_up - used
+
+    def _beside(self, alike: Bools, can: Bools, reach: int) -> None:
+        """Net a settled shortage with a surplus beside it, the nearest first."""
+        key = self.source * (int(self.bucket.max(initial=0)) + 2 * reach + 1) + self.bucket
+        order = np.argsort(key, kind="stable")
+        ranked = key[order]
+        for step in range(1, reach + 1):
+            for side in (step, -step):
+                short = np.flatnonzero(can & (self.need > 0))
+                at = np.searchsorted(ranked, key[short] + side)
+                hit = (at < len(ranked)) & (ranked[np.minimum(at, len(ranked) - 1)] == key[short] + side)
+                here, there = short[hit], order[at[hit]]
+                moved = np.where(alike[there], np.minimum(self.need[here], self.surplus[there]), 0)
+                self.need[here] -= moved
+                self.surplus[there] -= moved
+                self.misplaced[here] += moved
+                self.misplaced[there] -= moved
+
+
+def _first_units(amount: Ints, order: Ints, starts: Ints, limit: Ints) -> Ints:
+    """Of each group (`order`, from each of `starts` on), the first units of its amounts, up to the group's limit."""
+    ranked = amount[order]
+    total = np.cumsum(ranked)
+    size = np.diff(np.append(starts, len(order)))
+    base = np.repeat((total - ranked)[starts], size)
+    upto = np.minimum(total - base, np.repeat(limit, size))
+    taken = np.zeros(len(amount), np.int64)
+    taken[order] = upto - np.minimum(total - base - ranked, np.repeat(limit, size))
+    return taken
+
+
+def _never_made_up(gap: Ints, most: Ints, starts: Ints) -> Ints:
+    """Of the gaps of each group, the part by which its running sum grows beyond `most` and never comes back."""
+    found = np.zeros(len(gap), np.int64)
+    for piece in np.split(np.arange(len(gap)), starts[1:]):
+        total = np.cumsum(gap[piece])
+        above = total - np.minimum(np.minimum.accumulate(total), 0) - int(most[piece].max())
+        kept = np.minimum.accumulate(np.maximum(above, 0)[::-1])[::-1]
+        found[piece] = np.minimum(np.diff(kept, prepend=0), np.maximum(gap[piece], 0))
+    return found

@@ -1,0 +1,92 @@
+"""A clock that stays off moves events on from bucket to bucket: no loss, as long as the running sum comes back."""
+
+import numpy as np
+import pytest
+
+from reconciler.core.balance import BucketFacts, Cells, Parts, split
+from reconciler.core.tiles import Bools, Ints
+
+BUCKETS = 200
+PEACE = 40
+RATE = 300
+NOTHING: Ints = np.zeros(BUCKETS, np.int64)
+
+
+def counted(share: float, ahead: bool, lost_a_bucket: int = 0, seed: int = 0) -> tuple[Ints, Ints]:
+    """Accepted and processed, where after some peace a part of the events is counted one or two buckets off."""
+    draw = np.random.default_rng(seed)
+    accepted = draw.poisson(RATE, BUCKETS)
+    off = np.where(np.arange(BUCKETS) < PEACE, 0, draw.binomial(accepted, share))
+    far = draw.binomial(off, 0.5)
+    processed = accepted - off
+    for step, moved in ((1, off - far), (2, far)):
+        processed += np.roll(moved, step if ahead else -step)
+    processed[-2:] = accepted[-2:]  # they would be counted beyond the last
+    processed[PEACE : BUCKETS - 2] -= lost_a_bucket
+    return accepted, processed
+
+
+def judged(accepted: Ints, processed: Ints, netted: Ints = NOTHING, first: int = 0, *, recent: bool = True) -> Parts:
+    """What is said of the buckets from the first on, all of them older than lag explains."""
+    at = np.arange(first, BUCKETS)
+    no: Bools = np.zeros(BUCKETS, np.bool_)
+    none, never = NOTHING[first:], no[first:]
+    cells = Cells(
+        np.zeros_like(at), at, accepted[at], processed[at], none, none, none, none, never, never, never, none, none,
+        never, netted[at],
+    )  # fmt: skip
+    z = NOTHING
+    facts = BucketFacts(
+        np.zeros(BUCKETS), z, z, z, z, z, z, z, z, z, covered=no, mature=~no, ripe=~no, settled=~no,
+        recent=~no & recent, purged=no, overtaken=no, past_retention=no, balanced=False, reach=2, newest=BUCKETS - 1,
+    )  # fmt: skip
+    return split(cells, facts, none)
+
+
+@pytest.mark.parametrize("ahead", [True, False], ids=["ahead", "behind"])
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_a_clock_that_is_off_loses_nothing(share: float, ahead: bool) -> None:
+    parts = judged(*counted(share, ahead))
+    assert parts.lost.sum() == 0
+    assert parts.misplaced.sum() == 0
+    assert (parts.misplaced != 0).sum() > (BUCKETS - PEACE) / 2
+
+
+def test_what_the_running_sum_never_makes_up_is_lost() -> None:
+    parts = judged(*counted(0.3, ahead=True, lost_a_bucket=6))
+    lost = 6 * (BUCKETS - PEACE - 2)
+    assert lost - 2 * RATE * 1.2 < parts.lost.sum() <= lost, "no more than the clock can carry over is withheld"
+
+
+def test_a_shortage_that_nothing_made_up_within_a_day_is_lost() -> None:
+    accepted, processed = counted(0.3, ahead=True, lost_a_bucket=2)
+    assert judged(accepted, processed).lost.sum() == 0
+    assert judged(accepted, processed, recent=False).lost.sum() >= 2 * (BUCKETS - PEACE - 2) / 2
+
+
+def test_a_hole_beside_a_few_doubles_is_no_clock() -> None:
+    accepted, processed = counted(0.0, ahead=True)
+    processed[100:102] += 5
+    processed[104:107] -= 50
+    assert judged(accepted, processed).lost.sum() == 150
+
+
+@pytest.mark.parametrize("first", [70, 111, 150])
+def test_what_was_netted_with_cells_that_are_judged_no_more_stays_netted(first: int) -> None:
+    accepted, processed = counted(0.3, ahead=True)
+    whole = judged(accepted, processed)
+    netted = NOTHING.copy()
+    netted[:] = whole.misplaced
+    again = judged(accepted, processed, netted, first)
+    assert again.misplaced.tolist() == whole.misplaced[first:].tolist()
+    assert again.lost.sum() == 0
+
+
+def test_where_a_partner_has_changed_its_place_is_kept_by_what_is_there_now() -> None:
+    """The surplus that made up an old shortage is gone: then something else is missing here, and the sum is kept."""
+    accepted, processed = counted(0.0, ahead=True)
+    netted = NOTHING.copy()
+    netted[90], netted[91] = 5, -5
+    parts = judged(accepted, processed, netted, first=91)
+    assert parts.misplaced.sum() == -5
+    assert (parts.lost + parts.unproven).sum() == 5
