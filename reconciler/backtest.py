@@ -1,6 +1,6 @@
 """The very engine of the service over recorded observations, on a virtual clock: same input, same bytes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,37 +16,39 @@ def backtest(
     observations: Iterable[Observation],
     pipelines: Mapping[str, Pipeline],
     *,
-    tick: Micros = MINUTE,
+    tick: Micros | Callable[[Micros], Micros] = MINUTE,
     until: Micros | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Judge at every multiple of `tick` what had `at` ≤ then; yields the lines of contract §6 in order.
 
     `observations` come in order of `at`. Ticks run from the first after the first `at` to the first at or after
-    `until` (default: the last `at`).
+    `until` (default: the last `at`). Where not all ticks are alike, `tick` says of an instant how far the next is.
     """
+    step: Callable[[Micros], Micros] = tick if callable(tick) else lambda _: tick
     engines = {name: (Engine(pipeline), Ledger(pipeline)) for name, pipeline in sorted(pipelines.items())}
     if until is not None:
-        until = -(-until // tick) * tick  # the last tick sees all that had come by then
+        until = -(-until // step(until)) * step(until)  # the last tick sees all that had come by then
     now: Micros | None = None
     end = until or 0
     batch: list[Observation] = []
     for seen in observations:
         if until is not None and seen.at > until:
             break
-        now = (seen.at // tick + 1) * tick if now is None else now
+        now = (seen.at // step(seen.at) + 1) * step(seen.at) if now is None else now
         while now < seen.at:
             _apply(engines, batch)
             batch = []
             yield from _judge(engines, now)
-            now += tick
+            now += step(now)
         batch.append(seen)
         end = max(end, seen.at)
     if now is None:
         return
     _apply(engines, batch)
-    while now - tick < end:
+    yield from _judge(engines, now)
+    while now < end:
+        now += step(now)
         yield from _judge(engines, now)
-        now += tick
 
 
 def _apply(engines: Mapping[str, tuple[Engine, Ledger]], batch: list[Observation]) -> None:

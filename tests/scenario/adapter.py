@@ -11,10 +11,16 @@ from reconciler.core.times import DAY, HOUR, MINUTE, Micros
 _UNITS = {"m": MINUTE, "h": HOUR, "d": DAY}
 
 
-def judge(lines: Iterable[dict[str, Any]], config: dict[str, Any], *, tick: int = 1) -> list[dict[str, Any]]:
-    """The events of a backtest over these observations; `tick`: minutes. An observation that is refused is an error."""
+def judge(
+    lines: Iterable[dict[str, Any]], config: dict[str, Any], *, tick: int = 1, quiet: int = 1, begins: Micros = 0
+) -> list[dict[str, Any]]:
+    """The events of a backtest over these observations. An observation that is refused is an error.
+
+    `tick`: minutes between two judgements; `quiet`: the same before the instant `begins`.
+    """
     pipelines = {name: _pipeline(name, found) for name, found in config["pipelines"].items()}
-    return list(backtest((parse(line, pipelines) for line in lines), pipelines, tick=tick * MINUTE))
+    seen = (parse(line, pipelines) for line in lines)
+    return list(backtest(seen, pipelines, tick=lambda now: (quiet if now < begins else tick) * MINUTE))
 
 
 def _pipeline(name: str, found: dict[str, Any]) -> Pipeline:

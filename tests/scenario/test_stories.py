@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.times import SECOND
 from reconciler.scenarios import configuration, load, names, simulate, truth
 from tests.scenario.adapter import judge
 from tests.scenario.expectations import check
@@ -12,6 +13,8 @@ SMALLER: dict[str, dict[str, Any]] = {"SC-07a": {"partitions": 4}, "SC-06": {"pa
 UNTIL = {"SC-02": 3000, "SC-07a": 3000}  # minutes at which every minute is judged; what follows is judged more coarsely
 TICKS = {"SC-01r": 15}  # minutes; its twelve days are mostly quiet
 COARSE = 15  # minutes
+WATCHED = ("SC-01a", "CT-5")  # in these the day of warm-up, too, is judged at every minute; nothing happens in any
+LEAD = 60  # minutes before the first that a story says something of
 
 
 @pytest.mark.slow
@@ -29,7 +32,15 @@ def test_the_engine_keeps_a_long_story_to_its_end(name: str, capsys: pytest.Capt
 def keeps(name: str, until: int, tick: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Play the story until this minute, judge it every so many minutes, and hold it to its expectations."""
     story, options = load(name), SMALLER.get(name, {})
-    events = judge(simulate(story, until=until, **options), configuration(story), tick=tick)
+    spoken_of = [0, *(one.start for one in story.expect), *(one.t for one in story.soonest)]
+    begins = story.first if name in WATCHED else min(spoken_of) - LEAD
+    events = judge(
+        simulate(story, until=until, **options),
+        configuration(story),
+        tick=tick,
+        quiet=COARSE,
+        begins=(story.t0 + 60 * (begins // COARSE * COARSE)) * SECOND,
+    )
     report = check(story, events, until=until, facts=truth(story, **options), tick=tick)
     with capsys.disabled():
         for told in report.left_out:
