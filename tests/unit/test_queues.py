@@ -285,7 +285,9 @@ def test_retention_is_as_configured_until_deletion_has_been_seen_three_times() -
 def test_a_retention_that_is_raised_counts_at_once_whatever_was_measured_before() -> None:
     """It is raised in an emergency: whoever has done it must see that it helped."""
     kept = [
-        sample(minute, 10 * (minute - 20), 10 * minute, 0, oldest_at=START + (minute - 20) * MINUTE, retention=20 * MINUTE)
+        sample(
+            minute, 10 * (minute - 20), 10 * minute, 0, oldest_at=START + (minute - 20) * MINUTE, retention=20 * MINUTE
+        )
         for minute in range(21, 27)
     ]
     raised = replace(kept[-1], at=kept[-1].at + MINUTE, retention=DAY)
