@@ -65,7 +65,9 @@ def reading(bodies: list[bytes]) -> float:
     settings = parse(CONFIG + "sqlite:///nothing.db", Path("bench.yaml"), {})
     began = time.process_time()
     for body in bodies:
-        intake = Intake(settings.pipelines, NOW, everything=True, kept_from={}, size=2**30, observations=2**30)
+        intake = Intake(
+            settings.pipelines, NOW, everything=True, kept_from={}, closed={}, size=2**30, observations=2**30
+        )
         for start in range(0, len(body), PIECE):
             intake.feed(body[start : start + PIECE])
         intake.finish()

@@ -196,6 +196,9 @@ class Store(Protocol):
     def horizon(self, pipeline: Pipeline) -> "Horizon":
         """How far back the pipeline is remembered."""
 
+    def closed(self, pipeline: Pipeline) -> frozenset[str] | None:
+        """The names of all sources, where it has as many beyond `max_sources` as up to it; `None`: it has not."""
+
     @property
     def tokens(self) -> "Tokens":
         """Who may use the HTTP face."""

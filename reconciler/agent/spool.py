@@ -99,6 +99,9 @@ class Spool:
         """From which bucket on readings are taken: of earlier ones the sums are not known any more."""
         return Horizon(detail=int(str(self.meta("horizon"))) // pipeline.width * pipeline.width)
 
+    def closed(self, pipeline: Pipeline) -> None:
+        """Whom the service takes, the service says."""
+
     def record(self, observations: Sequence[Observation], pipelines: Mapping[str, Pipeline]) -> Recorded:
         """Take these in, durably; raises `OutOfReach` where they cannot be kept."""
         try:

@@ -99,6 +99,13 @@ class Directory:
         """How many sources are counted together under `OVERFLOW`."""
         return len({key.origin for key in self.series if key.origin}) if OVERFLOW in self._source_ids else 0
 
+    def closed(self, limit: int) -> frozenset[str] | None:
+        """The names of all sources, once `limit` are counted under `OVERFLOW`: then it is time to take no more."""
+        if OVERFLOW not in self._source_ids:
+            return None
+        origins = {key.origin for key in self.series if key.origin}
+        return frozenset(origins.union(self.sources)) if len(origins) >= limit else None
+
     def saw(self, source: Ints, bucket: Ints) -> None:
         """Note that these sources have counts in these buckets, as parallel arrays."""
         first = np.array(self.first_bucket, np.int64)

@@ -142,7 +142,8 @@ class PipelineSettings(Section):
     clock_allowance: AnyDuration = 5 * MINUTE
     """How far ahead of the time of its reading a bucket may lie before it is refused."""
     max_sources: Positive = 10_000
-    """How many sources it may have. Those beyond are counted one by one and judged together, as (overflow)."""
+    """How many sources it may have. Those beyond are counted one by one and judged together, as (overflow);
+    once there are as many beyond, pushes of further names are refused."""
     stamped_by: Literal["ingress", "broker"] = "ingress"
     """Who stamps the accept time: `ingress` itself, or the `broker` when the event is written to the queue. With the
     broker's, nothing is known of what was lost before the queue."""

@@ -249,6 +249,11 @@ class SqlStore:
         with self.database.reading() as connection:
             return marks.horizon_of(connection, pipeline.name)
 
+    def closed(self, pipeline: Pipeline) -> frozenset[str] | None:
+        """See `reconciler.ports.Store.closed`."""
+        with self.database.reading() as connection:
+            return self._directories.closed(connection, pipeline)
+
     def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
         """See `reconciler.serving.ServiceStore.prune`."""
         with self._writing() as connection:

@@ -20,6 +20,10 @@ AHEAD: Micros = 5 * MINUTE
 """How far ahead of the service's clock the `at` of a capacity may lie; other kinds ask their pipeline."""
 BLANK = 10
 """Lines for each observation that a request may hold: blank ones cost time too."""
+TOO_MANY = (
+    "is a new one, and pipeline {pipeline} has twice its max_sources of {limit:,} already; "
+    "let sources be those who send, not those they send of, or raise max_sources"
+)
 _SOME = 500
 """Elements of an array that are looked at together."""
 _SPACE = b" \t\r\n"
@@ -36,7 +40,8 @@ class Taken:
 class Intake:
     """Reads one body. `scope` is what the sender may write to; `everything`: they may write to all.
 
-    `kept_from` is, by pipeline, the start of the first bucket of which the ledger keeps counts.
+    `kept_from` is, by pipeline, the start of the first bucket of which the ledger keeps counts; `closed` has the
+    sources of those pipelines that take no new one any more.
     """
 
     def __init__(
@@ -48,9 +53,10 @@ class Intake:
         size: int,
         observations: int,
         kept_from: Mapping[str, Micros],
+        closed: Mapping[str, frozenset[str]],
     ) -> None:
         self.taken = Taken()
-        self._kept_from = kept_from
+        self._kept_from, self._closed = kept_from, closed
         self._scope, self._everything, self._now, self._most = scope, everything, now, observations
         self._swift = CountReader(scope).read
         self._careful = LineReader(scope, at=format_time(now)).read
@@ -105,7 +111,7 @@ class Intake:
         if first + len(texts) > BLANK * self._most:
             raise TooMuch(f"a request may hold {self._most:,} observations, and not so many blank lines")
         for place, (text, count) in enumerate(zip(texts, self._swift(texts), strict=True)):
-            sound = count is not None and count.at <= self._now and self._forgotten(count) is None
+            sound = count is not None and count.at <= self._now and self._unkept(count) is None
             if count is not None and sound and place not in faults:
                 self.taken.observations.append(count)
             else:
@@ -118,7 +124,7 @@ class Intake:
         if found is None:  # a blank line
             return
         if not isinstance(found, Refusal):
-            found = self._misplaced(found) or self._forgotten(found) or found
+            found = self._misplaced(found) or self._unkept(found) or found
         if isinstance(found, Refusal):
             self._refuse(index, found)
         else:
@@ -135,9 +141,15 @@ class Intake:
         if len(self.taken.observations) + len(self.taken.refusals) > self._most:
             raise TooMuch(f"a request may hold {self._most:,} observations; send it in parts")
 
-    def _forgotten(self, seen: Observation) -> Refusal | None:
-        """Why a count comes too late to be compared with anything."""
-        if not isinstance(seen, Count) or seen.bucket >= self._kept_from.get(seen.pipeline, 0):
+    def _unkept(self, seen: Observation) -> Refusal | None:
+        """Why a count is not kept: it comes too late to be compared with anything, or there are too many sources."""
+        if not isinstance(seen, Count):
+            return None
+        if seen.pipeline in self._closed and seen.source not in self._closed[seen.pipeline]:
+            return Refusal(
+                "source", TOO_MANY.format(pipeline=seen.pipeline, limit=self._scope[seen.pipeline].max_sources)
+            )
+        if seen.bucket >= self._kept_from.get(seen.pipeline, 0):
             return None
         first = format_time(self._kept_from[seen.pipeline])
         return Refusal(

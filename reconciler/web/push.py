@@ -75,8 +75,13 @@ class Desk:
     def _kept_from(self, caller: Caller) -> dict[str, Micros]:
         return {name: self._store.horizon(pipeline).detail for name, pipeline in caller.pipelines.items()}
 
+    def _closed(self, caller: Caller) -> dict[str, frozenset[str]]:
+        found = {name: self._store.closed(pipeline) for name, pipeline in caller.pipelines.items()}
+        return {name: names for name, names in found.items() if names is not None}
+
     async def _read(self, request: Request, caller: Caller) -> Taken:
         kept_from = await run_in_threadpool(self._kept_from, caller)
+        closed = await run_in_threadpool(self._closed, caller)
         intake = Intake(
             caller.pipelines,
             self._now(),
@@ -84,6 +89,7 @@ class Desk:
             size=self._limits.megabytes * MEGABYTE,
             observations=self._limits.observations,
             kept_from=kept_from,
+            closed=closed,
         )
         try:
             async with asyncio.timeout(PATIENCE):

@@ -30,6 +30,9 @@ class Records(Protocol):
     def horizon(self, pipeline: Pipeline) -> Horizon:
         """From which bucket on counts are kept."""
 
+    def closed(self, pipeline: Pipeline) -> frozenset[str] | None:
+        """The names of all sources, where the pipeline takes counts of no other one any more; `None`: it does."""
+
 
 class Recorder:
     """Writes what requests bring."""

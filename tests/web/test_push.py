@@ -66,6 +66,17 @@ def test_a_count_of_what_is_forgotten_is_refused_and_not_dropped_in_silence(loca
     assert reason.endswith(f"counts of buckets before {format_time(first)} are not kept any more")
 
 
+def test_names_without_end_are_refused_once_there_are_twice_as_many_as_there_may_be(embedded: SqlStore) -> None:
+    few = "pipelines: {batch: {stages: [ingress, processed], max_sources: 2}}\n"
+    with service(embedded, config=few) as running:
+        named = [COUNT | {"source": f"user-{number}"} for number in range(5)]
+        assert answer(running.push(*named[:3])) == (200, 3, [])
+        assert answer(running.push(named[3])) == (200, 1, []), "the first ones beyond are judged together"
+        response = running.push(named[4], named[0] | {"count": 7}, named[3] | {"count": 8})
+        assert answer(response) == (422, 2, [(0, "source")])
+        assert "twice its max_sources of 2 already" in response.json()["refusals"][0]["reason"]
+
+
 def test_a_refused_line_is_named_and_the_good_ones_around_it_are_kept(local: Service) -> None:
     response = local.push(COUNT, COUNT | {"count": -1}, "", "{nonsense", COUNT | {"source": "b", "colour": 1}, PROGRESS)
     assert answer(response) == (422, 2, [(1, "count"), (3, "(line)"), (4, "colour")])
