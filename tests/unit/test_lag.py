@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.core.engine import Engine
 from reconciler.core.lag import BINS, FORGET, MEMORY_DAYS, DelayCurve, first_look, upper_bound
+from reconciler.core.ledger import Ledger
+from reconciler.core.observations import Count, Progress
+from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros, parse_time
 
 NOW = parse_time("2021-07-20T18:45:00Z")
@@ -145,3 +149,29 @@ def test_a_first_look_at_nothing_teaches_nothing() -> None:
 def test_a_first_look_learns_about_as_many_events_as_were_processed() -> None:
     _, events = look([0] * 5 + [500] * 5 + [1000] * 90)
     assert sum(events) == pytest.approx(92_500, rel=0.01)
+
+
+def test_what_an_outage_delayed_teaches_no_lag() -> None:
+    """Three hours of a standstill, caught up at once, after a day in which everything took five minutes."""
+    step, start = 5 * MINUTE, parse_time("2021-07-20T00:00:00Z")
+    pipeline = Pipeline("p", ("ingress", "processed"), step)
+    engine, ledger = Engine(pipeline), Ledger(pipeline)
+    stopped = range(30 * HOUR // step, 33 * HOUR // step)
+
+    def after(number: int) -> tuple[Micros, Micros]:
+        """The longest delays that are known when so many buckets are over."""
+        at, last = start + (number + 1) * step, number - 1
+        counted = [] if number in stopped else [last]
+        counted += list(range(stopped.start - 1, last)) if number == stopped.stop else []
+        ledger.apply([Count(at, "p", "ingress", "a", start + number * step, 1_000, "accepted", "in")])
+        ledger.apply(
+            [Count(at, "p", "processed", "a", start + one * step, 1_000, "processed", "out") for one in counted]
+        )
+        ledger.apply([Progress(at, "p", stage, at, name) for stage, name in (("ingress", "in"), ("processed", "out"))])
+        engine.tick(ledger, at)
+        lane = engine.judges[0].lanes[0]
+        return lane.read.longest, lane.wall.longest
+
+    known = [after(number) for number in range(36 * HOUR // step)]
+    assert known[stopped.start - 1] == (0, step)
+    assert max(known[-1]) <= 2 * step, "the last bucket before it was not late yet when its events came"

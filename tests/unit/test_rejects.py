@@ -95,3 +95,10 @@ def test_the_shares_of_all_outcomes_survive_being_stored() -> None:
     restored = EndShares.restore(json.loads(json.dumps(shares.dump())))
     assert take(restored, filtered=310)[0] is False
     assert take(restored, deduplicated=310)[0] is True
+
+
+def test_an_unusual_share_is_as_unusual_the_hundredth_time() -> None:
+    shares = EndShares()
+    for _ in range(10):
+        take(shares, rejected=5)
+    assert all(take(shares, rejected=700)[0] for _ in range(100))
