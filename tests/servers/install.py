@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -120,14 +120,19 @@ def install_browser() -> None:
     need("chromium", ["chromium"])
 
 
+def had(install: Callable[[], None], what: str) -> bool:
+    """Bring it; says so where it cannot be had."""
+    try:
+        install()
+    except Missing as error:
+        print(f"error: no {what} for the tests: {error}", file=sys.stderr)  # noqa: T201  a script
+        return False
+    return True
+
+
 def only_java() -> int:
     """Bring Java; the exit code is 1 where it cannot be had."""
-    try:
-        install_java()
-    except Missing as error:
-        print(f"error: no Java for the tests: {error}", file=sys.stderr)  # noqa: T201  a script
-        return 1
-    return 0
+    return 0 if had(install_java, "Java") else 1
 
 
 def main() -> int:
@@ -143,17 +148,8 @@ def main() -> int:
         install_compilers()
     except Missing as error:
         print(f"warning: no compiler for a sender, its test is left out (in CI it fails): {error}", file=sys.stderr)  # noqa: T201  a script
-    try:
-        install_browser()
-    except Missing as error:
-        print(f"error: no browser for the tests: {error}", file=sys.stderr)  # noqa: T201  a script
-        return 1
-    try:
-        install_prometheus()
-    except Missing as error:
-        print(f"error: no Prometheus or Alertmanager for the tests: {error}", file=sys.stderr)  # noqa: T201  a script
-        return 1
-    return 0
+    all_had = had(install_browser, "browser") and had(install_prometheus, "Prometheus or Alertmanager")
+    return 0 if all_had else 1
 
 
 if __name__ == "__main__":
