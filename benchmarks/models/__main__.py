@@ -12,7 +12,9 @@ from reconciler.core.times import MINUTE, parse_duration
 
 def main() -> None:
     """Measure what is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.models", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--volume", type=Path, help="folder of count series: wide CSVs and labels.csv")
     parser.add_argument("--bucket", default="30m", help="narrower buckets are summed up to this (default: 30m)")
     parser.add_argument("--no-lag", action="store_true", help="leave out the simulated pipelines")

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.models.pipelines import Floats, Ints
 from benchmarks.models.spells import A_DAY, FIRST_DAY, HOLIDAYS, RESTART, Spell
@@ -101,7 +100,9 @@ class Year:
         tail = np.where(source == MOBILE, TAIL, 0.0)
         stamp, off, filtered, gone = np.zeros((4, len(accepted)))
         for spell in self.spells:
-            here = (accepted >= spell.since) & (accepted < spell.until) & ((source == spell.source) | (spell.source < 0))
+            here = (
+                (accepted >= spell.since) & (accepted < spell.until) & ((source == spell.source) | (spell.source < 0))
+            )
             match spell.kind:
                 case "late tail":
                     tail[here] = spell.amount

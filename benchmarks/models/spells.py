@@ -68,7 +68,7 @@ def spells(days: int, seed: int, only: str = "") -> list[Spell]:
     kinds = [kind for kind in KINDS if only in kind.name]
     found: list[Spell] = []
     bag: list[Kind] = []
-    free = PEACE * A_DAY
+    free = float(PEACE * A_DAY)
     for day in range(PEACE, days if kinds else PEACE):
         if day % CONTROL_EVERY == CONTROL_EVERY - 1:
             begins = day * A_DAY + 10 * 60

@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-
 from benchmarks.measuring import held_memory
 from benchmarks.models.harmless import MOBILE, MORNING, NIGHTLY, SOURCES, STAGES, START, Year
 from benchmarks.models.spells import A_DAY, HOLIDAYS, Spell, spells
@@ -79,7 +78,7 @@ def prune(ledger: Ledger, now: Micros) -> None:
     oldest = (now - HELD) // (ledger.pipeline.width * SPAN)
     for tiles in (ledger.counts, ledger.verdicts):
         for key in [key for key in tiles if key.span < oldest and key not in ledger.open]:
-            del tiles[key]  # type: ignore[attr-defined]  # both are dictionaries by key
+            del tiles[key]
 
 
 def retire(ledger: Ledger, year: Year, now: Micros) -> None:
@@ -95,7 +94,7 @@ def take(tally: Tally, one: Judged, year: Year, width: int) -> None:
     for _, changes in one.found.changes:
         _hold(tally, changes, one, year, width)
     for line in one.found.incidents:
-        name, sources = str(line["id"]), [SOURCES.index(str(source)) for source in line["sources"]]  # type: ignore[attr-defined]  # a list, by the contract
+        name, sources = str(line["id"]), [SOURCES.index(str(source)) for source in line["sources"]]
         since = (parse_time(str(line["from"])) - START) / MINUTE
         if name not in tally.incidents or line["severity"] == "page":
             what = _under_way(year, sources, since, (one.now - START) / MINUTE)

@@ -33,7 +33,7 @@ class Netting:
     need: Ints
     """What is missing, with what lag may still bring."""
     held: Ints
-    """What lag may still bring. Where a source strays, that is netted too: else a shortage shows when all of it is over."""
+    """What lag may still bring. Where a source strays it is netted too, or the shortage shows when all else is over."""
     surplus: Ints
     before: Ints
     """What was misplaced at the last judgement."""
