@@ -44,7 +44,8 @@ class Tally:
     """By id: kind, highest severity, and what was under way."""
     words: dict[Spell, float] = field(default_factory=dict)
     """By real loss: minutes until it was spoken of."""
-    examples: list[str] = field(default_factory=list)
+    shown: int = 0
+    """How many false words were printed one by one."""
 
 
 def run(days: int, width: int, *, queue: bool = True, seed: int = 1, only: str = "") -> Tally:
@@ -104,7 +105,6 @@ def take(tally: Tally, one: Judged, year: Year, width: int) -> None:
 
 def _hold(tally: Tally, changes: Changes, one: Judged, year: Year, width: int) -> None:
     claimed = changes.parts[PART["lost"]] + changes.parts[PART["passed_over"]]
-    surplus = changes.parts[PART["surplus"]]
     names, now = one.ledger.directory.sources, (one.now - START) / MINUTE
     for at in range(len(claimed)):
         source, bucket = SOURCES.index(names[changes.source[at]]), int(changes.bucket[at]) // (width * MINUTE)
@@ -118,11 +118,10 @@ def _hold(tally: Tally, changes: Changes, one: Judged, year: Year, width: int) -
             tally.false.pop(cell, None)
             continue
         what = _under_way(year, [source], since, now)
-        if said != SURPLUS and len(tally.examples) < SHOWN and cell not in tally.cells[said, what]:
-            tally.examples.append(
-                f"{format_time(one.now)} {names[changes.source[at]]} {format_time(int(changes.bucket[at]))}: {said} "
-                f"{claimed[at] or surplus[at]}, {truth} are ({what}; {changes.parts[:, at].tolist()})"
-            )
+        if said != SURPLUS and tally.shown < SHOWN and cell not in tally.cells[said, what]:
+            tally.shown += 1
+            when, where = format_time(one.now), f"{SOURCES[source]} {format_time(int(changes.bucket[at]))}"
+            print(f"  {when} {where}: {said} {claimed[at]}, {truth} are ({what}; {changes.parts[:, at].tolist()})")
         tally.false[cell] = (said, what)
         tally.cells[said, what].add(cell)
 
@@ -170,5 +169,3 @@ def report(tally: Tally, year: Year) -> None:
     losses = [spell for spell in year.spells if spell.kind == "a real loss"]
     words = [f"{tally.words[spell]:.0f}" if spell in tally.words else "never" for spell in losses]
     print(f"real losses, 5 % of one source for three hours, minutes to the first word: {', '.join(words) or '-'}")
-    for line in tally.examples:
-        print(f"  {line}")

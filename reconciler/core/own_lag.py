@@ -18,7 +18,11 @@ WORTH = 300.0
 """Events that the delays of all sources are worth where a source has seen none of its own."""
 GROUPS_WORTH = 3.0
 """Late events that the groups of all sources are worth."""
+OFTEN, OF_WEEKS = 4, 3
+"""Late on so many of the last seven days, or on this day of so many of the last four weeks: that is usual."""
 _CLASSES = len(BINS)
+_WEEK, _SAME_DAY = np.arange(1, 8), np.array([7, 14, 21, 28])
+_REMEMBERED = (1 << 29) - 1
 
 
 def _nothing() -> Singles:
@@ -37,6 +41,9 @@ class OwnLag:
     """By source: when the first of them was learned, µs; `NEVER`: none was."""
     squares: Singles = field(default_factory=_nothing)
     """By source and delay class: sum of the squares of the events of one cell that came together."""
+    late: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    """By source: on which days events came that were later than usual; a bit a day, the lowest is `late_day`."""
+    late_day: int = 0
     day: int = 0
     _groups: Floats | None = None
     """By delay class and all longer ones; `None`: to be worked out anew."""
@@ -73,6 +80,24 @@ class OwnLag:
             self.squares *= np.float32(kept)
             self.cells = self.cells * kept
             self.day = day
+
+    def note_late(self, now: Micros, source: Ints) -> None:
+        """Note of which sources events have come that were later than usual."""
+        day = now // DAY
+        if day > self.late_day:
+            self.late = (self.late << min(day - self.late_day, 30)) & _REMEMBERED
+            self.late_day = day
+        self.late = np.pad(self.late, (0, max(0, int(source.max(initial=-1)) + 1 - len(self.late))))
+        self.late[source] |= 1
+
+    def often_late(self, now: Micros, sources: Ints) -> Bools:
+        """Which of these sources are late so often, on other days than this, that it is usual."""
+        mask = np.zeros(len(sources), np.int64)
+        known = np.flatnonzero(sources < len(self.late))
+        mask[known] = self.late[sources[known]] << min(now // DAY - self.late_day, 30)
+        of_week, of_weeks = ((mask[:, None] >> days & 1).sum(axis=1) for days in (_WEEK, _SAME_DAY))
+        usual: Bools = (of_week >= OFTEN) | (of_weeks >= OF_WEEKS)
+        return usual
 
     def born_by(self, source: Ints, instant: Micros) -> Bools:
         """Of which of these sources something was learned before that instant."""
@@ -168,16 +193,17 @@ class OwnLag:
         place = np.flatnonzero(self.events).astype(np.int32)
         events, squares = (one.reshape(-1)[place] for one in (self.events, self.squares))
         arrays: tuple[NDArray[Any], ...] = (place, events, squares, self.cells, self.born)
-        return {"day": self.day, "arrays": [base64.b64encode(array.tobytes()).decode() for array in arrays]}
+        packed = [base64.b64encode(array.tobytes()).decode() for array in arrays]
+        return {"day": self.day, "arrays": packed, "late": self.late.tolist(), "late_day": self.late_day}
 
     @classmethod
     def restore(cls, stored: Mapping[str, Any]) -> "OwnLag":
         """What `dump` gave."""
         types = (np.int32, np.float32, np.float32, np.float64, np.int64)
         place, events, squares, cells, born = map(_unpack, stored["arrays"], types)
-        return cls(
-            _spread(place, events, len(cells)), cells, born, _spread(place, squares, len(cells)), int(stored["day"])
-        )
+        late, late_day = np.array(stored["late"], np.int64), int(stored["late_day"])
+        both = (_spread(place, amount, len(cells)) for amount in (events, squares))
+        return cls(next(both), cells, born, next(both), late, late_day, int(stored["day"]))
 
 
 def _later(age: Micros) -> int:

@@ -1,8 +1,10 @@
 """Things that look like loss and are none: lateness that comes in whole buckets, a clock that is set."""
 
+import json
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import pytest
 
 from benchmarks.models import year
 from reconciler.backtest import backtest
@@ -109,3 +111,46 @@ def test_two_weeks_in_which_every_harmless_thing_befalls_once_make_no_false_word
     tally = year.run(14, 30)
     assert {what for what, _ in tally.minutes} <= {year.SURPLUS}
     assert not [kind for kind, _, _ in tally.incidents.values() if kind in {"loss", "at_risk", "low_volume"}]
+
+
+def late_on(days: list[int], asked: int) -> bool:
+    """Whether a source that was late on these days is usually late on the day that is asked for."""
+    own, some = OwnLag(), np.array([1])
+    for day in days:
+        own.note_late(day * DAY, some)
+    own = OwnLag.restore(json.loads(json.dumps(own.dump())))
+    assert not own.often_late(asked * DAY, np.array([0, 2])).any()
+    return bool(own.often_late(asked * DAY, some)[0])
+
+
+@pytest.mark.parametrize(
+    ("days", "usual"),
+    [
+        ([100, 101, 102], False),
+        ([99, 100, 102, 103], True),
+        ([104] * 9, False),
+        ([90, 91, 92, 93], False),
+        ([83, 90, 97], True),
+        ([84, 91, 97], False),
+    ],
+    ids=["three days", "four of seven", "only today", "last week but one", "three weeks", "another day of the week"],
+)
+def test_late_on_most_days_or_on_the_same_day_of_most_weeks_is_usually_late(days: list[int], usual: bool) -> None:
+    assert late_on(days, 104) == usual
+
+
+def begins_later(days: int, since: int) -> Iterator[Observation]:
+    """The same as `nights`, but for the first days nothing is left for the morning."""
+    morning = 4 * HOUR // STEP
+    for number in range(days * A_DAY):
+        day, hour = divmod(number, A_DAY)
+        waits = day >= since
+        due = list(range(number - hour, number + 1)) if hour == morning and waits else [number]
+        some = [] if hour < morning and waits else [(bucket, 120) for bucket in due]
+        yield from told(number, 120, {"quick": [(number, 120)], "nightly": some})
+
+
+def test_nights_that_a_batch_brings_are_usual_once_there_were_some() -> None:
+    said = words(begins_later(11, since=2))
+    assert said, "the first such nights cannot be told from a loss"
+    assert max(said) < ORIGIN + 9 * DAY
