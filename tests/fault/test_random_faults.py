@@ -206,7 +206,8 @@ def waits(took: list[float]) -> Iterator[str]:
     for name, start in (("first", 0), ("middle", third), ("last", 2 * third)):
         some = sorted(took[start : start + third]) or [0.0]
         usual, late, most = (1000 * some[int(share * (len(some) - 1))] for share in (0.5, 0.99, 1))
-        yield f"| a push answered after, ms: median; 99 in 100; slowest; {name} third | {usual:.0f}; {late:.0f}; {most:.0f} |"
+        what = f"a push answered after, ms: median; 99 in 100; slowest; {name} third"
+        yield f"| {what} | {usual:.0f}; {late:.0f}; {most:.0f} |"
 
 
 def tried_on(folder: Path, url: str, server: Postgres | None) -> None:
