@@ -1,4 +1,4 @@
-"""Strips over buckets: what was written is there, what was forgotten is gone, and storing one does not make it longer."""
+"""Strips over buckets: what was written is there, what was forgotten is gone; storing one does not make it longer."""
 
 import numpy as np
 from hypothesis import given
