@@ -253,9 +253,15 @@ def own_bound(lane: Lane, seen: Look, cells: Cells, share: Floats) -> Ints:
 
 
 def _bound(lane: Lane, cells: Cells, share: Floats, age: Ints) -> Ints:
-    group, asked = np.ones(len(share)), np.flatnonzero((share > 0) & (share < 1))
-    group[asked] = lane.own.groups_of_cells(cells.source[asked], age[asked])
-    return upper_bound(cells.accepted * share, cells.accepted, group)
+    """Groups are asked for only where more is missing than single events explain: in peace, hardly anywhere."""
+    mean = cells.accepted * share
+    bound = upper_bound(mean, cells.accepted)
+    beyond = cells.accepted - cells.processed - cells.accounted > bound
+    asked = np.flatnonzero(beyond & (share > 0) & (share < 1))
+    if len(asked):
+        group = lane.own.groups_of_cells(cells.source[asked], age[asked])
+        bound[asked] = upper_bound(mean[asked], cells.accepted[asked], group)
+    return bound
 
 
 def own_patience(lane: Lane, cells: Cells, late: Ints) -> Ints:
