@@ -194,16 +194,19 @@ class OwnLag:
         events, squares = (one.reshape(-1)[place] for one in (self.events, self.squares))
         arrays: tuple[NDArray[Any], ...] = (place, events, squares, self.cells, self.born)
         packed = [base64.b64encode(array.tobytes()).decode() for array in arrays]
-        return {"day": self.day, "arrays": packed, "late": self.late.tolist(), "late_day": self.late_day}
+        late = {str(source): int(self.late[source]) for source in np.flatnonzero(self.late)}
+        return {"day": self.day, "arrays": packed, "late": late, "late_day": self.late_day}
 
     @classmethod
     def restore(cls, stored: Mapping[str, Any]) -> "OwnLag":
         """What `dump` gave."""
         types = (np.int32, np.float32, np.float32, np.float64, np.int64)
         place, events, squares, cells, born = map(_unpack, stored["arrays"], types)
-        late, late_day = np.array(stored["late"], np.int64), int(stored["late_day"])
+        late_on = {int(source): int(days) for source, days in stored.get("late", {}).items()}
+        late = np.zeros(max(late_on, default=-1) + 1, np.int64)
+        late[list(late_on)] = list(late_on.values())
         both = (_spread(place, amount, len(cells)) for amount in (events, squares))
-        return cls(next(both), cells, born, next(both), late, late_day, int(stored["day"]))
+        return cls(next(both), cells, born, next(both), late, int(stored.get("late_day", 0)), int(stored["day"]))
 
 
 def _later(age: Micros) -> int:
