@@ -65,6 +65,8 @@ class Sums:
         """Make room up to `now`, and forget what is older than is kept."""
         last = now // self.width
         first = last - self.kept // self.width
+        if first == self.first and self.events.shape[1] == last + 1 - first:
+            return
         moved = np.zeros((2, last + 1 - first), np.int64)
         low, high = max(first, self.first), min(last + 1, self.first + self.events.shape[1])
         if low < high:
