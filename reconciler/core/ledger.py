@@ -105,6 +105,9 @@ class Ledger:
             news, stale = tile.apply(batch)
             if (news & ~stale).any():
                 self.touched.add(key)
+        self._note(counts)
+
+    def _note(self, counts: Iterable[Count]) -> None:
         latest = self.counted_at
         for seen in counts:
             if seen.at > latest.get(seen.stage, 0):

@@ -181,6 +181,8 @@ class Objectives:
 
     def burning(self) -> bool:
         """Whether the pipeline's objective burns so fast that somebody should be woken."""
+        if not any(sums.events[1].any() for sums in self._sums[""]):
+            return False
         return self._standing("", self.pipeline.objective).burning() == "page"
 
     def dump(self) -> dict[str, Any]:
