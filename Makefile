@@ -8,6 +8,7 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
 SPARK_STAMP := $(VENV)/.installed-spark
+FUZZ_STAMP := $(VENV)/.installed-fuzz
 SERVERS_STAMP := $(VENV)/.installed-servers
 
 # Hundreds of short processes are started by the tests: where this machine forbids keeping compiled modules, each would compile its own.
@@ -19,7 +20,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test spark faults check format lock bench docs texts bom audit manifests clean
+.PHONY: help demo test spark faults fuzz check format lock bench docs texts bom audit manifests clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -37,6 +38,9 @@ MINUTES ?= 30
 faults: $(DEV_STAMP)  ## the service under random faults, half of MINUTES=30 on each database; the table is in build/
 	@RECONCILER_FAULT_SECONDS=$$(( $(MINUTES) * 30 )) "$(BIN)/python" -m pytest -m faults tests/fault $(ARGS)
 	@cat build/faults-*.md
+
+fuzz: $(FUZZ_STAMP)  ## guided by coverage, what reads from outside gets MINUTES=30 of anything; the table is in build/
+	@"$(BIN)/python" -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 check: $(DEV_STAMP)  ## formatter, linter, types and import rules
 	@"$(BIN)/ruff" format --check .
@@ -59,6 +63,7 @@ lock: $(VENV)/lock/bin/uv  ## resolve the dependencies anew (all to their newest
 	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock
 	$(LOCK) --extra spark --constraint requirements-dev.lock --output-file requirements-spark.lock
+	$(LOCK) --extra fuzz --constraint requirements-dev.lock --output-file requirements-fuzz.lock
 
 texts: $(DEV_STAMP)  ## write down anew what people read of every kind of incident, to be read before it is committed
 	@RENEW_TEXTS=1 "$(BIN)/python" -m pytest -q tests/channels/test_texts.py
@@ -112,6 +117,11 @@ $(SPARK_STAMP): requirements-spark.lock $(DEV_STAMP)
 	@"$(BIN)/python" -m tests.servers.install java
 	@echo 'installing Spark (once, two minutes)'
 	@$(PIP) install --no-compile --require-hashes -r requirements-spark.lock
+	@touch "$@"
+
+$(FUZZ_STAMP): requirements-fuzz.lock $(DEV_STAMP)
+	@echo 'installing the fuzzer (once)'
+	@$(PIP) install --no-compile --require-hashes --only-binary atheris -r requirements-fuzz.lock
 	@touch "$@"
 
 $(SERVERS_STAMP): tests/servers/install.py tests/servers/pom.xml | $(DEV_STAMP)
