@@ -123,7 +123,8 @@ def test_a_connector_that_finds_ever_new_sources_fills_no_ledger_and_says_which_
 
 def test_an_import_of_ever_new_sources_is_refused_by_name_and_the_others_are_kept(shell: Shell) -> None:
     shell.file("reconciler.yaml", "pipelines: {batch: {stages: [ingress, processed], max_sources: 2}}")
-    place = {"type": "count", "pipeline": "batch", "stage": "ingress", "bucket": "2021-07-20T18:44:00Z"}
+    place: dict[str, object] = {"type": "count", "pipeline": "batch", "stage": "ingress"}
+    place["bucket"] = "2021-07-20T18:44:00Z"
     lines = [place | {"source": f"s{number}", "count": 1, "at": "2021-07-20T18:46:00Z"} for number in range(4)]
     assert shell("import", shell.file("first.ndjson", *lines)) == 0
     later = [place | {"source": name, "count": 2, "at": "2021-07-20T18:47:00Z"} for name in ("s0", "x", "s3", "y")]
