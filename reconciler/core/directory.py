@@ -120,8 +120,10 @@ class Directory:
     def saw(self, source: Ints, bucket: Ints) -> None:
         """Note that these sources have counts in these buckets, as parallel arrays."""
         first = np.array(self.first_bucket, np.int64)
-        np.minimum.at(first, source, bucket)
-        self.first_bucket = first.tolist()
+        earlier = bucket < first[source]
+        if earlier.any():
+            np.minimum.at(first, source[earlier], bucket[earlier])
+            self.first_bucket = first.tolist()
 
     def table(self) -> tuple[Ints, Ints]:
         """By series, as arrays: ordinal of its source, and its class."""
