@@ -1,7 +1,8 @@
-"""What every test may ask for: databases of both kinds, each fresh; a Kafka broker."""
+"""What every test may ask for: databases and ledgers of both kinds, each fresh; a Kafka broker."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from reconciler.store import migrate
 from tests.postgres import Postgres, running_postgres
 from tests.servers.install import NO_KAFKA
 
@@ -61,6 +63,43 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """SQLAlchemy's URL of a fresh, empty database: the test runs once on each kind."""
     name = "sqlite_database" if request.param == "sqlite" else "postgres_database"
     return str(request.getfixturevalue(name))
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An embedded ledger with nothing in it, to be copied: that takes a fiftieth of the time of making one."""
+    file = tmp_path_factory.mktemp("template") / "ledger.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def empty_postgres_ledger(postgres: Postgres) -> str:
+    """The name of a ledger with nothing in it, which databases are copied from."""
+    name = postgres.create_database()
+    migrate(postgres.url(name))
+    return name
+
+
+@pytest.fixture
+def sqlite_ledger(sqlite_database: str, empty_ledger: Path) -> str:
+    """SQLAlchemy's URL of a fresh embedded ledger."""
+    shutil.copyfile(empty_ledger, sqlite_database.removeprefix("sqlite:///"))
+    return sqlite_database
+
+
+@pytest.fixture
+def postgres_ledger(postgres: Postgres, empty_postgres_ledger: str) -> Iterator[str]:
+    """SQLAlchemy's URL of a fresh ledger on the server."""
+    name = postgres.create_database(empty_postgres_ledger)
+    yield postgres.url(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    """SQLAlchemy's URL of a fresh ledger: the test runs once on each kind."""
+    return str(request.getfixturevalue("sqlite_ledger" if request.param == "sqlite" else "postgres_ledger"))
 
 
 @pytest.fixture(scope="session")

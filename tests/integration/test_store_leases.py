@@ -9,7 +9,7 @@ from sqlalchemy import text
 from reconciler.core.times import HOUR, MINUTE, SECOND
 from reconciler.errors import ConfigError, OutOfReach
 from reconciler.ports import Horizon, LeaseLost, Run
-from reconciler.store import SqlStore, migrate, open_store
+from reconciler.store import SqlStore, open_store
 from reconciler.store.database import Database
 from tests.integration.store_parts import BATCH, count, minute, pipelines, raw
 from tests.until import until
@@ -18,9 +18,8 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def url(postgres_database: str) -> str:
-    migrate(postgres_database)
-    return postgres_database
+def url(postgres_ledger: str) -> str:
+    return postgres_ledger
 
 
 @pytest.fixture
@@ -132,8 +131,8 @@ def test_who_takes_over_by_the_database_s_clock_needs_none_of_its_own(first: Sql
     assert 0 < tenure.left <= 10 * SECOND
 
 
-def test_an_embedded_ledger_is_served_by_one_process_and_says_which(sqlite_database: str) -> None:
-    first, second = open_store(sqlite_database), open_store(sqlite_database)
+def test_an_embedded_ledger_is_served_by_one_process_and_says_which(sqlite_ledger: str) -> None:
+    first, second = open_store(sqlite_ledger), open_store(sqlite_ledger)
     lease = first.take_lease(f"process {os.getpid()}", HOUR)
     assert lease is not None
     with pytest.raises(ConfigError, match=rf"served by another process already \(process {os.getpid()}\).*PostgreSQL"):
