@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from reconciler.store import migrate
 from tests.postgres import Postgres, running_postgres
+from tests.postgres_ledgers import PostgresLedgers
 from tests.servers.install import NO_KAFKA
 
 if TYPE_CHECKING:
@@ -74,11 +75,9 @@ def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_postgres_ledger(postgres: Postgres) -> str:
-    """The name of a ledger with nothing in it, which databases are copied from."""
-    name = postgres.create_database()
-    migrate(postgres.url(name))
-    return name
+def postgres_ledgers(postgres: Postgres) -> PostgresLedgers:
+    """The ledgers of the one server."""
+    return PostgresLedgers(postgres)
 
 
 @pytest.fixture
@@ -89,11 +88,10 @@ def sqlite_ledger(sqlite_database: str, empty_ledger: Path) -> str:
 
 
 @pytest.fixture
-def postgres_ledger(postgres: Postgres, empty_postgres_ledger: str) -> Iterator[str]:
-    """SQLAlchemy's URL of a fresh ledger on the server."""
-    name = postgres.create_database(empty_postgres_ledger)
-    yield postgres.url(name)
-    postgres.drop_database(name)
+def postgres_ledger(postgres_ledgers: PostgresLedgers) -> Iterator[str]:
+    """SQLAlchemy's URL of a ledger on the server with nothing in it."""
+    with postgres_ledgers.lent() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
