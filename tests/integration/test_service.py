@@ -144,6 +144,11 @@ def test_a_process_that_was_paused_cannot_write_when_it_wakes(replicas: House, l
     assert (first.end(), second.end()) == (0, 0)
 
 
+def collected(store: SqlStore, connector: str) -> Micros | None:
+    """When a connector was last read."""
+    return next((run.succeeded_at for run in store.runs() if (run.duty, run.subject) == ("collect", connector)), None)
+
+
 def test_a_connector_that_hangs_is_missing_and_holds_up_neither_the_judging_nor_the_end(
     replicas: House, ledger: SqlStore, postgres_ledger: str
 ) -> None:
@@ -151,7 +156,7 @@ def test_a_connector_that_hangs_is_missing_and_holds_up_neither_the_judging_nor_
     events.make()
     events.add("accepted", "a", ["2021-07-20T18:44:00Z"])
     hangs = "SELECT source, accepted_at AS time, 1 AS count FROM accepted, pg_sleep(600) WHERE accepted_at >= :start AND accepted_at < :end"  # noqa: E501  one statement
-    replicas.config["schedule"]["deadline"] = "1s"
+    replicas.config["schedule"]["deadline"] = "2s"
     replicas.config["connectors"] = {
         name: {"kind": "sql", "pipeline": "batch", "stage": stage, "url": postgres_ledger, "query": query}
         | {"every": "4s", "window": "10m"}
@@ -164,16 +169,16 @@ def test_a_connector_that_hangs_is_missing_and_holds_up_neither_the_judging_nor_
     start = now()
     until(lambda: judged_through(ledger, start + 3 * TICK))
     assert process.ready(), "gaps do not make it blind"
-    assert process.meter('reconciler_connector_up{connector="quick"}') == 1
+    until(lambda: process.meter('reconciler_connector_up{connector="quick"}') == 1)  # on a busy machine not at once
     assert process.meter('reconciler_connector_up{connector="hanging"}') == 0
     failures = [line["failure"] for line in process.logged("a connector could not be read")]
-    assert "connector hanging (batch, processed): has not answered within 1 s" in failures[0]
-    assert "has not answered" in failures[-1]
+    said = [failure for failure in failures if failure.startswith("connector hanging (batch, processed): ")]
+    assert "has not answered within 2 s" in said[0]
+    assert "has not answered" in said[-1]
     missing = until(lambda: [line for line in ledger.standing() if line["kind"] == "missing_counts"])
     assert [line["pipeline"] for line in missing] == ["batch"]
-    runs = {(run.duty, run.subject): run for run in ledger.runs()}
-    assert runs["collect", "quick"].failure is None
-    assert runs["collect", "hanging"].succeeded_at is None
+    assert until(lambda: collected(ledger, "quick"))
+    assert collected(ledger, "hanging") is None
     assert process.end() == 0
 
 
