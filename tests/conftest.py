@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from reconciler.store import migrate
+from reconciler.store import SqlStore, migrate, open_store
 from tests.postgres import Postgres, running_postgres
 from tests.postgres_ledgers import PostgresLedgers
 from tests.servers.install import NO_KAFKA
@@ -37,12 +37,6 @@ def postgres() -> Iterator[Postgres]:
     """The one PostgreSQL server of the session. A server that cannot start fails the test; nothing is skipped."""
     with running_postgres() as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def postgres_url(postgres: Postgres) -> str:
-    """SQLAlchemy's URL of the server's own database; tests keep their tables out of it."""
-    return postgres.url("postgres")
 
 
 @pytest.fixture
@@ -98,6 +92,22 @@ def postgres_ledger(postgres_ledgers: PostgresLedgers) -> Iterator[str]:
 def ledger_url(request: pytest.FixtureRequest) -> str:
     """SQLAlchemy's URL of a fresh ledger: the test runs once on each kind."""
     return str(request.getfixturevalue("sqlite_ledger" if request.param == "sqlite" else "postgres_ledger"))
+
+
+@pytest.fixture
+def store(ledger_url: str) -> Iterator[SqlStore]:
+    """A fresh ledger; the test runs once on each kind of database."""
+    opened = open_store(ledger_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def embedded(sqlite_ledger: str) -> Iterator[SqlStore]:
+    """A fresh embedded ledger."""
+    opened = open_store(sqlite_ledger)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

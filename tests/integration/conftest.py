@@ -1,20 +1,10 @@
-"""What the tests of the store and of the commands may ask for."""
+"""What the tests of the commands may ask for."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from reconciler.store import SqlStore, open_store
 from tests.integration.shell import Shell
-
-
-@pytest.fixture
-def store(ledger_url: str) -> Iterator[SqlStore]:
-    """A fresh ledger; the test runs once on each kind of database."""
-    opened = open_store(ledger_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -18,20 +18,15 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def url(postgres_ledger: str) -> str:
-    return postgres_ledger
-
-
-@pytest.fixture
-def first(url: str) -> Iterator[SqlStore]:
-    opened = open_store(url)
+def first(postgres_ledger: str) -> Iterator[SqlStore]:
+    opened = open_store(postgres_ledger)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def second(url: str) -> Iterator[SqlStore]:
-    opened = open_store(url)
+def second(postgres_ledger: str) -> Iterator[SqlStore]:
+    opened = open_store(postgres_ledger)
     yield opened
     opened.close()
 
@@ -93,10 +88,10 @@ def test_who_has_lost_the_lease_can_write_nothing(
     second.record([count(0, 5, at=minute(1))], pipelines())  # what is pushed needs no lease
 
 
-def test_nobody_takes_over_in_the_middle_of_a_judgement(url: str, first: SqlStore) -> None:
+def test_nobody_takes_over_in_the_middle_of_a_judgement(postgres_ledger: str, first: SqlStore) -> None:
     lease = first.take_lease("first", 1)
     assert lease is not None
-    hasty = open_store(url, busy_seconds=0.05)
+    hasty = open_store(postgres_ledger, busy_seconds=0.05)
     with first.leased(lease).judging(BATCH, minute(2)) as work:
         with pytest.raises(OutOfReach, match="is locked by another writer"):
             until(lambda: hasty.take_lease("second", HOUR))
@@ -106,8 +101,8 @@ def test_nobody_takes_over_in_the_middle_of_a_judgement(url: str, first: SqlStor
     hasty.close()
 
 
-def test_a_process_that_is_stopped_in_the_middle_of_its_turn_is_cut_off(url: str, first: SqlStore) -> None:
-    slow = SqlStore(Database(url, idle_seconds=2))
+def test_a_process_that_is_stopped_in_the_middle_of_its_turn_is_cut_off(postgres_ledger: str, first: SqlStore) -> None:
+    slow = SqlStore(Database(postgres_ledger, idle_seconds=2))
     lease = slow.take_lease("slow", 1)
     assert lease is not None
     before = raw(first)

@@ -4,24 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.store import SqlStore, open_store
+from reconciler.store import SqlStore
 from tests.web.serving import Service, service
-
-
-@pytest.fixture
-def store(ledger_url: str) -> Iterator[SqlStore]:
-    """A fresh ledger; the test runs once on each kind of database."""
-    opened = open_store(ledger_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def embedded(sqlite_ledger: str) -> Iterator[SqlStore]:
-    """A fresh ledger in a file."""
-    opened = open_store(sqlite_ledger)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
