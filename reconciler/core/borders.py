@@ -20,7 +20,7 @@ def borders(tile: VerdictTile, reach: int) -> int:
     """The flags of a tile whose events may be misplaced over `reach` buckets."""
     flags = 0
     for columns, odd, netted in ((slice(0, reach), LEFT, LEFT_NETTED), (slice(-reach, None), RIGHT, RIGHT_NETTED)):
-        seen = [bool(tile.parts[part][:, columns].any()) for part in _ODD]
+        seen = [not tile.parts.is_blank(part) and bool(tile.parts[part][:, columns].any()) for part in _ODD]
         flags |= odd * any(seen) | netted * seen[-1]
     return flags
 

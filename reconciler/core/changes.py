@@ -37,12 +37,15 @@ class Changes:
     @classmethod
     def blank(cls, size: int) -> "Changes":
         """Room for so many."""
-        columns = {part.name: np.zeros(size, np.int64) for part in fields(cls)}
+        columns = dict(zip(_COLUMNS, np.zeros((len(_COLUMNS), size), np.int64), strict=True))
         return cls(**(columns | {"parts": np.zeros((len(PARTS), size), np.int64), "proven": np.zeros(size, np.bool_)}))
 
     def take(self, which: Bools) -> "Changes":
         """Those of these cells."""
-        return Changes(*(getattr(self, part.name)[..., which] for part in fields(self)))
+        return Changes(*(getattr(self, name)[..., which] for name in _COLUMNS))
+
+
+_COLUMNS = tuple(part.name for part in fields(Changes))
 
 
 def gap_of(parts: Ints) -> Ints:

@@ -106,12 +106,11 @@ class Engine:
 
     def _weigh(self, now: Micros) -> None:
         """How severe each incident is that is not over."""
-        burning = self.objectives.burning()
-        for incident in self.register.incidents.values():
-            reaction = self._reaction(incident.hop)
-            if incident.status != "resolved" or incident.alive:
-                stakes = Stakes(self.pipeline.paging, reaction, burning)
-                incident.severity = severity(incident, stakes, now)
+        going_on = [one for one in self.register.incidents.values() if one.status != "resolved" or one.alive]
+        burning = bool(going_on) and self.objectives.burning()
+        for incident in going_on:
+            stakes = Stakes(self.pipeline.paging, self._reaction(incident.hop), burning)
+            incident.severity = severity(incident, stakes, now)
 
     def _reaction(self, hop: str) -> Micros:
         """The time that people need to act where events of this hop are about to be deleted."""
@@ -332,7 +331,9 @@ def _waits(incident: Incident, key: TileKey, tile: VerdictTile, names: Sequence[
 def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:
     for ordinal in ordinals:
         tile = ledger.verdicts.get(where._replace(span=ordinal // SPAN))
-        if tile is not None and tile.parts["misplaced"][:, ordinal % SPAN].any():
+        if tile is None or tile.parts.is_blank("misplaced"):
+            continue
+        if tile.parts["misplaced"][:, ordinal % SPAN].any():
             return True
     return False
 

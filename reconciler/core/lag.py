@@ -34,6 +34,8 @@ class DelayCurve:
         self._beyond: Floats | None = None
         """Events by class and all longer ones, then 0; `None`: to be summed anew."""
         self.longest_by_day: dict[int, Micros] = {}
+        self.longest: Micros = 0
+        """The longest delay of the last `MEMORY_DAYS`, µs."""
         self.day = 0
 
     def learn(self, now: Micros, delays: Ints, events: Ints) -> None:
@@ -45,19 +47,16 @@ class DelayCurve:
         classes = np.minimum(np.searchsorted(BINS, delays), len(BINS) - 1)
         self._beyond = None
         self.events += np.bincount(classes, weights=events, minlength=len(BINS))
-        today = self.longest_by_day.get(self.day, 0)
-        self.longest_by_day[self.day] = max(today, int(delays.max()))
+        longest = int(delays.max())
+        self.longest_by_day[self.day] = max(self.longest_by_day.get(self.day, 0), longest)
+        self.longest = max(self.longest, longest)
 
     def _turn(self, day: int) -> None:
         if day > self.day:
             self.events *= FORGET ** min(day - self.day, 365) if self.day else 1.0
             self.day = day
             self.longest_by_day = {d: span for d, span in self.longest_by_day.items() if d > day - MEMORY_DAYS}
-
-    @property
-    def longest(self) -> Micros:
-        """The longest delay of the last `MEMORY_DAYS`, µs."""
-        return max(self.longest_by_day.values(), default=0)
+            self.longest = max(self.longest_by_day.values(), default=0)
 
     @property
     def seen(self) -> float:
@@ -71,7 +70,8 @@ class DelayCurve:
         1 at a negative age, at which nothing was read yet.
         """
         if self._beyond is None:
-            self._beyond = np.append(np.cumsum(self.events[::-1])[::-1], 0.0)
+            self._beyond = np.zeros(len(BINS) + 1)
+            self._beyond[:-1] = np.cumsum(self.events[::-1])[::-1]
         later = self._beyond[np.searchsorted(BINS, np.maximum(age, 0), side="right")]
         return np.where(age < 0, 1.0, (later + 0.5) / (self._beyond[0] + 1.0))
 
@@ -98,6 +98,7 @@ class DelayCurve:
         curve = cls()
         curve.events = np.array(stored["events"], np.float64)
         curve.longest_by_day = {int(day): int(span) for day, span in stored["longest_by_day"].items()}
+        curve.longest = max(curve.longest_by_day.values(), default=0)
         curve.day = int(stored["day"])
         return curve
 

@@ -6,6 +6,7 @@ the bucket, and the lag learned from that. Queues and lag are looked at here; ce
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -363,11 +364,11 @@ def watch_writes(lane: Lane, pipeline: Pipeline, queues: Mapping[str, QueueLedge
     pairs = [ledger.written(first, last) for ledger in ledgers]
     apart = accepted - sum((written for written, _ in pairs), np.zeros(last - first, np.int64))
     peaceful = (accepted == processed) & np.all([known for _, known in pairs], axis=0)
-    for stretch in np.split(np.arange(last - first), np.flatnonzero(~peaceful)):
-        quiet = stretch[peaceful[stretch]]
+    ends = [-1, *np.flatnonzero(~peaceful).tolist(), last - first]
+    for before, after in pairwise(ends):
+        quiet = apart[before + 1 : after]
         if len(quiet) >= UNSETTLED:
-            ahead, behind = _runs(apart[quiet]), _runs(-apart[quiet])
-            lane.write_slack = max(lane.write_slack, int(ahead.max()), int(behind.max()))
+            lane.write_slack = max(lane.write_slack, int(_runs(quiet).max()), int(_runs(-quiet).max()))
     lane.watched += int(peaceful[max(0, lane.watched_to - first) :].sum())
     lane.watched_to = last
 

@@ -105,8 +105,13 @@ class Ledger:
             news, stale = tile.apply(batch)
             if (news & ~stale).any():
                 self.touched.add(key)
+        self._note(counts)
+
+    def _note(self, counts: Iterable[Count]) -> None:
+        latest = self.counted_at
         for seen in counts:
-            self.counted_at[seen.stage] = max(self.counted_at.get(seen.stage, 0), seen.at)
+            if seen.at > latest.get(seen.stage, 0):
+                latest[seen.stage] = seen.at
 
     def count_tiles(self, stage: str, first: Micros, last: Micros) -> Iterator[tuple[TileKey, CountTile]]:
         """The count tiles of a stage that hold the buckets first to last (inclusive), by span and chunk."""
@@ -138,8 +143,9 @@ def group(directory: Directory, pipeline: Pipeline, counts: Sequence[Count]) -> 
     directory.saw(source, bucket)
     ordinal = bucket // pipeline.width
     whole = _readings(counts, series, ordinal % SPAN)
-    stages = list(dict.fromkeys([seen.stage for seen in counts]))
-    stage = np.array([stages.index(seen.stage) for seen in counts], np.int64)
+    numbers: dict[str, int] = {}
+    stage = np.array([numbers.setdefault(seen.stage, len(numbers)) for seen in counts], np.int64)
+    stages = list(numbers)
     place = np.stack([stage, source // CHUNK, ordinal // SPAN])
     order = np.lexsort(place)  # it is stable: within a tile the order of arrival stays
     ranked = place[:, order]

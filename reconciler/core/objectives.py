@@ -65,6 +65,8 @@ class Sums:
         """Make room up to `now`, and forget what is older than is kept."""
         last = now // self.width
         first = last - self.kept // self.width
+        if first == self.first and self.events.shape[1] == last + 1 - first:
+            return
         moved = np.zeros((2, last + 1 - first), np.int64)
         low, high = max(first, self.first), min(last + 1, self.first + self.events.shape[1])
         if low < high:
@@ -179,6 +181,8 @@ class Objectives:
 
     def burning(self) -> bool:
         """Whether the pipeline's objective burns so fast that somebody should be woken."""
+        if not any(sums.events[1].any() for sums in self._sums[""]):
+            return False
         return self._standing("", self.pipeline.objective).burning() == "page"
 
     def dump(self) -> dict[str, Any]:

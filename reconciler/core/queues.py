@@ -249,7 +249,8 @@ class QueueLedger:
             return 0
         last = part.seen.at // self.width + 2
         first = self._oldest(last)
-        edges = _whole_edges(self._edges.view(first, last + 1)[part.row], max(part.end, high))
+        rows = self._edges.view(first, last + 1)[part.row : part.row + 1]
+        edges = _whole_edges(rows, np.array([[max(part.end, high)]]))[0]
         amount = np.diff(np.clip(edges, low, high))
         strip.view(first, last)[0] += amount
         if purged:
@@ -293,8 +294,7 @@ class QueueLedger:
         starts = np.array([part.start for part in parts], np.int64)[:, None]
         read = np.array([part.committed for part in parts], np.int64)[:, None]
         fresh = np.array([part.fresh(now, self.width) for part in parts], np.bool_)[:, None]
-        raw = self._edges.view(first, last + 1)
-        edges = np.stack([_whole_edges(raw[part.row], part.end) for part in parts])
+        edges = _whole_edges(self._edges.view(first, last + 1), ends)
         beyond = np.maximum(starts, read)
         unread = _steps(np.minimum(np.maximum(edges, beyond), ends))
         kept = _steps(np.minimum(np.maximum(edges, starts), beyond))
@@ -327,8 +327,9 @@ class QueueLedger:
         """`(partitions, n)`: when the first record of each bucket may go; never before the sample that showed it."""
         starts = np.arange(first, last, dtype=np.int64) * self.width
         spans = [part.retention() for part in parts]
-        rows = [np.maximum(starts + span, now) if span is not None else np.full_like(starts, NEVER) for span in spans]
-        return np.stack(rows)
+        found: Ints = np.maximum(starts + np.array([[span or 0] for span in spans], np.int64), now)
+        found[[span is None for span in spans]] = NEVER
+        return found
 
     def _wait(self, parts: list[Partition], ahead: Ints) -> Ints:
         """`(partitions, n)`: time until the consumer has read so many records, at its speed of late."""
@@ -356,14 +357,19 @@ def _steps(edges: Ints) -> Ints:
     return steps
 
 
-def _whole_edges(edges: Ints, end: int) -> Ints:
-    """Edges with the unknown ones filled: ahead of the first known by it, behind the last known by the end."""
-    known = np.flatnonzero(edges != UNSET)
-    if len(known) == len(edges):
+def _whole_edges(edges: Ints, ends: Ints) -> Ints:
+    """Edges with the unknown ones filled: ahead of the first known by it, behind the last known by the end.
+
+    `(partitions, n)` with a column of `ends`; where none is known, all are the end.
+    """
+    known = edges != UNSET
+    if known.all():
         return edges
-    if not len(known):
-        return np.full_like(edges, end)
-    whole = edges.copy()
-    whole[: known[0]] = edges[known[0]]
-    whole[known[-1] + 1 :] = end
-    return np.maximum.accumulate(whole)
+    size = edges.shape[1]
+    first = known.argmax(axis=1)[:, None]
+    last = size - 1 - known[:, ::-1].argmax(axis=1)[:, None]
+    columns = np.arange(size)
+    whole = np.where(columns < first, np.take_along_axis(edges, first, axis=1), np.where(columns > last, ends, edges))
+    whole = np.where(known.any(axis=1)[:, None], np.maximum.accumulate(whole, axis=1), ends)
+    full: Ints = np.where(known.all(axis=1)[:, None], edges, whole)
+    return full

@@ -36,8 +36,6 @@ class LegalShares:
 
     def unusual(self, source: Ints, accepted: Ints, legal: Ints) -> Bools:
         """Whether the share of legal ends lies above what is usual; one entry a cell."""
-        if not legal.any():
-            return np.zeros(len(source), np.bool_)
         above = np.zeros(len(source), np.bool_)
         some = np.flatnonzero(legal)  # in most pipelines few cells have a legal end at all
         usual = np.array([self.usual(one) for one in source[some].tolist()], np.float64)
@@ -53,10 +51,14 @@ class LegalShares:
             ended, seen = self.of_all
         return ended / seen if seen >= ENOUGH else -1.0
 
-    def learn(self, source: Ints, accepted: Ints, legal: Ints) -> None:
-        """Take cells that were judged and found usual."""
-        total, fed = float(legal.sum()), float(accepted.sum())
-        self.of_all = (self.of_all[0] * FORGET + total, self.of_all[1] * FORGET + fed)
+    def learn(self, source: Ints, accepted: Ints, legal: Ints | None) -> None:
+        """Take cells that were judged and found usual; `legal`: `None` where none had such an end."""
+        total = 0.0 if legal is None else float(legal.sum())
+        self.of_all = (self.of_all[0] * FORGET + total, self.of_all[1] * FORGET + float(accepted.sum()))
+        if legal is None:
+            if not self.of_source:
+                return
+            legal = np.zeros(len(source), np.int64)
         for one in np.unique(source[legal > 0]).tolist():
             self.of_source.setdefault(one, (0.0, 0.0))
         kept = np.isin(source, np.fromiter(self.of_source, np.int64, len(self.of_source)))
@@ -94,15 +96,15 @@ class EndShares:
     def take(self, source: Ints, accepted: Ints, ended: Mapping[str, Ints]) -> Unusual:
         """Judge cells by each outcome, and learn from those that are usual; `ended`: where any ended so."""
         found, detail, most = np.zeros(len(source), np.bool_), "", 0.0
-        nothing = np.zeros(len(source), np.int64)
-        for outcome, shares in self.by_outcome.items():
-            amount = ended.get(outcome, nothing)
-            above = shares.unusual(source, accepted, amount)
+        for outcome, amount in ended.items():
+            above = self.by_outcome[outcome].unusual(source, accepted, amount)
             found |= above
             if amount[above].sum() > most:
                 most, detail = float(amount[above].sum()), f"above all {outcome}"
+        usual = ~found
+        source, accepted = source[usual], accepted[usual]
         for outcome, shares in self.by_outcome.items():
-            shares.learn(source[~found], accepted[~found], ended.get(outcome, nothing)[~found])
+            shares.learn(source, accepted, ended[outcome][usual] if outcome in ended else None)
         return Unusual(found, detail)
 
     def dump(self) -> dict[str, Any]:

@@ -51,10 +51,13 @@ class Readings:
 
     def take(self, which: NDArray[np.intp] | Bools) -> "Readings":
         """The readings at these positions."""
-        return Readings(*(getattr(self, part.name)[which] for part in fields(self)))
+        return Readings(*(getattr(self, name)[which] for name in _COLUMNS))
 
     def __len__(self) -> int:
         return len(self.series)
+
+
+_COLUMNS = tuple(part.name for part in fields(Readings))
 
 
 def _grid(rows: int, value: int = 0) -> Ints:

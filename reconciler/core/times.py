@@ -36,7 +36,8 @@ def _parse(text: str) -> Micros:
             raise ValueError(f"is {text!r}, which lacks an offset such as Z")
         raise ValueError(f"is {text!r}, not a time such as 2021-07-20T18:45:00Z")
     try:
-        return from_datetime(datetime.fromisoformat(text.upper()))
+        # In UTC too it has to be a time of the calendar: it is written back as one.
+        return from_datetime(datetime.fromisoformat(text.upper()).astimezone(UTC))
     except (ValueError, OverflowError) as error:
         raise ValueError(f"is {text!r}, which is no time of the calendar ({error})") from None
 

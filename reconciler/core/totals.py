@@ -110,7 +110,8 @@ class _Place:
         if self.alone:
             total[self.row[which]] = amount[which]
         elif which.any():
-            np.add.at(total, self.row[which], amount[which])
+            order, row, starts = self._ranked(which)
+            total[row] = np.add.reduceat(amount[order], starts, axis=0, dtype=amount.dtype)
         return total
 
     def all(self, flags: Bools) -> Bools:
@@ -121,5 +122,14 @@ class _Place:
         if self.alone:
             every[self.row] = flags
         else:
-            np.logical_and.at(every, self.row, flags)
+            order, row, starts = self._ranked(np.ones(len(flags), np.bool_))
+            every[row] = np.logical_and.reduceat(flags[order], starts, axis=0)
         return every
+
+    def _ranked(self, which: Bools) -> tuple[NDArray[np.intp], Ints, NDArray[np.intp]]:
+        """These series source by source; the row of each source; and where in that order it begins."""
+        order = np.argsort(self.row, kind="stable")
+        order = order[which[order]]
+        ranked = self.row[order]
+        starts = np.flatnonzero(np.diff(ranked, prepend=-1))
+        return order, ranked[starts], starts

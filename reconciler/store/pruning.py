@@ -128,6 +128,21 @@ def _incidents(connection: Connection, pipeline: Pipeline, horizon: Horizon, mos
     return int(said + connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount)
 
 
+def _courses(connection: Connection, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
+    """How incidents went on before the horizon: one that is open for a year is said anew at every tick. When each was
+    opened, came back and ended stays, and what was said of it last."""
+    incident, change, later = tables.incident, tables.incident_change, tables.incident_change.alias()
+    last = select(func.max(later.c.at)).where(later.c.id == change.c.id, later.c.at < horizon.detail)
+    query = select(*change.primary_key).select_from(incident.join(change, change.c.id == incident.c.id))
+    query = query.where(
+        incident.c.pipeline == pipeline.name,
+        change.c.at < horizon.detail,
+        change.c.at < last.scalar_subquery(),
+        change.c.line.contains('"status":"updated"'),  # quotation marks within a name are escaped
+    )
+    return _remove(connection, change, query, most)
+
+
 def _letters(connection: Connection, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
     """What channels were told of incidents that are over, and then that they were told. What belongs to no pipeline
     goes with any."""
@@ -139,7 +154,9 @@ def _letters(connection: Connection, pipeline: Pipeline, horizon: Horizon, most:
     return removed + _remove(connection, log, old, most - removed)
 
 
-_STEPS: tuple[Step, ...] = (_tiles, _history, _progress, _reporters, _samples, _capacities, _incidents, _letters)
+_STEPS: tuple[Step, ...] = (
+    _tiles, _history, _progress, _reporters, _samples, _capacities, _incidents, _courses, _letters,
+)  # fmt: skip
 
 
 def _remove(connection: Connection, table: Table, query: Select[Any], most: int) -> int:

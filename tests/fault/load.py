@@ -7,6 +7,7 @@ what must be in the ledger, and what must be said of it, is known without asking
 import json
 import random
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -75,6 +76,8 @@ class Sink:
     """What has happened to whom, by name."""
     strange: list[str] = field(default_factory=list)
     """Answers that nobody may ever get."""
+    took: list[float] = field(default_factory=list)
+    """Of each push that was answered with success, in their order: seconds until the answer."""
 
     def push(self, lines: list[Line], chance: random.Random) -> None:
         """Send to any process, again and again, until all of it is kept."""
@@ -91,8 +94,10 @@ class Sink:
     def _sent(self, body: bytes, port: int, answers: "Counter[str]") -> bool:
         url = f"http://127.0.0.1:{port}/v1/observations"
         headers = {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {self.token}"}
+        began = time.monotonic()
         try:
             with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=4) as answer:
+                self.took.append(time.monotonic() - began)
                 return int(answer.status) == 200
         except urllib.error.HTTPError as error:
             with error:

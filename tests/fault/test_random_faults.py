@@ -191,12 +191,23 @@ def written(run: Run, verdict: dict[str, Any], kind: str) -> str:
     """What was tried and what came of it, for people."""
     lines = [f"| {name} | {often:,} |" for name, often in sorted(run.tried.items())]
     lines += [f"| {name} | {often:,} |" for name, often in sorted(run.sink.seen.items())]
+    lines += waits(run.sink.took)
     lines.append(f"| observations acknowledged, each once | {len(oracle.told(run.sink.kept, run.pipeline)):,} |")
     lines += [f"| **{name}** | **{len(entries)}** |" for name, entries in verdict.items()]
     BUILD.mkdir(exist_ok=True)
     text = f"| {kind}, {SECONDS:.0f} s, seed {SEED} | how often |\n|---|---:|\n" + "\n".join(lines) + "\n"
     (BUILD / f"faults-{kind}.md").write_text(text)
     return text
+
+
+def waits(took: list[float]) -> Iterator[str]:
+    """How long a push took to be answered, in the run's first, middle and last third: it must not grow with history."""
+    third = max(len(took) // 3, 1)
+    for name, start in (("first", 0), ("middle", third), ("last", 2 * third)):
+        some = sorted(took[start : start + third]) or [0.0]
+        usual, late, most = (1000 * some[int(share * (len(some) - 1))] for share in (0.5, 0.99, 1))
+        what = f"a push answered after, ms: median; 99 in 100; slowest; {name} third"
+        yield f"| {what} | {usual:.0f}; {late:.0f}; {most:.0f} |"
 
 
 def tried_on(folder: Path, url: str, server: Postgres | None) -> None:

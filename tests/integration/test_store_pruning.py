@@ -78,6 +78,20 @@ def test_counts_and_history_go_and_the_verdict_stays(old: SqlStore) -> None:
     assert {bucket for *_, bucket in current(old)} == {minute(NEW) // MINUTE}
 
 
+def test_of_an_incident_that_goes_on_only_its_turns_and_what_was_said_last_are_kept(store: SqlStore) -> None:
+    said = ["open", "updated", "updated", "resolved", "updated", "updated", "updated"]
+    name = '"status":"updated"'  # as hostile a name as can be
+    for number, status in enumerate(said):
+        at = JUDGED + number * MINUTE
+        line = {"id": "one", "kind": "loss", "status": status, "at": at, "sources": [name], "pipeline": "batch"}
+        with store.judging(BATCH, at) as judging:
+            judging.save(at, [], [], [line], [line], {})
+    prune(store, Horizon(JUDGED + 2 * SPAN * MINUTE, 0))
+    kept = store.incident_changes("one")
+    assert [(one["at"] - JUDGED) // MINUTE for one in kept] == [0, 3, 6]
+    assert store.incidents("batch", as_of=JUDGED + 9 * MINUTE) == kept[-1:]
+
+
 def test_each_transaction_is_small_and_the_last_finds_nothing(old: SqlStore) -> None:
     assert set(prune(old, Horizon(KEPT, 0), most=1)) == {1}
     whole = raw(old)

@@ -81,7 +81,7 @@ def test_every_benchmark_is_run_by_the_one_command() -> None:
     assert set(SIZES) == {path.stem.removeprefix("bench_") for path in (ROOT / "benchmarks").glob("bench_*.py")}
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, "requirements-bench.lock"])
+@pytest.mark.parametrize("lock", [*LOCKS, "requirements-bench.lock", "requirements-fuzz.lock"])
 def test_a_lock_names_no_host(lock: str) -> None:
     assert "://" not in (ROOT / lock).read_text()
     assert "--index" not in (ROOT / lock).read_text()

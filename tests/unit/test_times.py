@@ -55,6 +55,8 @@ def test_a_time_names_one_instant(text: str, instant: int) -> None:
         pytest.param("2021-07-20T24:30:00Z", "no time of the calendar", id="no such hour"),
         pytest.param("2021-07-20T12:00:60Z", "no time of the calendar", id="a leap second"),
         pytest.param("0000-01-01T00:00:00Z", "no time of the calendar", id="the year zero"),
+        pytest.param("9999-12-31T23:59:59-12:00", "no time of the calendar", id="the year ten thousand, in UTC"),
+        pytest.param("0001-01-01T00:00:00+12:00", "no time of the calendar", id="the year zero, in UTC"),
     ],
 )
 def test_a_malformed_time_is_refused_with_its_reason(text: str, reason: str) -> None:

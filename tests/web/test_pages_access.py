@@ -98,6 +98,17 @@ def test_a_log_in_that_another_site_sends_is_refused(local: Service) -> None:
     assert answer.status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/login", "/logout", "/mutes"])
+@pytest.mark.parametrize(
+    "form", [{"csrf": "é\0"}, {f"field-{number}": "x" for number in range(300)}], ids=["letters", "many"]
+)
+def test_a_form_of_anything_is_turned_away_in_words(local: Service, path: str, form: dict[str, str]) -> None:
+    local.client.cookies.set("reconciler", "x")
+    answer = local.client.post(path, data=form, headers=PAGE)
+    assert answer.status_code in (403, 413)
+    assert "form" in answer.text
+
+
 def test_a_session_ends_by_time_by_logging_out_and_with_its_token(local: Service) -> None:
     secret = secret_of(local)
     log_in(local, secret)

@@ -1,7 +1,6 @@
 """Logging in and out, and pages that say what went wrong."""
 
 import hashlib
-import hmac
 import secrets
 from urllib.parse import urlencode, urlsplit
 
@@ -12,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from reconciler.errors import OutOfReach, ReconcilerError
 from reconciler.web import answers
-from reconciler.web.pages.people import COOKIE, People
+from reconciler.web.pages.people import COOKIE, People, is_same
 from reconciler.web.pages.view import Form, View, looking, see_other, set_cookie, templates
 
 router = APIRouter()
@@ -31,7 +30,7 @@ def login(request: Request, form: Form) -> Response:
     """Let a browser in."""
     people: People = request.app.state.people
     secret = request.cookies.get(COOKIE, "")
-    if not secret or not hmac.compare_digest(form.get("csrf", ""), _proof(secret)):
+    if not secret or not is_same(form.get("csrf", ""), _proof(secret)):
         return _login(request, "This form is too old; try again.", 403)
     fresh = people.log_in(form.get("token", ""), request.app.state.clock())
     if fresh is None:
@@ -45,7 +44,7 @@ def login(request: Request, form: Form) -> Response:
 def logout(request: Request, form: Form) -> Response:
     """End the session of a browser."""
     view = looking(request)
-    if not hmac.compare_digest(form.get("csrf", ""), view.visitor.csrf):
+    if not is_same(form.get("csrf", ""), view.visitor.csrf):
         raise HTTPException(403, "This form did not come from these pages; open its page again.")
     view.store.sessions.end(view.visitor.secret)
     answer = see_other("/login")

@@ -1,6 +1,5 @@
 """What a page knows of who asks and for when, and how it is written."""
 
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +20,7 @@ from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
 from reconciler.web.library import Library
 from reconciler.web.pages import charts, words
-from reconciler.web.pages.people import COOKIE, People, Visitor
+from reconciler.web.pages.people import COOKIE, People, Visitor, is_same
 
 MENU = (
     ("/", "Overview"),
@@ -38,6 +37,8 @@ LONGEST_LINK = 300
 """Letters of a source's name, as they stand in an address, up to which it is named; a longer one goes by number."""
 LONGEST_FORM = 65_536
 """Bytes."""
+MOST_FIELDS = 200
+"""Of a form."""
 LONGEST_SPAN: Micros = 92 * DAY
 """More is not looked at at once: ten thousand sources by quarters of an hour must fit into memory."""
 LAST_INSTANT = parse_time("9000-01-01T00:00:00Z")
@@ -214,7 +215,10 @@ async def form_of(request: Request) -> dict[str, str]:
         body += piece
         if len(body) > LONGEST_FORM:
             raise HTTPException(413, "A form may hold 64 kB.")
-    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200)
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise HTTPException(413, f"A form may hold {MOST_FIELDS} fields.") from None
     return {key: values[-1] for key, values in fields.items()}
 
 
@@ -224,7 +228,7 @@ Form = Annotated[dict[str, str], Depends(form_of)]
 
 def acting(view: Looking, form: Form) -> View:
     """Lets in who may operate, with a form that came from these pages. Raises 403 too."""
-    if not hmac.compare_digest(form.get("csrf", ""), view.visitor.csrf):
+    if not is_same(form.get("csrf", ""), view.visitor.csrf):
         raise HTTPException(403, "This form did not come from these pages, or is too old; open its page again.")
     if not view.visitor.operates:
         raise HTTPException(403, "You may read, and not act; that takes a token made with --operate.")
