@@ -212,7 +212,7 @@ def test_rows_beyond_the_span_are_left_out_and_said(configured: Shell) -> None:
     assert configured("count", file, *ASKED, "--from", "2021-07-20T18:46:30Z") == 2
 
 
-def test_what_is_counted_into_the_ledger_can_be_counted_again(shell: Shell, database_url: str) -> None:
+def test_what_is_counted_into_the_ledger_can_be_counted_again(shell: Shell, ledger_url: str) -> None:
     file = written(shell.folder / "a.parquet", events(200))
     arguments = ("count", file, *ASKED, "--through", AT, "--import", "--json")
     assert shell(*arguments) == 0
@@ -220,7 +220,7 @@ def test_what_is_counted_into_the_ledger_can_be_counted_again(shell: Shell, data
     assert first["stored"] == first["cells"] + 1
     assert shell(*arguments) == 0
     assert json.loads(shell.out)["stored"] == 0
-    store = open_store(database_url)
+    store = open_store(ledger_url)
     try:
         tiles = store.counts_as_of(PIPELINE, "ingress", START, START + 600_000_000)
         assert sum(int(tile.count[tile.count > 0].sum()) for _, tile in tiles) == 200
