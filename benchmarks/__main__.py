@@ -10,9 +10,11 @@ Each runs in a process of its own. Where others use the machine too, read the pr
 import argparse
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -36,6 +38,10 @@ SIZES: dict[str, dict[str, list[str]]] = {
     "kafka": {"short": ["--partitions=500"], "full": []},
 }
 """By benchmark, what it is given in the short and in the full form; a test holds the names to the files."""
+LIMITS = {"short": 180, "full": 5_400}
+"""Seconds by the clock that one of them may take; it is ended then, and what it has found by then is told."""
+GRACE = 60
+"""Seconds that it has to end."""
 
 
 def main() -> int:
@@ -45,33 +51,46 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=tuple(SIZES))
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks.md"))
     asked = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, by the children too
     asked.output.parent.mkdir(parents=True, exist_ok=True)
     failed = 0
     parts = [f"{machine()}; {asked.size} form.\n"]
     for name in asked.only or SIZES:
         print(f"== {name}", flush=True)
-        part, code = section(name, SIZES[name][asked.size])
+        part, code = section(name, SIZES[name][asked.size], LIMITS[asked.size])
         parts.append(part)
         failed += code != 0
         asked.output.write_text("\n".join(parts))
-    print(f"written: {asked.output}")
+    print(f"{asked.output.read_text()}\nwritten: {asked.output}")
     return 1 if failed else 0
 
 
-def section(name: str, arguments: list[str]) -> tuple[str, int]:
+def section(name: str, arguments: list[str], seconds: float) -> tuple[str, int]:
     """What one benchmark said, as Markdown, and its exit code."""
     command = [sys.executable, "-m", f"benchmarks.bench_{name}", *arguments]
     with tempfile.TemporaryFile("w+") as said:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)  # noqa: S603  our own module
+        process = subprocess.Popen(  # noqa: S603  our own module
+            command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        # It is interrupted, so that it takes down the servers that it has started; if it does not hear, it is killed.
+        ends = ((seconds, signal.SIGINT), (seconds + GRACE, signal.SIGKILL))
+        timers = [threading.Timer(when, os.killpg, (process.pid, number)) for when, number in ends]
+        for timer in timers:
+            timer.start()
         _, status, usage = os.wait4(process.pid, 0)
+        for timer in timers:
+            timer.cancel()
         code = process.returncode = os.waitstatus_to_exitcode(status)
         wall = time.perf_counter() - began
         said.seek(0)
         text = said.read()
+    if wall >= seconds:
+        text = text.partition("Traceback (most recent call last)")[0]  # of the interruption
     print(text, flush=True)
     spent = f"{usage.ru_utime + usage.ru_stime:.0f} s of a processor, {wall:.0f} s by the clock"
-    heading = f"## {name}\n\n`{' '.join(['python', *command[1:]])}`: {spent}{f'; FAILED ({code})' if code else ''}\n"
+    ended = f"; ENDED after {seconds:.0f} s" if wall >= seconds else f"; FAILED ({code})" if code else ""
+    heading = f"## {name}\n\n`{' '.join(['python', *command[1:]])}`: {spent}{ended}\n"
     return f"{heading}\n{tabled(text)}", code
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from reconciler import registry
 from reconciler.abilities import Note, Remembering
-from reconciler.core.directory import Directory
+from reconciler.core.directory import Directory, newcomer
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import ABSENT, SPAN, Bools
@@ -226,11 +226,14 @@ class _Reading:
         counts: list[Observation] = []
         progress: list[Progress] = []
         refused: list[Refusal] = []
+        closed = self.store.closed(self.pipeline)
         for entry in self.connector.collect(start, end, self.now):
             if isinstance(entry, Refusal):
                 refused.append(entry)
             elif isinstance(entry, Progress):
                 progress.append(entry)
+            elif isinstance(entry, Count) and (fault := newcomer(entry, closed, self.pipeline.max_sources)):
+                refused.append(fault)
             else:
                 counts.append(entry)
         through = max((entry.through for entry in progress), default=None)

@@ -27,7 +27,7 @@ FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacu
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server. A database is a copy of a template: ready in a few hundredths of a second."""
+    """A running server."""
 
     socket_folder: Path  # the server listens here and on no network
     admin: psycopg.Connection  # autocommit, to the database `postgres`; gone once the server was restarted
@@ -38,12 +38,10 @@ class Postgres:
         """SQLAlchemy's URL of a database on this server."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.socket_folder}"
 
-    def create_database(self, template: str = "template1") -> str:
-        """Make a fresh database, a copy of the template (to which nobody may be connected), and name it."""
+    def create_database(self) -> str:
+        """Make a fresh database and name it."""
         name = f"test_{next(self.numbers)}"
-        self.admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        )
+        self.admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return name
 
     def drop_database(self, name: str) -> None:

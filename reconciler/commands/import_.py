@@ -11,7 +11,8 @@ import click
 from reconciler.commands.options import config_option, json_option
 from reconciler.commands.refusals import Refusals, refusals_file, refusals_option
 from reconciler.commands.terminal import Advance, reading
-from reconciler.core.observations import Observation
+from reconciler.core.directory import newcomer
+from reconciler.core.observations import Count, Observation
 from reconciler.errors import Refused
 from reconciler.ports import Store
 from reconciler.reading import RefusedLine, read
@@ -74,7 +75,7 @@ def _import(
 ) -> Imported:
     done = Imported(len(files))
     for batch in _batches(settings, files, refusals, on_bytes):
-        recorded = store.record(batch, settings.pipelines)
+        recorded = store.record(list(_welcome(store, settings, batch, refusals)), settings.pipelines)
         done.kept += recorded.kept
         done.unchanged += recorded.unchanged
         done.too_old += recorded.too_old
@@ -82,16 +83,31 @@ def _import(
     return done
 
 
+def _welcome(
+    store: Store, settings: Settings, batch: list[tuple[str, Observation]], refusals: Refusals
+) -> Iterator[Observation]:
+    """Those whose sources are known, or may still come: names without end must not fill the ledger."""
+    closed = {name: store.closed(pipeline) for name, pipeline in settings.pipelines.items()}
+    for file, seen in batch:
+        if isinstance(seen, Count):
+            limit = settings.pipelines[seen.pipeline].max_sources
+            if fault := newcomer(seen, closed[seen.pipeline], limit):
+                refusals.note(file, RefusedLine(0, f"source {seen.source}", fault.reason))
+                continue
+        yield seen
+
+
 def _batches(
     settings: Settings, files: tuple[str, ...], refusals: Refusals, on_bytes: Advance | None
-) -> Iterator[list[Observation]]:
-    batch: list[Observation] = []
+) -> Iterator[list[tuple[str, Observation]]]:
+    """Observations, each with its file."""
+    batch: list[tuple[str, Observation]] = []
     for file in files:
         for entry in read(file, settings.pipelines, on_bytes):
             if isinstance(entry, RefusedLine):
                 refusals.note(file, entry)
                 continue
-            batch.append(entry)
+            batch.append((file, entry))
             if len(batch) >= BATCH:
                 yield batch
                 batch = []

@@ -1,12 +1,12 @@
 """Who counts what in a pipeline: sources and series, each with a small number that tiles use for its row."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from reconciler.core.observations import LEGAL_ENDS, Count
+from reconciler.core.observations import LEGAL_ENDS, Count, Refusal
 from reconciler.core.tiles import CHUNK, Ints
 from reconciler.core.times import NEVER, Micros
 
@@ -16,6 +16,17 @@ OK = 0
 """Class of a series whose events go on: `accepted` or `processed`."""
 REPLAYED = 8
 """Added to the class of a series that counts events sent again."""
+
+
+def newcomer(seen: Count, closed: Collection[str] | None, limit: int) -> Refusal | None:
+    """Why a count of a source that was never heard of is not taken; `closed` are those that still are, `None`: all."""
+    if closed is None or seen.source in closed:
+        return None
+    return Refusal(
+        "source",
+        f"is a new one, and pipeline {seen.pipeline} has twice its max_sources of {limit:,} already; "
+        "let sources be those who send, not those they send of, or raise max_sources",
+    )
 
 
 def outcome_class(outcome: str, *, replayed: bool) -> int:

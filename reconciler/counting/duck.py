@@ -6,7 +6,7 @@ Memory is bounded: DuckDB puts what is too much into files beside the table, and
 import csv
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ FETCH = 10_000
 LONGEST = 64_000_000
 """Bytes in a line of NDJSON."""
 BOM = "\ufeff"
+MIXED = (
+    "some of its lines end with CR LF and some with LF, or quotation marks do not pair; "
+    "give all lines the same end (`sed -i 's/\\r$//' FILE`), and look for a quotation mark that is not doubled"
+)
+"""Of CSV only: what DuckDB's parser means by a state that it cannot be in."""
 
 
 class DuckEngine:
@@ -87,7 +92,13 @@ class DuckEngine:
             self._ask(f"DROP TABLE IF EXISTS {table}")
         question = self._question(path, source.kind, asked)
         # A file counts in full or not at all: its sums join the others once it has been read to its end.
-        self._ask(f"CREATE OR REPLACE TEMP TABLE latest AS\n{gathered(question(numbered=False))}")
+        try:
+            self._gather(question)
+        except Unreadable:
+            if source.kind != "ndjson":
+                raise
+            question = replace(question, rows=_lines(path, mixed=True))
+            self._gather(question)
         faults = dict(self._ask("SELECT fault, SUM(copies) FROM latest GROUP BY 1").fetchall())
         misread = self._misread() if source.kind == "csv" else []
         for line, reason in misread[:NAMED]:
@@ -101,6 +112,9 @@ class DuckEngine:
             self._name(source.name, question(numbered=True), refuse)
         refuse_rest(source.name, max(0, bad - NAMED) + max(0, len(misread) - NAMED), refuse)
         self._ask("INSERT INTO gathered SELECT * FROM latest WHERE fault IS NULL")
+
+    def _gather(self, question: "Question") -> None:
+        self._ask(f"CREATE OR REPLACE TEMP TABLE latest AS\n{gathered(question(numbered=False))}")
 
     def _question(self, path: Path, kind: Format, asked: Definition) -> "Question":
         """What every row of the file means, by number where that is asked for."""
@@ -139,7 +153,8 @@ class DuckEngine:
         try:
             return self._connection.execute(query)
         except self._errors as error:
-            raise Unreadable(f"cannot be read: {_first_line(error)}") from None
+            said = _first_line(error)
+            raise Unreadable(f"cannot be read: {MIXED if 'state machine' in said else said}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +176,13 @@ class Question:
         return judged(self.asked, DUCKDB, lines, self.kind, broken="r_fault", also=also)
 
 
-def _lines(path: Path) -> str:
-    return (
+def _lines(path: Path, *, mixed: bool = False) -> str:
+    """`mixed`: they end now with CR LF and now with LF, and a CR may leave a blank one behind."""
+    lines = (
         f"read_csv({_text(path)}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, delim = '',"
-        f" quote = '', escape = '', max_line_size = {LONGEST}, buffer_size = {2 * LONGEST})"
+        f" quote = '', escape = '', max_line_size = {LONGEST}, buffer_size = {2 * LONGEST}"
     )
+    return f"(SELECT * FROM {lines}, strict_mode = false) WHERE line IS NOT NULL)" if mixed else f"{lines})"
 
 
 def _text(value: object) -> str:

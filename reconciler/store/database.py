@@ -47,14 +47,10 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that alone may write: numbers and positions given in it are given once."""
-        with self.translated(), self.engine.connect() as connection:
-            connection = connection.execution_options(writes=True)
-            with connection.begin():
-                if not self.sqlite:
-                    self._be_patient(connection)
-                    self._see(connection)
-                    connection.execute(select(ledger.c.position).with_for_update())
-                yield connection
+        with self.changing() as connection:
+            if not self.sqlite:
+                connection.execute(select(ledger.c.position).with_for_update())
+            yield connection
 
     @contextmanager
     def changing(self) -> Iterator[Connection]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, func, insert, select
 from reconciler.core.directory import Directory
 from reconciler.core.tiles import CHUNK, SPAN, Bools, CountTile, Ints, Readings, TileKey
 from reconciler.core.times import Micros
-from reconciler.store import tables
+from reconciler.store import tables, tiles
 from reconciler.store.packing import pack, unpack
 
 
@@ -56,18 +56,37 @@ def append(connection: Connection, place: Place, position: int, batch: Readings)
 
 def known(connection: Connection, place: Place, batch: Readings) -> Bools:
     """Which readings the history holds already, as the last line of their cell and instant."""
-    first, last = int(batch.column.min()) * place.width, int(batch.column.max()) * place.width
-    table = tables.reading.c
-    query = _overlapping(place, first, last)
-    query = query.where(table.max_at >= int(batch.at.min()), table.min_at <= int(batch.at.max()))
     wanted = {line[:3]: number for number, line in enumerate(_lines(batch))}
     said: dict[tuple[int, int, int], tuple[Any, ...]] = {}
     instants = np.unique(batch.at)
-    for block in _blocks(connection, query):
-        for line in _lines(block.take(np.isin(block.at, instants))):
-            if line[:3] in wanted:
-                said[line[:3]] = line
+    for positions in tiles.batches(_holding(connection, place, np.unique(batch.column) * place.width, instants), 500):
+        table = tables.reading.c
+        query = select(table.payload).where(table.pipeline == place.pipeline, table.stage == place.stage)
+        for block in _blocks(connection, query.where(table.position.in_(positions)).order_by(table.position)):
+            for line in _lines(block.take(np.isin(block.at, instants))):
+                if line[:3] in wanted:
+                    said[line[:3]] = line
     return np.array([said.get(line[:3]) == line for line in _lines(batch)], np.bool_)
+
+
+def _holding(connection: Connection, place: Place, buckets: Ints, instants: Ints) -> list[int]:
+    """Positions of the blocks that may hold readings of these buckets and instants, both in order.
+
+    Few hold any of what somebody says again of a whole day, though nearly all lie between its first and its last.
+    """
+    table = tables.reading.c
+    query = _overlapping(place, int(buckets[0]), int(buckets[-1]))
+    query = query.where(table.max_at >= int(instants[0]), table.min_at <= int(instants[-1]))
+    columns = (table.position, table.min_bucket, table.max_bucket, table.min_at, table.max_at)
+    found = connection.execute(query.with_only_columns(*columns)).all()
+    position, *rims = np.array(found, np.int64).reshape(-1, len(columns)).T
+    return [int(one) for one in position[_any_within(buckets, *rims[:2]) & _any_within(instants, *rims[2:])]]
+
+
+def _any_within(ordered: Ints, least: Ints, most: Ints) -> Bools:
+    """For each span (inclusive) whether any of these values lies in it."""
+    within: Bools = np.searchsorted(ordered, least) < np.searchsorted(ordered, most, side="right")
+    return within
 
 
 def _lines(batch: Readings) -> list[tuple[Any, ...]]:

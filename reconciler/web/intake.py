@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from reconciler.core.directory import newcomer
 from reconciler.core.observations import Capacity, Count, Observation, Refusal
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.swift import CountReader
@@ -20,10 +21,6 @@ AHEAD: Micros = 5 * MINUTE
 """How far ahead of the service's clock the `at` of a capacity may lie; other kinds ask their pipeline."""
 BLANK = 10
 """Lines for each observation that a request may hold: blank ones cost time too."""
-TOO_MANY = (
-    "is a new one, and pipeline {pipeline} has twice its max_sources of {limit:,} already; "
-    "let sources be those who send, not those they send of, or raise max_sources"
-)
 _SOME = 500
 """Elements of an array that are looked at together."""
 _SPACE = b" \t\r\n"
@@ -145,10 +142,8 @@ class Intake:
         """Why a count is not kept: it comes too late to be compared with anything, or there are too many sources."""
         if not isinstance(seen, Count):
             return None
-        if seen.pipeline in self._closed and seen.source not in self._closed[seen.pipeline]:
-            return Refusal(
-                "source", TOO_MANY.format(pipeline=seen.pipeline, limit=self._scope[seen.pipeline].max_sources)
-            )
+        if fault := newcomer(seen, self._closed.get(seen.pipeline), self._scope[seen.pipeline].max_sources):
+            return fault
         if seen.bucket >= self._kept_from.get(seen.pipeline, 0):
             return None
         first = format_time(self._kept_from[seen.pipeline])

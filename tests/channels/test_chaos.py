@@ -23,7 +23,7 @@ from reconciler.core.times import HOUR, MINUTE, SECOND, Micros
 from reconciler.notifiers import _http
 from reconciler.notifiers._text import heading
 from reconciler.posting import Letter, Notifier, NotifyFailed
-from reconciler.store import SqlStore, migrate, open_store
+from reconciler.store import SqlStore, open_store
 from tests.channels.notices import impatient, notice, settings
 from tests.channels.servers import Fake, FakePagerDuty, FakeSlack, Fault, Json, Request, running
 from tests.servers.alertmanager import Alertmanager, running_alertmanager
@@ -253,13 +253,12 @@ def pager_is_right(pager: FakePagerDuty, final: Mapping[str, Notice]) -> None:
 
 
 def test_in_chaos_each_incident_is_one_message_in_its_right_state_on_each_channel(
-    sqlite_database: str, tmp_path: Path
+    sqlite_ledger: str, tmp_path: Path
 ) -> None:
-    migrate(sqlite_database)
     start = clock() - 6 * HOUR
     coming = lives(random.Random(5), start)
     final = {told.id: told for _, told in coming}
-    with running_alertmanager() as server, worlds(sqlite_database, tmp_path, server, start) as world:
+    with running_alertmanager() as server, worlds(sqlite_ledger, tmp_path, server, start) as world:
         live_through(world, server, coming, start)
         assert [one.pending for one in world.store.outbox.backlogs()] == [0, 0, 0]
         slack_is_right(world.slack, final)

@@ -14,7 +14,7 @@ from reconciler.app import now
 from reconciler.core.outbox import posts
 from reconciler.core.times import SECOND
 from reconciler.settings import load
-from reconciler.store import migrate, open_store
+from reconciler.store import open_store
 from tests.channels.notices import notice
 from tests.channels.servers import FakePagerDuty, FakeSlack, Fault, running
 from tests.integration.forks import Forks, forked, free_port
@@ -49,9 +49,8 @@ class Fate:
 
 
 def test_killed_in_the_middle_of_a_sending_it_tells_each_incident_once_and_to_its_end(
-    sqlite_database: str, tmp_path: Path
+    sqlite_ledger: str, tmp_path: Path
 ) -> None:
-    migrate(sqlite_database)
     fate = Fate()
     with running(FakeSlack(clock=lambda: now() / SECOND)) as slack, running(FakePagerDuty()) as pager:
         assert isinstance(slack, FakeSlack)
@@ -59,7 +58,7 @@ def test_killed_in_the_middle_of_a_sending_it_tells_each_incident_once_and_to_it
         slack.faults = pager.faults = fate.fault
         shared = {"timeout": "1s", "severities": ["page"]}
         config = {
-            "ledger": sqlite_database,
+            "ledger": sqlite_ledger,
             "pipelines": {"batch": {"stages": ["ingress", "processed"], "mode": "alert"}},
             "notifiers": {
                 "slack": {"kind": "slack", "token": "xoxb-1", "channel": "C0123ABCD", "api": slack.url} | shared,
@@ -70,7 +69,7 @@ def test_killed_in_the_middle_of_a_sending_it_tells_each_incident_once_and_to_it
         }
         path = tmp_path / "reconciler.yaml"
         path.write_text(yaml.safe_dump(config))
-        routes, store = routes_of(load(path, {})), open_store(sqlite_database)
+        routes, store = routes_of(load(path, {})), open_store(sqlite_ledger)
         with forked(tmp_path / "log.ndjson", str(path)) as service:
             fate.service = service
 

@@ -1,5 +1,6 @@
 """What the contracts may ask for; a connector's own file brings its `counterpart`."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,8 @@ def bench(counterpart: Counterpart, tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
+def store(empty_ledger: Path, tmp_path: Path) -> Iterator[SqlStore]:
     """A fresh ledger."""
-    opened = open_store(f"sqlite:///{tmp_path / 'the-ledger.db'}")
+    opened = open_store(f"sqlite:///{shutil.copy(empty_ledger, tmp_path / 'the-ledger.db')}")
     yield opened
     opened.close()

@@ -24,26 +24,25 @@ from reconciler.core.observations import Observation
 from reconciler.core.times import MINUTE
 from reconciler.errors import OutOfReach
 from reconciler.service import judge
-from reconciler.store import SqlStore, migrate, open_store
+from reconciler.store import SqlStore, open_store
 from tests.integration.store_parts import BATCH, START, count, current, minute, pipelines, raw, some_of_everything
 from tests.postgres import Postgres
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[SqlStore]:
+def store(ledger_url: str) -> Iterator[SqlStore]:
     """A ledger with something in it."""
-    yield from filled(database_url)
+    yield from filled(ledger_url)
 
 
 @pytest.fixture
-def served(postgres_database: str) -> Iterator[SqlStore]:
+def served(postgres_ledger: str) -> Iterator[SqlStore]:
     """The same on PostgreSQL."""
-    yield from filled(postgres_database)
+    yield from filled(postgres_ledger)
 
 
 def filled(url: str) -> Iterator[SqlStore]:
     """A new ledger in which something of everything is recorded."""
-    migrate(url)
     opened = open_store(url)
     opened.record(some_of_everything(), pipelines())
     yield opened
@@ -55,27 +54,25 @@ def much(amount: int = 5_000) -> list[Observation]:
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["a torn page", "no database at all"])
-def test_a_torn_file_is_told_with_what_to_do_and_nothing_is_made_up(sqlite_database: str, whole: bool) -> None:
-    migrate(sqlite_database)
-    store = open_store(sqlite_database)
+def test_a_torn_file_is_told_with_what_to_do_and_nothing_is_made_up(sqlite_ledger: str, whole: bool) -> None:
+    store = open_store(sqlite_ledger)
     store.record(some_of_everything(), pipelines())
     store.close()
-    file = Path(sqlite_database.removeprefix("sqlite:///"))
+    file = Path(sqlite_ledger.removeprefix("sqlite:///"))
     size = file.stat().st_size
     with file.open("r+b") as opened:
         opened.seek(0 if whole else 4096)
         opened.write(os.urandom(4096) * (1 if whole else size // 4096 - 1))
     with pytest.raises(OutOfReach, match="is damaged.* put a backup in its place"):
-        open_store(sqlite_database).record(much(), pipelines())
+        open_store(sqlite_ledger).record(much(), pipelines())
 
 
-def test_a_torn_end_of_what_was_written_last_costs_whole_batches_only(sqlite_database: str, tmp_path: Path) -> None:
-    migrate(sqlite_database)
-    store = open_store(sqlite_database)
+def test_a_torn_end_of_what_was_written_last_costs_whole_batches_only(sqlite_ledger: str, tmp_path: Path) -> None:
+    store = open_store(sqlite_ledger)
     store.record(some_of_everything(), pipelines())
     before = raw(store)
     store.record(much(), pipelines())
-    file = sqlite_database.removeprefix("sqlite:///")
+    file = sqlite_ledger.removeprefix("sqlite:///")
     torn = tmp_path / "torn.db"
     shutil.copy(file, torn)
     log = Path(f"{file}-wal").read_bytes()
@@ -87,10 +84,9 @@ def test_a_torn_end_of_what_was_written_last_costs_whole_batches_only(sqlite_dat
     found.close()
 
 
-def test_a_file_that_another_program_locks_is_told_and_is_written_to_afterwards(sqlite_database: str) -> None:
-    migrate(sqlite_database)
-    store = open_store(sqlite_database, busy_seconds=0.05)
-    with closing(sqlite3.connect(sqlite_database.removeprefix("sqlite:///"), isolation_level=None)) as other:
+def test_a_file_that_another_program_locks_is_told_and_is_written_to_afterwards(sqlite_ledger: str) -> None:
+    store = open_store(sqlite_ledger, busy_seconds=0.05)
+    with closing(sqlite3.connect(sqlite_ledger.removeprefix("sqlite:///"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(OutOfReach, match="is locked by another writer .* find the process that holds it"):
             store.record(much(), pipelines())
@@ -118,9 +114,9 @@ def test_a_ledger_that_may_only_be_read_is_read_and_says_why_it_takes_nothing(st
 
 @pytest.mark.postgres
 def test_a_serialisation_failure_is_told_and_costs_nothing(
-    served: SqlStore, postgres: Postgres, postgres_database: str
+    served: SqlStore, postgres: Postgres, postgres_ledger: str
 ) -> None:
-    name = postgres_database.split("/")[3].split("?")[0]
+    name = postgres_ledger.split("/")[3].split("?")[0]
     postgres.admin.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'".encode())
     served.database.engine.dispose()
     holds, failures = threading.Event(), list[OutOfReach]()
@@ -193,9 +189,9 @@ except MemoryError:
 """
 
 
-def test_a_process_that_may_have_no_more_memory_leaves_nothing_half_written(store: SqlStore, database_url: str) -> None:
+def test_a_process_that_may_have_no_more_memory_leaves_nothing_half_written(store: SqlStore, ledger_url: str) -> None:
     before = raw(store)
-    done = subprocess.run([sys.executable, "-c", GREEDY, database_url], check=False, timeout=120, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", GREEDY, ledger_url], check=False, timeout=120, capture_output=True)
     assert done.returncode == 7, done.stderr.decode()
     assert raw(store) == before
     assert store.record(much(), pipelines()).kept == len(much())
@@ -234,18 +230,18 @@ def programs(postgres: Postgres) -> Iterator[Any]:
 
 
 def test_a_backup_that_is_restored_is_the_ledger_as_it_was(
-    store: SqlStore, request: pytest.FixtureRequest, tmp_path: Path, database_url: str
+    store: SqlStore, request: pytest.FixtureRequest, tmp_path: Path, ledger_url: str
 ) -> None:
     judge(store, BATCH, minute(100))
     before = raw(store)
     if store.database.sqlite:
         restored = f"sqlite:///{tmp_path / 'restored.db'}"
-        places = [url.removeprefix("sqlite:///") for url in (database_url, restored)]
+        places = [url.removeprefix("sqlite:///") for url in (ledger_url, restored)]
         with closing(sqlite3.connect(places[0])) as here, closing(sqlite3.connect(places[1])) as there:
             here.backup(there)  # what `.backup` does, while others write
     else:
         server: Postgres = request.getfixturevalue("postgres")
-        name, other = database_url.split("/")[3].split("?")[0], server.create_database()
+        name, other = ledger_url.split("/")[3].split("?")[0], server.create_database()
         with programs(server) as program:
             program("pg_dump", "--format=custom", f"--file={tmp_path / 'ledger.dump'}", name)
             program("pg_restore", "--exit-on-error", "--dbname", other, str(tmp_path / "ledger.dump"))

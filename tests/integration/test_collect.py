@@ -1,5 +1,6 @@
 """The pass that reads, from tables in a real database into a real ledger."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,10 +62,10 @@ class World:
 
 
 @pytest.fixture
-def world(database_url: str, tmp_path: Path) -> Iterator[World]:
+def world(database_url: str, empty_ledger: Path, tmp_path: Path) -> Iterator[World]:
     tables = Tables(database_url)
     tables.make()
-    store = open_store(f"sqlite:///{tmp_path}/the-ledger.db")
+    store = open_store(f"sqlite:///{shutil.copy(empty_ledger, tmp_path / 'the-ledger.db')}")
     yield World(tables, store)
     store.close()
 

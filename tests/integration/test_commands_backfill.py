@@ -16,15 +16,15 @@ NOW = "2021-07-20T00:00:00Z"
 
 
 @pytest.fixture
-def tables(shell: Shell, database_url: str) -> Tables:
+def tables(shell: Shell, ledger_url: str) -> Tables:
     """Ten days of an event every hour; one day of them was never processed."""
-    tables = Tables(database_url)
+    tables = Tables(ledger_url)
     tables.make()
     hours = [f"2021-07-{day:02}T{hour:02}:10:00Z" for day in range(10, 20) for hour in range(24)]
     tables.add("accepted", "segment", hours)
     tables.add("processed", "segment", [hour for hour in hours if not hour.startswith("2021-07-12")])
     bodies = "\n".join(
-        f"  {table}-table: {{kind: sql, pipeline: batch, stage: {stage}, url: '{database_url}', window: 1d, "
+        f"  {table}-table: {{kind: sql, pipeline: batch, stage: {stage}, url: '{ledger_url}', window: 1d, "
         f"query: '{' '.join(COUNT_BUCKETS.format(table=table).split())}'}}"
         for table, stage in (("accepted", "ingress"), ("processed", "processed"))
     )
@@ -46,7 +46,7 @@ def test_the_holes_that_are_there_already_are_said(shell: Shell, tables: Tables)
     assert shell.err == ""
 
 
-def test_a_second_backfill_finds_nothing_new(shell: Shell, tables: Tables, database_url: str) -> None:
+def test_a_second_backfill_finds_nothing_new(shell: Shell, tables: Tables, ledger_url: str) -> None:
     assert shell("backfill", "--from", "-10d", "--now", NOW) == 0
     assert shell("backfill", "--from", "-10d", "--now", NOW) == 0
     assert ", 240 unchanged, 0 gone" in shell.out.splitlines()[0]
@@ -54,7 +54,7 @@ def test_a_second_backfill_finds_nothing_new(shell: Shell, tables: Tables, datab
 
 
 def test_one_that_was_broken_off_goes_on_where_it_stopped(
-    shell: Shell, tables: Tables, database_url: str, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, tables: Tables, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Micros] = []
     whole = SqlConnector.collect
@@ -77,7 +77,7 @@ def test_one_that_was_broken_off_goes_on_where_it_stopped(
     assert shell("backfill", "--from", "-10d", "--now", "2021-07-20T01:00:00Z") == 0
     assert asked[10] == parse_time("2021-07-14T00:00:00Z")
     assert "24 lost" in shell.out
-    assert everything(database_url)["connector_cursor"]
+    assert everything(ledger_url)["connector_cursor"]
 
 
 def test_only_some_connectors_and_days_are_counted_if_so_asked(shell: Shell, tables: Tables) -> None:
@@ -103,7 +103,7 @@ def test_many_holes_are_cut_short_and_the_rest_is_counted(shell: Shell, tables: 
     assert shell.out.splitlines()[-1].startswith("  and 99 more holes (99 lost)")
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     {
@@ -121,7 +121,7 @@ def test_a_wrong_call_does_nothing_and_says_why(
     assert said in shell.err
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_without_a_connector_there_is_nothing_to_count(shell: Shell) -> None:
     assert shell("backfill", "--from", "-1d") == 2
     assert "has no connector; `reconciler import` takes counts from files" in shell.err

@@ -32,7 +32,7 @@ def story(shell: Shell) -> str:
     return shell.loss()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 class TestWithoutALedger:
     """A backtest opens no ledger, so it makes no difference which."""
 

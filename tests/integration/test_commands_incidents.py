@@ -80,7 +80,7 @@ def test_a_page_of_a_pipeline_that_is_only_observed_is_no_page(shell: Shell) -> 
     assert "page" in shell.out
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     {

@@ -34,25 +34,23 @@ def counted(url: str) -> int:
         store.close()
 
 
-def test_a_file_is_imported_once_however_often_it_is_read(shell: Shell, database_url: str) -> None:
+def test_a_file_is_imported_once_however_often_it_is_read(shell: Shell, ledger_url: str) -> None:
     file = shell.file("counts.ndjson", COUNT, COUNT | {"source": "b", "count": 6})
     assert shell("import", file) == 0
     assert (shell.out, shell.err) == ("1 file: 2 kept, 0 unchanged, 0 refused\n", "")
     assert shell("import", file, file) == 0
     assert shell.out == "2 files: 0 kept, 4 unchanged, 0 refused\n"
-    assert counted(database_url) == 1240
+    assert counted(ledger_url) == 1240
 
 
-def test_a_refusal_is_said_with_file_line_field_and_reason_and_the_rest_is_kept(
-    shell: Shell, database_url: str
-) -> None:
+def test_a_refusal_is_said_with_file_line_field_and_reason_and_the_rest_is_kept(shell: Shell, ledger_url: str) -> None:
     file = shell.file("counts.ndjson", COUNT, COUNT | {"count": -1}, "{", COUNT | {"source": "b"})
     assert shell("import", file) == 3
     assert shell.out == "1 file: 2 kept, 0 unchanged, 2 refused\n"
     first, second = shell.err.splitlines()
     assert first == f"{file}:2: count: is -1, not between 0 and 2^63 - 1"
     assert second.startswith(f"{file}:3: (line): is not JSON")
-    assert counted(database_url) == 2468
+    assert counted(ledger_url) == 2468
 
 
 def test_no_refusal_is_silent_however_many_there_are(shell: Shell) -> None:
@@ -82,19 +80,19 @@ def test_a_hostile_file_does_not_steer_the_terminal(shell: Shell) -> None:
     assert len(shell.err) < 2000
 
 
-def test_packed_tables_are_imported_too(shell: Shell, database_url: str) -> None:
+def test_packed_tables_are_imported_too(shell: Shell, ledger_url: str) -> None:
     row = ",".join(str(COUNT[name]) for name in ("at", "pipeline", "stage", "source", "bucket", "count"))
     packed = shell.folder / "counts"
     packed.write_bytes(gzip.compress(f"at,pipeline,stage,source,bucket,count\n{row}\n".encode()))
     assert shell("import", str(packed)) == 0
-    assert counted(database_url) == 1234
+    assert counted(ledger_url) == 1234
 
 
-def test_more_than_one_transaction_holds_all_of_a_file(shell: Shell, database_url: str) -> None:
+def test_more_than_one_transaction_holds_all_of_a_file(shell: Shell, ledger_url: str) -> None:
     lines = [COUNT | {"source": f"s{number}", "count": 1} for number in range(20_001)]
     assert shell("import", shell.file("counts.ndjson", *lines)) == 0
     assert shell.out == "1 file: 20,001 kept, 0 unchanged, 0 refused\n"
-    assert counted(database_url) == 20_001
+    assert counted(ledger_url) == 20_001
 
 
 @pytest.mark.parametrize(
@@ -121,12 +119,12 @@ def test_a_ledger_out_of_reach_is_said_without_its_password(shell: Shell, monkey
     assert "hush" not in shell.err
 
 
-def test_a_ledger_goes_up_and_down_and_up(shell: Shell, database_url: str) -> None:
+def test_a_ledger_goes_up_and_down_and_up(shell: Shell, ledger_url: str) -> None:
     assert shell("migrate") == 0
     assert shell.out == "The ledger is at revision 0001.\n"
     assert shell("migrate", "--to", "base") == 2
     assert "removes data" in shell.err
-    assert current_revision(database_url) == "0001"
+    assert current_revision(ledger_url) == "0001"
     assert shell("migrate", "--to", "base", "--yes") == 0
     assert shell.out == "The ledger is at revision none (it was at 0001).\n"
     assert shell("migrate") == 0

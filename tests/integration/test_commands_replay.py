@@ -48,10 +48,10 @@ def told() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def house(
-    sqlite_database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    sqlite_ledger: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Shell:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RECONCILER_LEDGER", sqlite_database)
+    monkeypatch.setenv("RECONCILER_LEDGER", sqlite_ledger)
     shell = Shell(tmp_path, capsys)
     shell.file("reconciler.yaml", CONFIG)
     return shell

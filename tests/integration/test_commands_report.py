@@ -119,7 +119,7 @@ def test_a_ledger_that_was_never_judged_is_not_good(shell: Shell) -> None:
     assert "  It was never judged: nothing is known." in shell.out
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     {

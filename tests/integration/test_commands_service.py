@@ -64,8 +64,8 @@ def test_status_says_how_many_sources_are_judged_together_because_there_are_too_
     assert "  TOO MANY     1 beyond max_sources are judged together, as (overflow)" in shell.out
 
 
-def test_status_says_which_duty_failed_and_why(shell: Shell, database_url: str) -> None:
-    store = open_store(database_url)
+def test_status_says_which_duty_failed_and_why(shell: Shell, ledger_url: str) -> None:
+    store = open_store(ledger_url)
     at = parse_time(LOSS_END)
     store.note_runs([Run("prune", "", at, 5)])
     store.note_runs([Run("prune", "", at + MINUTE, 5, "the disk is full")])
@@ -104,7 +104,7 @@ def test_a_reporter_that_has_ended_is_missing_no_more(shell: Shell) -> None:
     assert f"batch  ingress  ingress-1  ended, reported until {LOSS_END} (ann: scaled in)" in shell.out
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     {
@@ -122,7 +122,7 @@ def test_a_wrong_call_says_why(shell: Shell, arguments: list[str], said: str) ->
     assert said in shell.err
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_a_reporter_that_the_configuration_expects_ends_there(shell: Shell) -> None:
     judged(shell)
     expected = "reporters: {ingress: {expect: [ingress-1]}}"

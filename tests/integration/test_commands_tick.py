@@ -69,27 +69,27 @@ def test_what_is_new_is_said_in_words_with_advice(shell: Shell, story: str) -> N
     assert shell.err == ""
 
 
-def test_a_second_tick_says_nothing_new_and_changes_nothing(shell: Shell, story: str, database_url: str) -> None:
+def test_a_second_tick_says_nothing_new_and_changes_nothing(shell: Shell, story: str, ledger_url: str) -> None:
     assert shell("tick", "--now", LOSS_END, "--json") == 0
     assert {line["type"] for line in shell.records()} == {"verdict", "incident"}
-    before = everything(database_url)
+    before = everything(ledger_url)
     assert shell("tick", "--now", LOSS_END, "--json") == 0
     assert shell.out == ""
     assert shell("tick", "--now", LOSS_END) == 0
     assert f"already judged as of {LOSS_END}" in shell.out
-    assert everything(database_url) == before
+    assert everything(ledger_url) == before
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["before it writes", "after it has written"])
 def test_a_tick_that_is_killed_while_judging_is_as_if_it_had_not_been(
-    shell: Shell, story: str, database_url: str, tmp_path: Path, *, written: bool
+    shell: Shell, story: str, ledger_url: str, tmp_path: Path, *, written: bool
 ) -> None:
-    before = everything(database_url)
+    before = everything(ledger_url)
     program = [sys.executable, "-c", DIES.format(written=written), "tick", "--now", LOSS_END]
     assert subprocess.run(program, check=False, cwd=tmp_path, env=dict(os.environ)).returncode == -signal.SIGKILL
-    assert everything(database_url) == before
+    assert everything(ledger_url) == before
     assert shell("tick", "--now", LOSS_END, "--json") == 0
-    after = everything(database_url)
+    after = everything(ledger_url)
     assert len([line for line in shell.records() if line.get("verdict") == "lost"]) == 5
 
     undisturbed = f"sqlite:///{tmp_path / 'undisturbed.db'}"
@@ -101,8 +101,8 @@ def test_a_tick_that_is_killed_while_judging_is_as_if_it_had_not_been(
     assert everything(undisturbed) == after
 
 
-def test_tables_are_counted_and_judged(shell: Shell, database_url: str) -> None:
-    two_tables(shell, database_url)
+def test_tables_are_counted_and_judged(shell: Shell, ledger_url: str) -> None:
+    two_tables(shell, ledger_url)
     assert shell("tick", "--now", "2021-07-20T18:50:00Z") == 0
     assert "accepted-table: counted 2021-07-20T17:50:00Z to" in shell.out
     assert "processed-table: counted" in shell.out
@@ -111,8 +111,8 @@ def test_tables_are_counted_and_judged(shell: Shell, database_url: str) -> None:
     assert "counted" not in shell.out
 
 
-def test_a_connector_that_fails_is_said_at_the_end_and_the_rest_is_done(shell: Shell, database_url: str) -> None:
-    tables = two_tables(shell, database_url)
+def test_a_connector_that_fails_is_said_at_the_end_and_the_rest_is_done(shell: Shell, ledger_url: str) -> None:
+    tables = two_tables(shell, ledger_url)
     tables.run("DROP TABLE processed")
     assert shell("tick", "--now", "2021-07-20T18:50:00Z") == 4
     assert "accepted-table: counted" in shell.out
@@ -122,15 +122,15 @@ def test_a_connector_that_fails_is_said_at_the_end_and_the_rest_is_done(shell: S
     assert "check its tables, columns and permissions" in shell.err
 
 
-def test_rows_that_make_no_sense_are_named_and_the_exit_code_says_so(shell: Shell, database_url: str) -> None:
-    tables = two_tables(shell, database_url)
+def test_rows_that_make_no_sense_are_named_and_the_exit_code_says_so(shell: Shell, ledger_url: str) -> None:
+    tables = two_tables(shell, ledger_url)
     tables.add("accepted", None, ["2021-07-20T18:41:00Z"])
     assert shell("tick", "--now", "2021-07-20T18:50:00Z") == 3
     assert "accepted-table: refused: source: of row" in shell.err
     assert "1 refused" in shell.out
 
 
-def test_a_pipeline_that_is_only_observed_says_so(shell: Shell, database_url: str) -> None:
+def test_a_pipeline_that_is_only_observed_says_so(shell: Shell, ledger_url: str) -> None:
     shell.loss(mode="observe")
     assert shell("tick", "--now", LOSS_END) == 0
     assert shell.out.splitlines()[0] == f"batch as of {LOSS_END} (mode: observe; nobody is paged)"

@@ -212,7 +212,7 @@ def test_rows_beyond_the_span_are_left_out_and_said(configured: Shell) -> None:
     assert configured("count", file, *ASKED, "--from", "2021-07-20T18:46:30Z") == 2
 
 
-def test_what_is_counted_into_the_ledger_can_be_counted_again(shell: Shell, database_url: str) -> None:
+def test_what_is_counted_into_the_ledger_can_be_counted_again(shell: Shell, ledger_url: str) -> None:
     file = written(shell.folder / "a.parquet", events(200))
     arguments = ("count", file, *ASKED, "--through", AT, "--import", "--json")
     assert shell(*arguments) == 0
@@ -220,7 +220,7 @@ def test_what_is_counted_into_the_ledger_can_be_counted_again(shell: Shell, data
     assert first["stored"] == first["cells"] + 1
     assert shell(*arguments) == 0
     assert json.loads(shell.out)["stored"] == 0
-    store = open_store(database_url)
+    store = open_store(ledger_url)
     try:
         tiles = store.counts_as_of(PIPELINE, "ingress", START, START + 600_000_000)
         assert sum(int(tile.count[tile.count > 0].sum()) for _, tile in tiles) == 200
@@ -258,3 +258,18 @@ def test_what_cannot_be_done_is_said_before_anything_is(
     configured.file("odd.txt", "who,ts")
     assert configured("count", *arguments) == 2
     assert says in configured.err
+
+
+def test_lines_may_end_in_different_ways_in_ndjson_and_of_csv_it_is_said_how_to_mend_it(configured: Shell) -> None:
+    row = '{"who":"a","ts":"2021-07-20T18:45:01Z"}'
+    for number, ends in enumerate(("\n\r\n\n", "\r\n\n\r\n")):
+        file = configured.folder / f"mixed-{number}.ndjson"
+        file.write_bytes("".join(row + end for end in ends.splitlines(keepends=True)).encode() + b"{}\n")
+        assert configured("count", str(file), *ASKED) == 3
+        assert counted(configured) == {("a", "2021-07-20T18:45:00Z"): (3, None)}
+        assert f"{file}:4: source: is missing" in configured.err
+    table = configured.folder / "mixed.csv"
+    table.write_bytes(b"who,ts\na,2021-07-20T18:45:01Z\r\na,2021-07-20T18:45:01Z\n")
+    assert configured("count", str(table), *ASKED) == 3
+    assert f"{table}:0: (file): cannot be read: some of its lines end with CR LF and some with LF" in configured.err
+    assert "give all lines the same end" in configured.err

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from reconciler.running.meters import Meters
 from reconciler.service import judge
-from reconciler.store import migrate, open_store
+from reconciler.store import open_store
 from tests.integration.store_parts import BATCH, count, minute, pipelines
 
 BOARD: dict[str, Any] = json.loads(Path("config/grafana/reconciler.json").read_text())
@@ -30,9 +30,8 @@ def test_every_metric_that_it_names_is_one_of_the_service() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("query", QUERIES)
-def test_every_table_of_it_is_a_query_that_the_ledger_answers(query: str, postgres_database: str) -> None:
-    migrate(postgres_database)
-    store = open_store(postgres_database)
+def test_every_table_of_it_is_a_query_that_the_ledger_answers(query: str, postgres_ledger: str) -> None:
+    store = open_store(postgres_ledger)
     store.record([count(0, 5, at=minute(1)), count(0, 4, at=minute(1), stage="processed")], pipelines())
     judge(store, BATCH, minute(3))
     with store.database.reading() as connection:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -333,8 +332,8 @@ class Story:
 
 
 @pytest.fixture
-def story(broker: Broker, tmp_path: Path) -> Iterator[Story]:
-    store = open_store(f"sqlite:///{tmp_path / 'ledger.db'}")
+def story(broker: Broker, sqlite_ledger: str) -> Iterator[Story]:
+    store = open_store(sqlite_ledger)
     yield Story(broker, store)
     store.close()
 

@@ -27,7 +27,7 @@ from reconciler.core.times import MINUTE, SECOND, Micros, floor_to, format_time,
 from reconciler.core.verdicts import Verdict
 from reconciler.service import judge
 from reconciler.settings import Settings, load
-from reconciler.store import SqlStore, migrate, open_store, tables
+from reconciler.store import SqlStore, open_store, tables
 from reconciler.store.packing import unpack
 from tests.integration.forks import forked, free_port
 from tests.until import until
@@ -165,15 +165,14 @@ def cells(store: SqlStore, settings: Settings) -> dict[str, list[list[Any]]]:
 
 
 def test_killed_again_and_again_under_load_it_loses_and_doubles_nothing(
-    tmp_path: Path, database_url: str, sqlite_database: str
+    tmp_path: Path, ledger_url: str, sqlite_database: str
 ) -> None:
-    migrate(database_url)
     events = f"sqlite:///{tmp_path / 'events.db'}"
-    store = open_store(database_url)
+    store = open_store(ledger_url)
     token = store.tokens.create("pusher", now(), reads=False, writes=True, pipelines=["batch"])
     load_on = Load(free_port(), token, floor_to(now(), MINUTE) - 60 * MINUTE)
     store_events(events, load_on.first, 0)
-    config = configuration(tmp_path, database_url, events, load_on.port)
+    config = configuration(tmp_path, ledger_url, events, load_on.port)
     chance, enough = random.Random(7), Event()
     pusher = Thread(target=load_on.push_while, args=(enough,), daemon=True)
     with forked(tmp_path / "log.ndjson", config) as service:

@@ -98,7 +98,7 @@ def test_a_day_as_of_an_instant_says_what_has_changed_since_then(config: str, sh
     assert any("lost 3,000 → 0" in line for line in record["changed"]["lines"])
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_slack_is_told_in_a_few_lines_with_a_picture_and_again_only_if_it_did_not_hear(config: str) -> None:
     with running(FakeSlack()) as slack:
         assert isinstance(slack, FakeSlack)
@@ -122,7 +122,7 @@ def test_slack_is_told_in_a_few_lines_with_a_picture_and_again_only_if_it_did_no
         assert app.store.kept_reports("2024-01-17")[-1].sent_to == ("completeness-2024-01-17.csv", "ledger")
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_a_report_never_sounds_an_alarm(shell: Shell) -> None:
     shell.file(
         "reconciler.yaml",
@@ -135,7 +135,7 @@ def test_a_report_never_sounds_an_alarm(shell: Shell) -> None:
     assert "names 'nobody'" in shell.err + shell.out
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_another_engine_is_named_and_the_old_report_is_left_as_it_was(config: str) -> None:
     with opened(config) as app:
         record = report(app.store, list(app.pipelines().values()), DAY, MORNING)

@@ -16,7 +16,7 @@ from reconciler.app import now
 from reconciler.core.observations import Count, Observation, Progress
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import SECOND, Micros
-from reconciler.store import SqlStore, migrate, open_store, tables
+from reconciler.store import SqlStore, open_store, tables
 from tests.integration.services import House, house
 from tests.integration.tables import COUNT_BUCKETS, Tables
 from tests.until import until
@@ -28,16 +28,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def home(tmp_path: Path, database_url: str) -> Iterator[House]:
-    migrate(database_url)
-    with house(tmp_path, database_url) as built:
+def home(tmp_path: Path, ledger_url: str) -> Iterator[House]:
+    with house(tmp_path, ledger_url) as built:
         yield built
 
 
 @pytest.fixture
-def replicas(tmp_path: Path, postgres_database: str) -> Iterator[House]:
-    migrate(postgres_database)
-    with house(tmp_path, postgres_database) as built:
+def replicas(tmp_path: Path, postgres_ledger: str) -> Iterator[House]:
+    with house(tmp_path, postgres_ledger) as built:
         yield built
 
 
@@ -93,8 +91,8 @@ def test_it_judges_at_each_tick_and_ends_in_order_when_it_is_told_to(home: House
     assert tenure.left <= 0, "the lease was given back"
 
 
-def test_a_second_process_may_not_serve_an_embedded_ledger(tmp_path: Path, sqlite_database: str) -> None:
-    with house(tmp_path, sqlite_database) as home:
+def test_a_second_process_may_not_serve_an_embedded_ledger(tmp_path: Path, sqlite_ledger: str) -> None:
+    with house(tmp_path, sqlite_ledger) as home:
         first = home.start()
         until(first.ready)
         second = home.start()
@@ -146,16 +144,21 @@ def test_a_process_that_was_paused_cannot_write_when_it_wakes(replicas: House, l
     assert (first.end(), second.end()) == (0, 0)
 
 
+def collected(store: SqlStore, connector: str) -> Micros | None:
+    """When a connector was last read."""
+    return next((run.succeeded_at for run in store.runs() if (run.duty, run.subject) == ("collect", connector)), None)
+
+
 def test_a_connector_that_hangs_is_missing_and_holds_up_neither_the_judging_nor_the_end(
-    replicas: House, ledger: SqlStore, postgres_database: str
+    replicas: House, ledger: SqlStore, postgres_ledger: str
 ) -> None:
-    events = Tables(postgres_database)
+    events = Tables(postgres_ledger)
     events.make()
     events.add("accepted", "a", ["2021-07-20T18:44:00Z"])
     hangs = "SELECT source, accepted_at AS time, 1 AS count FROM accepted, pg_sleep(600) WHERE accepted_at >= :start AND accepted_at < :end"  # noqa: E501  one statement
-    replicas.config["schedule"]["deadline"] = "1s"
+    replicas.config["schedule"]["deadline"] = "2s"
     replicas.config["connectors"] = {
-        name: {"kind": "sql", "pipeline": "batch", "stage": stage, "url": postgres_database, "query": query}
+        name: {"kind": "sql", "pipeline": "batch", "stage": stage, "url": postgres_ledger, "query": query}
         | {"every": "4s", "window": "10m"}
         for name, stage, query in (
             ("quick", "ingress", COUNT_BUCKETS.format(table="accepted")),
@@ -166,16 +169,16 @@ def test_a_connector_that_hangs_is_missing_and_holds_up_neither_the_judging_nor_
     start = now()
     until(lambda: judged_through(ledger, start + 3 * TICK))
     assert process.ready(), "gaps do not make it blind"
-    assert process.meter('reconciler_connector_up{connector="quick"}') == 1
+    until(lambda: process.meter('reconciler_connector_up{connector="quick"}') == 1)  # on a busy machine not at once
     assert process.meter('reconciler_connector_up{connector="hanging"}') == 0
     failures = [line["failure"] for line in process.logged("a connector could not be read")]
-    assert "connector hanging (batch, processed): has not answered within 1 s" in failures[0]
-    assert "has not answered" in failures[-1]
+    said = [failure for failure in failures if failure.startswith("connector hanging (batch, processed): ")]
+    assert "has not answered within 2 s" in said[0]
+    assert "has not answered" in said[-1]
     missing = until(lambda: [line for line in ledger.standing() if line["kind"] == "missing_counts"])
     assert [line["pipeline"] for line in missing] == ["batch"]
-    runs = {(run.duty, run.subject): run for run in ledger.runs()}
-    assert runs["collect", "quick"].failure is None
-    assert runs["collect", "hanging"].succeeded_at is None
+    assert until(lambda: collected(ledger, "quick"))
+    assert collected(ledger, "hanging") is None
     assert process.end() == 0
 
 
@@ -191,11 +194,11 @@ class _Listener(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_another_watcher_hears_of_each_whole_look(tmp_path: Path, sqlite_database: str) -> None:
+def test_another_watcher_hears_of_each_whole_look(tmp_path: Path, sqlite_ledger: str) -> None:
     _Listener.called.clear()
     listener = HTTPServer(("127.0.0.1", 0), _Listener)
     threading.Thread(target=listener.serve_forever, daemon=True).start()
-    with house(tmp_path, sqlite_database) as home:
+    with house(tmp_path, sqlite_ledger) as home:
         url = f"http://127.0.0.1:{listener.server_port}/ping/abc"
         home.config["service"]["heartbeat"] = {"url": url, "timeout": "2s"}
         home.start()
@@ -205,8 +208,8 @@ def test_another_watcher_hears_of_each_whole_look(tmp_path: Path, sqlite_databas
     listener.server_close()
 
 
-def test_an_address_that_is_taken_stops_the_start(tmp_path: Path, sqlite_database: str) -> None:
-    with house(tmp_path, sqlite_database) as home:
+def test_an_address_that_is_taken_stops_the_start(tmp_path: Path, sqlite_ledger: str) -> None:
+    with house(tmp_path, sqlite_ledger) as home:
         listener = HTTPServer(("127.0.0.1", 0), _Listener)
         home.config["service"]["listen"] = f"127.0.0.1:{listener.server_port}"
         process = home.start()

@@ -12,6 +12,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import MINUTE, SECOND, parse_time
 from reconciler.ports import Store
 from reconciler.service import judge
+from tests.integration.shell import Shell
 from tests.integration.tables import COUNT_BUCKETS, Tables
 
 BUCKET = parse_time("2021-07-20T18:44:00Z")
@@ -98,3 +99,36 @@ def test_what_a_connector_no_longer_finds_of_a_source_beyond_is_withdrawn(store:
     assert again.withdrawn == 0
     store.record(progress(), PIPELINES)
     assert cells(judge(store, BATCH, NOW + 3 * SECOND, every=True))["(overflow)"][1] == 1
+
+
+def test_a_connector_that_finds_ever_new_sources_fills_no_ledger_and_says_which_were_not_taken(
+    store: Store, tables: Tables
+) -> None:
+    options = {"pipeline": "batch", "stage": "ingress", "url": tables.url, "window": "1h"}
+    query = COUNT_BUCKETS.format(table="accepted")
+    connector = build("table", Options.model_validate(options | {"query": query}), PIPELINES)
+    for source in ("a", "b", "c", "d"):
+        tables.add("accepted", source, ["2021-07-20T18:44:00Z"])
+    (first,) = collect(store, [connector], PIPELINES, NOW, only_due=False)
+    for source in ("a", "d", "e", "f"):
+        tables.add("accepted", source, ["2021-07-20T18:44:00Z"])
+    (done,) = collect(store, [connector], PIPELINES, NOW + MINUTE, only_due=False)
+    assert (first.refused, len(done.refused)) == ((), 2)
+    assert "is a new one, and pipeline batch has twice its max_sources of 2 already" in done.refused[0].reason
+    assert {key.origin for key in store.directory(BATCH).series} == {"", "c", "d"}
+    store.record(progress(NOW + MINUTE), PIPELINES)
+    said = cells(judge(store, BATCH, NOW + 2 * MINUTE, every=True))
+    assert (said["a"][1], said["(overflow)"][1]) == (2, 3), "what is known is counted on"
+
+
+def test_an_import_of_ever_new_sources_is_refused_by_name_and_the_others_are_kept(shell: Shell) -> None:
+    shell.file("reconciler.yaml", "pipelines: {batch: {stages: [ingress, processed], max_sources: 2}}")
+    place: dict[str, object] = {"type": "count", "pipeline": "batch", "stage": "ingress"}
+    place["bucket"] = "2021-07-20T18:44:00Z"
+    lines = [place | {"source": f"s{number}", "count": 1, "at": "2021-07-20T18:46:00Z"} for number in range(4)]
+    assert shell("import", shell.file("first.ndjson", *lines)) == 0
+    later = [place | {"source": name, "count": 2, "at": "2021-07-20T18:47:00Z"} for name in ("s0", "x", "s3", "y")]
+    file = shell.file("later.ndjson", *later)
+    assert shell("import", file) == 3
+    assert "1 file: 2 kept, 0 unchanged, 2 refused" in shell.out
+    assert f"{file}:0: source x: is a new one, and pipeline batch has twice its max_sources of 2 already" in shell.err

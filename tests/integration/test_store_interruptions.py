@@ -15,7 +15,7 @@ from reconciler.core.observations import Observation
 from reconciler.core.tiles import PARTS, TileKey, VerdictTile
 from reconciler.errors import OutOfReach
 from reconciler.ports import Cursor, Said
-from reconciler.store import SqlStore, migrate, open_store
+from reconciler.store import SqlStore, open_store
 from tests.integration.store_parts import BATCH, count, current, minute, pipelines, raw, some_of_everything
 
 
@@ -114,9 +114,9 @@ def end(process: "subprocess.Popen[str]") -> None:
         stream.close()
 
 
-def test_two_processes_that_record_at_once_give_no_number_twice(store: SqlStore, database_url: str) -> None:
+def test_two_processes_that_record_at_once_give_no_number_twice(store: SqlStore, ledger_url: str) -> None:
     rounds = 25
-    started = [start(database_url, name, rounds) for name in ("a", "b")]
+    started = [start(ledger_url, name, rounds) for name in ("a", "b")]
     for process in started:
         go(process)
     for process in started:
@@ -127,8 +127,8 @@ def test_two_processes_that_record_at_once_give_no_number_twice(store: SqlStore,
     assert len(current(store)) == 2 * 3 * rounds + rounds
 
 
-def test_a_killed_process_leaves_whole_batches_and_no_lock(store: SqlStore, database_url: str) -> None:
-    process = start(database_url, "a", 100_000)
+def test_a_killed_process_leaves_whole_batches_and_no_lock(store: SqlStore, ledger_url: str) -> None:
+    process = start(ledger_url, "a", 100_000)
     go(process)
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(5)]
@@ -144,8 +144,8 @@ def test_a_killed_process_leaves_whole_batches_and_no_lock(store: SqlStore, data
     store.record([count(0, 99, at=minute(999))], pipelines())
 
 
-def test_two_judgements_at_once_take_turns(store: SqlStore, database_url: str) -> None:
-    other = open_store(database_url, busy_seconds=0.05)
+def test_two_judgements_at_once_take_turns(store: SqlStore, ledger_url: str) -> None:
+    other = open_store(ledger_url, busy_seconds=0.05)
     store.record([count(0, 5, at=minute(1))], pipelines())
     with store.judging(BATCH, minute(2)) as judging:
         assert judging.ledger.touched
@@ -160,19 +160,19 @@ def test_two_judgements_at_once_take_turns(store: SqlStore, database_url: str) -
     other.close()
 
 
-def test_a_reader_sees_one_instant_however_long_it_reads(store: SqlStore, database_url: str) -> None:
+def test_a_reader_sees_one_instant_however_long_it_reads(store: SqlStore, ledger_url: str) -> None:
     store.record([count(0, 5, at=minute(1)), count(60, 5, at=minute(1))], pipelines())
     reading = store.counts_as_of(BATCH, "ingress", minute(0), minute(119))
     seen = [next(reading)]
-    other = open_store(database_url)
+    other = open_store(ledger_url)
     other.record([count(0, 6, at=minute(2)), count(60, 6, at=minute(2))], pipelines())
     seen += list(reading)
     assert [int(tile.count.max()) for _, tile in seen] == [5, 5]
     other.close()
 
 
-def test_a_full_disk_is_said_and_loses_nothing(sqlite_database: str) -> None:
-    store = open_store(sqlite_database)
+def test_a_full_disk_is_said_and_loses_nothing(sqlite_ledger: str) -> None:
+    store = open_store(sqlite_ledger)
     store.record(some_of_everything(), pipelines())
     before = raw(store)
 
@@ -190,10 +190,9 @@ def test_a_full_disk_is_said_and_loses_nothing(sqlite_database: str) -> None:
 
 @pytest.mark.postgres
 def test_a_server_that_has_gone_is_out_of_reach_and_the_next_try_finds_it_again(
-    postgres: Any, postgres_database: str
+    postgres: Any, postgres_ledger: str
 ) -> None:
-    migrate(postgres_database)
-    store = open_store(postgres_database)
+    store = open_store(postgres_ledger)
     with (  # noqa: PT012  the server ends the session in between
         pytest.raises(OutOfReach, match="was cut off .*; try again"),
         store.database.writing() as connection,

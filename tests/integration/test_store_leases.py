@@ -9,7 +9,7 @@ from sqlalchemy import text
 from reconciler.core.times import HOUR, MINUTE, SECOND
 from reconciler.errors import ConfigError, OutOfReach
 from reconciler.ports import Horizon, LeaseLost, Run
-from reconciler.store import SqlStore, migrate, open_store
+from reconciler.store import SqlStore, open_store
 from reconciler.store.database import Database
 from tests.integration.store_parts import BATCH, count, minute, pipelines, raw
 from tests.until import until
@@ -18,21 +18,15 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def url(postgres_database: str) -> str:
-    migrate(postgres_database)
-    return postgres_database
-
-
-@pytest.fixture
-def first(url: str) -> Iterator[SqlStore]:
-    opened = open_store(url)
+def first(postgres_ledger: str) -> Iterator[SqlStore]:
+    opened = open_store(postgres_ledger)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def second(url: str) -> Iterator[SqlStore]:
-    opened = open_store(url)
+def second(postgres_ledger: str) -> Iterator[SqlStore]:
+    opened = open_store(postgres_ledger)
     yield opened
     opened.close()
 
@@ -94,10 +88,10 @@ def test_who_has_lost_the_lease_can_write_nothing(
     second.record([count(0, 5, at=minute(1))], pipelines())  # what is pushed needs no lease
 
 
-def test_nobody_takes_over_in_the_middle_of_a_judgement(url: str, first: SqlStore) -> None:
+def test_nobody_takes_over_in_the_middle_of_a_judgement(postgres_ledger: str, first: SqlStore) -> None:
     lease = first.take_lease("first", 1)
     assert lease is not None
-    hasty = open_store(url, busy_seconds=0.05)
+    hasty = open_store(postgres_ledger, busy_seconds=0.05)
     with first.leased(lease).judging(BATCH, minute(2)) as work:
         with pytest.raises(OutOfReach, match="is locked by another writer"):
             until(lambda: hasty.take_lease("second", HOUR))
@@ -107,8 +101,8 @@ def test_nobody_takes_over_in_the_middle_of_a_judgement(url: str, first: SqlStor
     hasty.close()
 
 
-def test_a_process_that_is_stopped_in_the_middle_of_its_turn_is_cut_off(url: str, first: SqlStore) -> None:
-    slow = SqlStore(Database(url, idle_seconds=2))
+def test_a_process_that_is_stopped_in_the_middle_of_its_turn_is_cut_off(postgres_ledger: str, first: SqlStore) -> None:
+    slow = SqlStore(Database(postgres_ledger, idle_seconds=2))
     lease = slow.take_lease("slow", 1)
     assert lease is not None
     before = raw(first)
@@ -132,8 +126,8 @@ def test_who_takes_over_by_the_database_s_clock_needs_none_of_its_own(first: Sql
     assert 0 < tenure.left <= 10 * SECOND
 
 
-def test_an_embedded_ledger_is_served_by_one_process_and_says_which(sqlite_database: str) -> None:
-    first, second = open_store(sqlite_database), open_store(sqlite_database)
+def test_an_embedded_ledger_is_served_by_one_process_and_says_which(sqlite_ledger: str) -> None:
+    first, second = open_store(sqlite_ledger), open_store(sqlite_ledger)
     lease = first.take_lease(f"process {os.getpid()}", HOUR)
     assert lease is not None
     with pytest.raises(ConfigError, match=rf"served by another process already \(process {os.getpid()}\).*PostgreSQL"):

@@ -134,8 +134,8 @@ def test_a_cursor_is_stored_with_what_was_read(store: SqlStore) -> None:
     assert store.cursor("warehouse") == Cursor("warehouse", {"until": 8}, minute(2))
 
 
-def test_another_process_sees_the_same_numbers(store: SqlStore, database_url: str) -> None:
-    other = open_store(database_url)
+def test_another_process_sees_the_same_numbers(store: SqlStore, ledger_url: str) -> None:
+    other = open_store(ledger_url)
     store.record([count(0, 5, at=minute(1), source="a")], pipelines())
     other.record(
         [count(0, 6, at=minute(1), source="b"), count(0, 7, at=minute(1), source="a", stage="processed")], pipelines()

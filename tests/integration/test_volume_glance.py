@@ -47,8 +47,8 @@ def test_what_is_usual_of_the_next_bucket_is_what_its_verdict_says(store: SqlSto
         )
 
 
-def test_the_page_of_a_source_shows_the_band_and_each_bucket_beside_it(sqlite_database: str) -> None:
-    store = open_store(sqlite_database)
+def test_the_page_of_a_source_shows_the_band_and_each_bucket_beside_it(sqlite_ledger: str) -> None:
+    store = open_store(sqlite_ledger)
     serve(store, list(observed(3, (NOW - MONDAY) / DAY)), LEARNED, NOW)
     name = store.directory(PIPELINE).sources[0]
     minutes = WIDTH // MINUTE

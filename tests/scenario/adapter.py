@@ -1,6 +1,6 @@
 """The one place where the stories meet the engine."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from reconciler.backtest import backtest
@@ -12,15 +12,15 @@ _UNITS = {"m": MINUTE, "h": HOUR, "d": DAY}
 
 
 def judge(
-    lines: Iterable[dict[str, Any]], config: dict[str, Any], *, tick: int = 1, quiet: int = 1, begins: Micros = 0
+    lines: Iterable[dict[str, Any]], config: dict[str, Any], tick: Callable[[Micros], Micros]
 ) -> list[dict[str, Any]]:
     """The events of a backtest over these observations. An observation that is refused is an error.
 
-    `tick`: minutes between two judgements; `quiet`: the same before the instant `begins`.
+    `tick`: how far it is from an instant to the next judgement.
     """
     pipelines = {name: _pipeline(name, found) for name, found in config["pipelines"].items()}
     seen = (parse(line, pipelines) for line in lines)
-    return list(backtest(seen, pipelines, tick=lambda now: (quiet if now < begins else tick) * MINUTE))
+    return list(backtest(seen, pipelines, tick=tick))
 
 
 def _pipeline(name: str, found: dict[str, Any]) -> Pipeline:

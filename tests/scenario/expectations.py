@@ -1,13 +1,13 @@
 """Holds the output of a detector against a story: what it must say, must never say, by when, and sums at the end."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reconciler.scenarios import Story, Truth, truth
+from reconciler.scenarios import Story, Truth
 from reconciler.scenarios.checks import VERDICTS
 from reconciler.scenarios.expressions import Expression
 from reconciler.scenarios.story import Expectation, Never, Soonest
@@ -29,14 +29,11 @@ def check(
     story: Story,
     events: Iterable[Event],
     *,
-    until: int | None = None,
-    tick: int = 1,
-    facts: Truth | None = None,
-    options: dict[str, Any] | None = None,
+    facts: Truth,
+    tick: Callable[[int], int],
 ) -> Report:
-    """Events as in the contract's §6, in their order. `tick`: minutes. `options`: those that the story was run with."""
-    known = truth(story, **(options or {})) if facts is None else facts
-    return _Check(story, known, tick).run(list(events), story.until if until is None else until)
+    """Events as in the contract's §6, in their order. `tick`: minutes from one of the story's to the next look."""
+    return _Check(story, facts, tick).run(list(events), story.until)
 
 
 @dataclass
@@ -56,7 +53,7 @@ class _Incident:
 
 
 class _Check:
-    def __init__(self, story: Story, facts: Truth, tick: int) -> None:
+    def __init__(self, story: Story, facts: Truth, tick: Callable[[int], int]) -> None:
         self.story, self.tick = story, tick
         self.board = Board(story, facts)
         self.broken: dict[tuple[Any, ...], _Broken] = {}
@@ -72,7 +69,7 @@ class _Check:
             while event is not None and self.board.minute(event["at"]) <= now:
                 self._hear(event)
                 event = next(coming, None)
-            if now % self.tick == 0:
+            if now % self.tick(now) == 0:
                 self._look(now)
         self._sums(until)
         self._late(until)
@@ -148,8 +145,8 @@ class _Check:
 
     def _late(self, until: int) -> None:
         """Whatever was due and did not come in time, and incidents that must not be."""
-        grace = max(_GRACE, self.tick)
         for place, soonest in enumerate(self.story.soonest):
+            grace = max(_GRACE, self.tick(soonest.t))
             what = soonest.verdict or f"incident {soonest.incident}"
             reached: float | None = self.reached.get(place)
             if soonest.incident is not None:

@@ -3,7 +3,11 @@
 import pytest
 from sqlalchemy import create_engine, text
 
+from reconciler.store import open_store
+from tests.integration.ledgers import everything
+from tests.integration.store_parts import pipelines, some_of_everything
 from tests.postgres import Postgres
+from tests.postgres_ledgers import PostgresLedgers
 
 
 def test_a_fresh_database_of_each_kind_takes_a_table(database_url: str) -> None:
@@ -17,16 +21,20 @@ def test_a_fresh_database_of_each_kind_takes_a_table(database_url: str) -> None:
 
 
 @pytest.mark.postgres
-def test_a_database_can_be_copied_from_a_prepared_one(postgres: Postgres) -> None:
-    prepared = postgres.create_database()
-    engine = create_engine(postgres.url(prepared))
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE cells (count BIGINT)"))
-    engine.dispose()
-    copy = postgres.create_database(template=prepared)
-    engine = create_engine(postgres.url(copy))
-    with engine.connect() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM cells")) == 0
-    engine.dispose()
-    postgres.drop_database(copy)
-    postgres.drop_database(prepared)
+def test_a_ledger_that_a_test_has_used_is_as_new_for_the_next_or_gone(postgres: Postgres) -> None:
+    ledgers = PostgresLedgers(postgres)
+    with ledgers.lent() as first:
+        new = everything(first)
+        store = open_store(first)
+        store.record(some_of_everything(), pipelines())
+        store.close()
+        assert everything(first) != new
+    with ledgers.lent() as second:
+        assert (second, everything(second)) == (first, new)
+        engine = create_engine(second)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE events (count BIGINT)"))
+            connection.execute(text("ALTER TABLE reading ALTER COLUMN payload DROP NOT NULL"))
+        engine.dispose()
+    with ledgers.lent() as third:
+        assert third != second

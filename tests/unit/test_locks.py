@@ -1,10 +1,13 @@
 """What is installed is what was locked: one version of each, a hash for every archive, and no address of anybody."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from tests.yanked import taken_back
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted(path.name for path in ROOT.glob("requirements*.lock"))
@@ -40,3 +43,12 @@ def test_all_that_is_asked_for_is_locked_and_one_version_is_tested_and_run() -> 
     for name in LOCKS:
         others = locked(name)
         assert {one: others[one] for one in run} == run, name
+
+
+def test_what_was_taken_back_or_is_not_spoken_of_is_told() -> None:
+    told = {"install": [{"metadata": {"name": "A.b", "version": "1"}, "is_yanked": True}]}
+    lock = "a-b==1 \\\n    --hash=sha256:0\nc==2 \\\n    --hash=sha256:0\nd==3 ; sys_platform == 'win32' \\\n"
+    assert taken_back(json.dumps(told), lock) == [
+        "a-b 1 was taken back by its makers: make lock",
+        "c 2 is locked, and nothing was said of it",
+    ]

@@ -4,25 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.store import SqlStore, migrate, open_store
+from reconciler.store import SqlStore
 from tests.web.serving import Service, service
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[SqlStore]:
-    """A fresh ledger; the test runs once on each kind of database."""
-    migrate(database_url)
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def embedded(sqlite_database: str) -> Iterator[SqlStore]:
-    """A fresh ledger in a file."""
-    opened = open_store(sqlite_database)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from reconciler.core.times import MINUTE, parse_time
-from reconciler.store import SqlStore, migrate, open_store
+from reconciler.store import SqlStore, open_store
 from reconciler.web.api import build_api
 from tests.integration.store_parts import raw
 from tests.web.serving import COUNT, NOW, Clock, Service, configured, service, serving
@@ -57,9 +57,8 @@ def test_without_a_token_another_machine_is_not_answered(embedded: SqlStore) -> 
 
 
 @pytest.fixture
-def shared(postgres_database: str) -> Iterator[SqlStore]:
-    migrate(postgres_database)
-    opened = open_store(postgres_database)
+def shared(postgres_ledger: str) -> Iterator[SqlStore]:
+    opened = open_store(postgres_ledger)
     yield opened
     opened.close()
 

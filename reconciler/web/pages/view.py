@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode
 
-from fastapi import BackgroundTasks, Depends, Request
+from fastapi import Depends, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
@@ -254,4 +254,3 @@ def see_other(path: str) -> Response:
 
 
 Clock = Callable[[], Micros]
-Later = BackgroundTasks
