@@ -38,7 +38,7 @@ SIZES: dict[str, dict[str, list[str]]] = {
     "kafka": {"short": ["--partitions=500"], "full": []},
 }
 """By benchmark, what it is given in the short and in the full form; a test holds the names to the files."""
-LIMITS = {"short": 120, "full": 5_400}
+LIMITS = {"short": 180, "full": 5_400}
 """Seconds by the clock that one of them may take; it is ended then, and what it has found by then is told."""
 GRACE = 60
 """Seconds that it has to end."""

@@ -58,10 +58,10 @@ def main() -> None:
 
 
 @contextmanager
-def database(kind: str) -> Iterator[Callable[[], str]]:
-    """A maker of fresh ledgers of this kind."""
+def database(kind: str, *settings: str) -> Iterator[Callable[[], str]]:
+    """A maker of fresh ledgers of this kind; PostgreSQL with these settings."""
     if kind == "postgresql":
-        with running_postgres() as server:
+        with running_postgres(*settings) as server:
             yield lambda: server.url(server.create_database())
     else:
         with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as folder:
