@@ -1,15 +1,27 @@
 """The very engine of the service over recorded observations, on a virtual clock: same input, same bytes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from reconciler.core.engine import Engine
+from reconciler.core.engine import Engine, Findings
 from reconciler.core.ledger import Ledger
 from reconciler.core.lines import verdict_lines
 from reconciler.core.observations import Capacity, Observation
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import MINUTE, Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One pipeline at one tick, and what was found."""
+
+    now: Micros
+    name: str
+    engine: Engine
+    ledger: Ledger
+    found: Findings
 
 
 def backtest(
@@ -24,6 +36,23 @@ def backtest(
     `observations` come in order of `at`. Ticks run from the first after the first `at` to the first at or after
     `until` (default: the last `at`). Where not all ticks are alike, `tick` says of an instant how far the next is.
     """
+    for judged in ticks(observations, pipelines, tick=tick, until=until):
+        incidents: list[dict[str, Any]] = []
+        for one in judged:
+            for hop, changes in one.found.changes:
+                yield from verdict_lines(one.name, hop, changes, one.ledger.directory, one.now, one.engine.volume)
+            incidents += one.found.incidents
+        yield from sorted(incidents, key=lambda line: str(line["id"]))
+
+
+def ticks(
+    observations: Iterable[Observation],
+    pipelines: Mapping[str, Pipeline],
+    *,
+    tick: Micros | Callable[[Micros], Micros] = MINUTE,
+    until: Micros | None = None,
+) -> Iterator[Iterator[Judged]]:
+    """The same as what is found, tick by tick; each must be gone through before the next."""
     step: Callable[[Micros], Micros] = tick if callable(tick) else lambda _: tick
     engines = {name: (Engine(pipeline), Ledger(pipeline)) for name, pipeline in sorted(pipelines.items())}
     if until is not None:
@@ -38,17 +67,17 @@ def backtest(
         while now < seen.at:
             _apply(engines, batch)
             batch = []
-            yield from _judge(engines, now)
+            yield _judge(engines, now)
             now += step(now)
         batch.append(seen)
         end = max(end, seen.at)
     if now is None:
         return
     _apply(engines, batch)
-    yield from _judge(engines, now)
+    yield _judge(engines, now)
     while now < end:
         now += step(now)
-        yield from _judge(engines, now)
+        yield _judge(engines, now)
 
 
 def _apply(engines: Mapping[str, tuple[Engine, Ledger]], batch: list[Observation]) -> None:
@@ -64,12 +93,7 @@ def _concerned(seen: Observation, engines: Mapping[str, tuple[Engine, Ledger]]) 
     return (seen.pipeline,)
 
 
-def _judge(engines: Mapping[str, tuple[Engine, Ledger]], now: Micros) -> Iterator[dict[str, Any]]:
-    incidents: list[dict[str, Any]] = []
+def _judge(engines: Mapping[str, tuple[Engine, Ledger]], now: Micros) -> Iterator[Judged]:
     for name, (engine, ledger) in engines.items():
-        found = engine.tick(ledger, now)
-        for hop, changes in found.changes:
-            yield from verdict_lines(name, hop, changes, ledger.directory, now, engine.volume)
-        incidents += found.incidents
+        yield Judged(now, name, engine, ledger, engine.tick(ledger, now))
         engine.learn(ledger, partial(ledger.count_tiles, engine.volume.stage), now)
-    yield from sorted(incidents, key=lambda line: str(line["id"]))

@@ -17,6 +17,10 @@ RATES = (20, 300)
 """Events a minute."""
 LOOK = 15
 """Minutes after its close at which a bucket is judged once and for all, for the last row of the table."""
+PLAIN, PLAIN_SHARE = 5, 0.02
+"""Events, and share of its bucket, from which a loss is plain in the bucket alone. A smaller one is plain only in the
+sum of many buckets: the rows of the small losses say after how long."""
+LAWS = ("an hourly batch", "a heavy tail", "slow nights", "retries")
 GRACES = (15, 60)
 """Minutes that everybody else waits before what is not processed is called lost."""
 
@@ -31,7 +35,7 @@ class Demand:
     rates: tuple[int, ...] = RATES
 
 
-DEMANDS = (
+DEMANDS: tuple[Demand, ...] = (
     Demand(Story("harmless outage of 7 h", 0, 660, stopped=(30, 450)), 0),
     Demand(Story("the same, the queue not seen", 0, 660, stopped=(30, 450), queue=False), 0),
     Demand(Story("slow consumer, 3 h", 0, 480, slow=(30, 210)), 0),
@@ -49,6 +53,12 @@ DEMANDS = (
     Demand(Story("loss hidden by duplicates, digests", 0, 180, dropped=0.02, doubled=0.02, digests=True), 15),
 )
 
+DEMANDS += tuple(Demand(Story(f"{law}, nothing lost", 0, 24 * 60, law=law, queue=False), 0, (20,)) for law in LAWS)
+DEMANDS += tuple(
+    Demand(Story(f"{law}, 5 % lost", 0, 480, law=law, dropped=0.05, queue=False), 240, (20,)) for law in LAWS
+)
+"""Other laws of delay; nobody has said how soon a loss must be found among them, four hours are a sensible time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -60,12 +70,12 @@ class Result:
     """Hours in which something was called lost that was not; each minute counts that such a word stands."""
     foretold: bool
     lossy: int = 0
-    """Buckets that lost something, of those that were whole `LOOK` minutes before the end."""
+    """Buckets that had plainly lost something `LOOK` minutes after their close, which lies before the end."""
     found: int = 0
-    """Of these: called lossy `LOOK` minutes after their close."""
+    """Of these: called lossy then."""
     clean: int = 0
     accused: int = 0
-    """Clean buckets that were called lossy then."""
+    """Buckets that never lost anything and were called lossy then."""
 
 
 def measure(story: Story, seed: int) -> Result:
@@ -97,11 +107,21 @@ def _listen(lines: Iterable[dict[str, object]], run: Run) -> Result:
             word = min(word, minute)
         foretold |= line["verdict"] == "at_risk" and not int(str(line["passed_over"])) and minute <= run.first_loss
     judged = range(BEFORE // run.story.width, (BEFORE + run.story.lasts - LOOK) // run.story.width - 1)
-    lossy = [bucket for bucket in judged if truth[bucket]]
-    accused = sum(called.get(bucket, False) for bucket in judged if not truth[bucket])
+    lossy, clean = _plain(run, judged), [bucket for bucket in judged if not truth[bucket]]
+    accused = sum(called.get(bucket, False) for bucket in clean)
     found = sum(called.get(bucket, False) for bucket in lossy)
     after = float(word) - run.first_loss if np.isfinite(run.first_loss) else np.inf
-    return Result(after, bad_minutes / 60, foretold, len(lossy), found, len(judged) - len(lossy), accused)
+    return Result(after, bad_minutes / 60, foretold, len(lossy), found, len(clean), accused)
+
+
+def _plain(run: Run, judged: Iterable[int]) -> list[int]:
+    """Buckets that had plainly lost something by the time at which they are looked at."""
+    bucket = run.story.bucket(run.accepted + run.story.stamp * (run.accepted >= BEFORE))
+    gone = np.where(np.isfinite(run.deleted), run.deleted, run.accepted)
+    then = run.lost & (gone <= (bucket + 1) * run.story.width + LOOK)
+    size = int(bucket.max()) + 1
+    lost, fed = np.bincount(bucket[then], minlength=size), np.bincount(bucket, minlength=size)
+    return [one for one in judged if lost[one] >= max(PLAIN, PLAIN_SHARE * fed[one])]
 
 
 def _truth(run: Run) -> dict[int, int]:
@@ -134,6 +154,10 @@ def _said(demand: Demand, found: Sequence[Result]) -> str:
     return reached
 
 
+def _of(found: Sequence[Result], part: str, whole: str) -> str:
+    return f"{sum(getattr(one, part) for one in found)}/{sum(getattr(one, whole) for one in found)}"
+
+
 def main(seeds: int = 3, only: str = "") -> None:
     """Print the table of demands, what was reached, and what fixed grace periods come to."""
     others = "".join(f"{f'{grace} min grace':>22}" for grace in GRACES)
@@ -148,16 +172,18 @@ def main(seeds: int = 3, only: str = "") -> None:
             asked = f"<= {demand.minutes:.0f} min" if demand.minutes else "0 h"
             rivals = [[graced(play(story, seed), grace) for seed, story in enumerate(stories)] for grace in GRACES]
             shown = "".join("" if demand.story.clock else f"{_said(demand, rival):>22}" for rival in rivals)
+            told = f"{_of(found, 'found', 'lossy')} found, {_of(found, 'accused', 'clean')} accused"
             print(
-                f"{demand.story.name:40} {rate:>9} {asked:>10} {_said(demand, found):>30}{shown}"
+                f"{demand.story.name:40} {rate:>9} {asked:>10} {_said(demand, found):>30}{shown}  {told}"
                 f"  ({time.perf_counter() - start:.0f} s)",
                 flush=True,
             )
     lossy, found_of = sum(one.lossy for one in everything), sum(one.found for one in everything)
     clean, accused = sum(one.clean for one in everything), sum(one.accused for one in everything)
     print(
-        f"\nJudged {LOOK} minutes after close: {found_of / max(lossy, 1):.1%} of {lossy} lossy buckets found "
-        f"(demand: 98 %), {accused / max(clean, 1):.3%} of {clean} clean ones called lossy (demand: 0.01 %)."
+        f"\nJudged {LOOK} minutes after close: {found_of / max(lossy, 1):.1%} of {lossy} buckets found that had lost "
+        f"{PLAIN} events and {PLAIN_SHARE:.0%} by then (demand: 98 %), {accused / max(clean, 1):.3%} of {clean} that "
+        f"never lost any called lossy (demand: 0.01 %)."
     )
 
 

@@ -32,6 +32,8 @@ class Story:
     """Minutes that are judged after the peace."""
     tail: float = 0.0
     """Share of events that come over a slow network: half an hour more on average, six hours at most."""
+    law: str = ""
+    """How long an event takes once it is read: half a minute or so, or a law of `delays`."""
     clock: float = 0.0
     """Share of events that are counted downstream in the bucket of their time plus `off`, from the end of the peace on:
     a stage that stamps for itself."""
@@ -94,12 +96,29 @@ def play(story: Story, seed: int) -> Run:
     read = _read(story, accepted)
     deleted = np.where(written & (read > accepted + story.retention), accepted + story.retention, FOREVER)
     gone = ~written | np.isfinite(deleted) | (at_fault & (draw.random(size) < story.dropped))
-    delay = draw.lognormal(np.log(20 / 60), 0.8, size)
+    delay = delays(story.law, read, draw)
     late = draw.random(size) < story.tail
     delay[late] += np.minimum(draw.exponential(30, int(late.sum())), 360)
     twice = at_fault & ~gone & (draw.random(size) < story.doubled)
     ids = draw.integers(0, 2**64, size, np.uint64, endpoint=False)
     return Run(story, accepted, written, read, np.where(gone, FOREVER, read + delay), deleted, twice, ids, gone)
+
+
+def delays(law: str, read: Floats, draw: np.random.Generator) -> Floats:
+    """Minutes from reading to counting."""
+    size = len(read)
+    usual = draw.lognormal(np.log(20 / 60), 0.8, size)
+    match law:
+        case "an hourly batch":  # half of them wait for the full hour, and take three minutes then
+            some = draw.random(size) < 0.5
+            usual[some] += (-read[some]) % 60 + draw.uniform(0, 3, int(some.sum()))
+        case "a heavy tail":  # one in a hundred takes a quarter of an hour, one in ten thousand two hours and more
+            usual = draw.lognormal(np.log(20 / 60), 1.6, size)
+        case "slow nights":  # ten times slower before six
+            usual[read % (24 * 60) < 6 * 60] *= 10
+        case "retries":  # one in twenty is tried again after ten minutes, and one in twenty of these again
+            usual += 10 * (draw.geometric(0.95, size) - 1)
+    return usual
 
 
 def _read(story: Story, accepted: Floats) -> Floats:

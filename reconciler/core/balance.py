@@ -158,7 +158,8 @@ class _Splitter:
         stale = self._claim(self.facts.stale, everyone)
         passed_over = faded = inferred = np.zeros(len(self.need), np.int64)
         unwritten = self.facts.well_watched and self.facts.not_enqueued.any() and self.in_flight.any()
-        if unwritten or self.need.any() or self.cells.netted.any():
+        astray = self.surplus.any() and self.in_flight.any()
+        if unwritten or astray or self.need.any() or self.cells.netted.any():
             self._direct()
             self._net()
             self._prove(self.facts.overrun, self.open, self._deleted, self._still_there)
@@ -273,12 +274,15 @@ class _Splitter:
         cells, facts = self.cells, self.facts
         if not self.surplus.any() and not cells.netted.any():
             return
+        missing = self.need + self.in_flight
         netting = Netting(
-            cells.source, cells.bucket, cells.accepted, self.need, self.surplus, cells.netted, self.misplaced,
-            self.wandering,
+            cells.source, cells.bucket, cells.accepted, missing, self.in_flight, self.surplus, cells.netted,
+            self.misplaced, self.wandering,
         )  # fmt: skip
         alike = self.open & ~cells.differs & ~cells.unequal
         netting.run(alike, facts.settled[cells.bucket], facts.recent[cells.bucket], facts.reach, facts.newest)
+        self.in_flight = np.minimum(self.in_flight, missing)
+        self.need = missing - self.in_flight
         self.evidence |= np.where(self.misplaced != 0, int(Evidence.MISPLACED), 0)
 
     def _late(self) -> None:

@@ -26,7 +26,7 @@ from reconciler.core.queues import QueueLedger
 from reconciler.core.resent import hand_on
 from reconciler.core.sheets import Sheet, add_up, final, finished, gather, keep_final, plain, scatter
 from reconciler.core.stages import Missing, Stage, stage_now
-from reconciler.core.sums import overdue, own_patience, own_share
+from reconciler.core.sums import overdue, own_bound, own_patience, own_share
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints, Planes, TileKey, VerdictTile
 from reconciler.core.times import DAY, NEVER, Micros
 from reconciler.core.totals import totals
@@ -213,12 +213,12 @@ class HopJudge:
         late = now - (cells.bucket + first + 1) * width
         wall = upper_bound(cells.accepted * lane.wall.share(late), cells.accepted)
         stalled = (seen.age < 0)[cells.bucket] & ~seen.facts.covered[cells.bucket]
-        cap = np.where(stalled, wall, upper_bound(cells.accepted * share, cells.accepted))
+        cap = np.where(stalled, wall, own_bound(lane, seen, cells, share))
         doubted, lane.doubted = lane.doubted, {}
         weigh = partial(overdue, lane, ledger.pipeline, stages, seen, cells, now, doubted, share)
         parts = split(cells, seen.facts, cap, weigh)
         gap = np.maximum(cells.accepted - cells.processed - cells.accounted, 0)
-        patience = upper_bound(cells.accepted * own_patience(lane, cells, late), cells.accepted)
+        patience = own_patience(lane, cells, late)
         ordinary = gap <= (patience if lane.wall.seen else np.where(late <= FIRST_PATIENCE * width, gap, 0))
         off = np.maximum(gap, parts.surplus)
         tolerance = ledger.pipeline.tolerance

@@ -104,16 +104,19 @@ class DelayCurve:
 
 
 _NEGLIGIBLE = 0.003
-"""Fewer expected events than this are none."""
+"""Fewer expected groups of events than this are none."""
 
 
-def upper_bound(mean: Floats, events: Ints) -> Ints:
-    """The most of `events` that may still come where `mean` are expected to.
+def upper_bound(mean: Floats, events: Ints, group: Floats | float = 1.0) -> Ints:
+    """The most of `events` that may still come where `mean` are expected to, in groups of `group`.
 
-    A binomial mean with `CAUTION` standard deviations; the spread is doubled, because delays come in groups.
+    A binomial mean of groups with `CAUTION` standard deviations, doubled, for a group is known roughly; and whole
+    groups, each as much larger than the usual one as chance makes it.
     """
-    bound = np.ceil(mean + 2 * CAUTION * np.sqrt(mean)).astype(np.int64)
-    return np.minimum(np.where(mean < _NEGLIGIBLE, 0, bound), events)
+    groups = mean / group
+    most = np.ceil(groups + 2 * CAUTION * np.sqrt(groups)) * group
+    bound = np.ceil(most + CAUTION * np.sqrt(most * (1 - 1 / group))).astype(np.int64)
+    return np.minimum(np.where(groups < _NEGLIGIBLE, 0, bound), events)
 
 
 def first_look(age: Ints, accepted: Ints, processed: Ints) -> tuple[Ints, Ints]:

@@ -330,7 +330,9 @@ def _not_enqueued(
 ) -> Ints:  # fmt: skip
     """Accepted and never written: the deficit that has not been made up since, beyond what peace brings.
 
-    `wide` reaches one bucket further on either side than `span`.
+    Where not even half of it is missing further on, it is no deficit: the clock of ingress has changed, and stamps
+    events into another bucket than that in which they are written. `wide` reaches one bucket further on either side
+    than `span`.
     """
     first, last = span
     direct = stage.name == pipeline.stages[0] and not stage.missing and lane.watched >= ENOUGH_WATCHED
@@ -344,7 +346,8 @@ def _not_enqueued(
         slack += int(wide.blur.max(initial=0))
     stays = np.minimum.accumulate(np.maximum(_runs(deficit) - slack, 0)[::-1])[::-1]
     amount = np.diff(stays, prepend=0)[1:-1]
-    return np.where(known[1:-1] & known[2:], np.maximum(amount, 0), 0)
+    missing = lane.accepted.view(first, last)[0] - lane.processed.view(first, last)[0]
+    return np.where(known[1:-1] & known[2:] & (2 * missing >= amount), np.maximum(amount, 0), 0)
 
 
 def _runs(change: Ints) -> Ints:

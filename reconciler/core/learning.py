@@ -7,7 +7,7 @@ from reconciler.core.lanes import Lane
 from reconciler.core.sheets import Sheet, finished
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints
 from reconciler.core.times import NEVER, Micros
-from reconciler.core.verdicts import Verdict
+from reconciler.core.verdicts import Codes, Verdict
 
 
 def learn(
@@ -15,14 +15,17 @@ def learn(
 ) -> None:  # fmt: skip
     """Learn from events seen processed for the first time; from cells never seen before, only what one look shows.
 
-    Once lag is known, cells that were late or worse teach nothing: an outage must not become the usual.
+    Once lag is known, cells that were late or worse teach nothing: an outage must not become the usual. Where a source
+    is late on most days, or on the same day of most weeks, that is usual.
     """
     known = lane.knows_lag(through, width)
     for sheet, _, done, rows in own:
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
         said = sheet.old.code[: len(sheet.lanes)]
-        seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
         new = np.flatnonzero(rows[:, None] & (sheet.processed.replayed == 0) & (done > 0))
+        seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
+        if known:
+            seen |= _usual_all_the_same(lane, sheet, said, new, now)
         first_seen = new[seen.take(new)]
         row, column = np.divmod(first_seen, SPAN)
         events = done.take(first_seen)
@@ -39,6 +42,18 @@ def learn(
         lane.own.learn(now, row + chunk, delays[column], events, begun + chunk)
     if not prompt:
         _learn_at_first_sight(lane, own, through, now, width)
+
+
+def _usual_all_the_same(lane: Lane, sheet: Sheet, said: Codes, new: Ints, now: Micros) -> Bools:
+    """Cells that were late or worse, of sources that often are; their events have come, so nothing of it was lost."""
+    late = np.isin(said, (Verdict.DELAYED, Verdict.AT_RISK, Verdict.LOST))
+    source = new[late.take(new)] // SPAN + sheet.key.chunk * CHUNK
+    if len(source):
+        lane.own.note_late(now, np.unique(source))
+        late &= lane.own.often_late(now, np.arange(len(late)) + sheet.key.chunk * CHUNK)[:, None]
+    else:
+        late[:] = False
+    return late
 
 
 def _learn_at_first_sight(

@@ -31,6 +31,9 @@ class Netting:
     bucket: Ints
     accepted: Ints
     need: Ints
+    """What is missing, with what lag may still bring."""
+    held: Ints
+    """What lag may still bring. Where a source strays it is netted too, or the shortage shows when all else is over."""
     surplus: Ints
     before: Ints
     """What was misplaced at the last judgement."""
@@ -48,7 +51,11 @@ class Netting:
         if self.surplus.any() and self.need.any():
             astray = self._astray(can, newest) | linked
             if astray.any():
+                strays = np.bincount(self.source[astray], minlength=int(self.source.max()) + 1) > 0
+                astray |= can & (self.before != 0) & strays[self.source]
                 self._chain(np.flatnonzero(astray), recent, reach)
+            if self.before.any():
+                self._hold(alike & ~astray)
             self._beside(alike & ~astray, can & ~astray, reach)
 
     def _keep(self, alike: Bools) -> Ints:
@@ -71,6 +78,14 @@ class Netting:
                     self.need -= taken
                     self.surplus += forced
         return owed
+
+    def _hold(self, which: Bools) -> None:
+        """Let what was netted stay netted as far as it is still there, though the source strays no more."""
+        order, starts = self._sorted(np.arange(len(self.need)))
+        short = np.where(which, np.minimum(np.maximum(self.before - self.misplaced, 0), self.need), 0)
+        over = np.where(which, np.minimum(np.maximum(self.misplaced - self.before, 0), self.surplus), 0)
+        both = np.minimum(*(np.add.reduceat(amount[order], starts) for amount in (short, over)))
+        self._book(*(_first_units(amount, order, starts, both) for amount in (short, over)))
 
     def _oldest(self, amount: Ints, limit: Ints) -> Ints:
         """Of these amounts, the oldest of each source, up to its limit."""
@@ -113,8 +128,9 @@ class Netting:
         both = np.minimum(*(np.add.reduceat(amount[order], starts) for amount in (short, over)))
         made_up, used = (_first_units(amount, order, starts, both) for amount in (short, over))
         self._book(made_up, used)
-        self.wandering += np.where(recent, short - made_up, 0)
-        self.need -= np.where(recent, short - made_up, 0)
+        wanders = np.where(recent, np.minimum(short - made_up, np.maximum(self.need - self.held, 0)), 0)
+        self.wandering += wanders
+        self.need -= wanders
 
     def _book(self, made_up: Ints, used: Ints) -> None:
         self.need -= made_up
@@ -122,17 +138,18 @@ class Netting:
         self.misplaced += made_up - used
 
     def _beside(self, alike: Bools, can: Bools, reach: int) -> None:
-        """Net a settled shortage with a surplus beside it, the nearest first."""
+        """Net a settled shortage that lag does not explain with a surplus beside it, the nearest first."""
         key = self.source * (int(self.bucket.max(initial=0)) + 2 * reach + 1) + self.bucket
         order = np.argsort(key, kind="stable")
         ranked = key[order]
         for step in range(1, reach + 1):
             for side in (step, -step):
-                short = np.flatnonzero(can & (self.need > 0))
+                short = np.flatnonzero(can & (self.need > self.held))
                 at = np.searchsorted(ranked, key[short] + side)
                 hit = (at < len(ranked)) & (ranked[np.minimum(at, len(ranked) - 1)] == key[short] + side)
                 here, there = short[hit], order[at[hit]]
-                moved = np.where(alike[there], np.minimum(self.need[here], self.surplus[there]), 0)
+                odd = self.need[here] - self.held[here]
+                moved = np.where(alike[there], np.minimum(odd, self.surplus[there]), 0)
                 self.need[here] -= moved
                 self.surplus[there] -= moved
                 self.misplaced[here] += moved

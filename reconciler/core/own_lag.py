@@ -18,7 +18,11 @@ WORTH = 300.0
 """Events that the delays of all sources are worth where a source has seen none of its own."""
 GROUPS_WORTH = 3.0
 """Late events that the groups of all sources are worth."""
+OFTEN, OF_WEEKS = 4, 3
+"""Late on so many of the last seven days, or on this day of so many of the last four weeks: that is usual."""
 _CLASSES = len(BINS)
+_WEEK, _SAME_DAY = np.arange(1, 8), np.array([7, 14, 21, 28])
+_REMEMBERED = (1 << 29) - 1
 
 
 def _nothing() -> Singles:
@@ -37,6 +41,9 @@ class OwnLag:
     """By source: when the first of them was learned, µs; `NEVER`: none was."""
     squares: Singles = field(default_factory=_nothing)
     """By source and delay class: sum of the squares of the events of one cell that came together."""
+    late: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    """By source: on which days events came that were later than usual; a bit a day, the lowest is `late_day`."""
+    late_day: int = 0
     day: int = 0
     _groups: Floats | None = None
     """By delay class and all longer ones; `None`: to be worked out anew."""
@@ -73,6 +80,24 @@ class OwnLag:
             self.squares *= np.float32(kept)
             self.cells = self.cells * kept
             self.day = day
+
+    def note_late(self, now: Micros, source: Ints) -> None:
+        """Note of which sources events have come that were later than usual."""
+        day = now // DAY
+        if day > self.late_day:
+            self.late = (self.late << min(day - self.late_day, 30)) & _REMEMBERED
+            self.late_day = day
+        self.late = np.pad(self.late, (0, max(0, int(source.max(initial=-1)) + 1 - len(self.late))))
+        self.late[source] |= 1
+
+    def often_late(self, now: Micros, sources: Ints) -> Bools:
+        """Which of these sources are late so often, on other days than this, that it is usual."""
+        mask = np.zeros(len(sources), np.int64)
+        known = np.flatnonzero(sources < len(self.late))
+        mask[known] = self.late[sources[known]] << min(now // DAY - self.late_day, 30)
+        of_week, of_weeks = ((mask[:, None] >> days & 1).sum(axis=1) for days in (_WEEK, _SAME_DAY))
+        usual: Bools = (of_week >= OFTEN) | (of_weeks >= OF_WEEKS)
+        return usual
 
     def born_by(self, source: Ints, instant: Micros) -> Bools:
         """Of which of these sources something was learned before that instant."""
@@ -145,6 +170,18 @@ class OwnLag:
         found[known] = np.maximum(excess / together, 1.0)
         return found
 
+    def groups_of_cells(self, source: Ints, age: Ints) -> Floats:
+        """The same for cells of these sources and ages (µs), as far as each source has shown it; parallel arrays."""
+        found, known = np.ones(len(source)), np.flatnonzero(source < len(self.events))
+        later = np.searchsorted(BINS, np.maximum(age[known], 0), side="right")
+        rows, place = np.unique(source[known], return_inverse=True)
+        excess, together = (
+            np.pad(np.cumsum(one[:, ::-1], axis=1, dtype=np.float64)[:, ::-1], ((0, 0), (0, 1)))[place, later]
+            for one in (self._excess(rows), self.events[rows])
+        )
+        found[known] = np.maximum((excess + GROUPS_WORTH) / (together + GROUPS_WORTH), 1.0)
+        return found
+
     def _excess(self, rows: slice | Ints) -> Floats:
         """By source and delay class: by how much the squares exceed those of the average cell."""
         usual = self.events[rows].astype(np.float64) ** 2 / np.maximum(self.cells[rows], 1.0)[:, None]
@@ -156,16 +193,20 @@ class OwnLag:
         place = np.flatnonzero(self.events).astype(np.int32)
         events, squares = (one.reshape(-1)[place] for one in (self.events, self.squares))
         arrays: tuple[NDArray[Any], ...] = (place, events, squares, self.cells, self.born)
-        return {"day": self.day, "arrays": [base64.b64encode(array.tobytes()).decode() for array in arrays]}
+        packed = [base64.b64encode(array.tobytes()).decode() for array in arrays]
+        late = {str(source): int(self.late[source]) for source in np.flatnonzero(self.late)}
+        return {"day": self.day, "arrays": packed, "late": late, "late_day": self.late_day}
 
     @classmethod
     def restore(cls, stored: Mapping[str, Any]) -> "OwnLag":
         """What `dump` gave."""
         types = (np.int32, np.float32, np.float32, np.float64, np.int64)
         place, events, squares, cells, born = map(_unpack, stored["arrays"], types)
-        return cls(
-            _spread(place, events, len(cells)), cells, born, _spread(place, squares, len(cells)), int(stored["day"])
-        )
+        late_on = {int(source): int(days) for source, days in stored.get("late", {}).items()}
+        late = np.zeros(max(late_on, default=-1) + 1, np.int64)
+        late[list(late_on)] = list(late_on.values())
+        both = (_spread(place, amount, len(cells)) for amount in (events, squares))
+        return cls(next(both), cells, born, next(both), late, int(stored.get("late_day", 0)), int(stored["day"]))
 
 
 def _later(age: Micros) -> int:

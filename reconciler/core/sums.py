@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconciler.core.balance import Cells
-from reconciler.core.lag import BINS, Floats
+from reconciler.core.lag import BINS, Floats, upper_bound
 from reconciler.core.lanes import NEARLY_ALL, Lane, Look, passed_at, settles
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.stages import Stage
@@ -245,15 +245,34 @@ def own_share(lane: Lane, seen: Look, cells: Cells) -> Floats:
     return share
 
 
-def own_patience(lane: Lane, cells: Cells, late: Ints) -> Floats:
-    """Share of each cell's events that may ordinarily be waited for so `late` (µs), by what is known of its source.
+def own_bound(lane: Lane, seen: Look, cells: Cells, share: Floats) -> Ints:
+    """The most of each cell that lag may still hold back: a source whose events come late together, whole buckets at
+    a time, as they do where a batch brings what the night has left, may lack all of one.
+    """
+    return _bound(lane, cells, share, np.maximum(seen.age[cells.bucket], 0))
+
+
+def _bound(lane: Lane, cells: Cells, share: Floats, age: Ints) -> Ints:
+    """Groups are asked for only where more is missing than single events explain: in peace, hardly anywhere."""
+    mean = cells.accepted * share
+    bound = upper_bound(mean, cells.accepted)
+    beyond = cells.accepted - cells.processed - cells.accounted > bound
+    asked = np.flatnonzero(beyond & (share > 0) & (share < 1))
+    if len(asked):
+        group = lane.own.groups_of_cells(cells.source[asked], age[asked])
+        bound[asked] = upper_bound(mean[asked], cells.accepted[asked], group)
+    return bound
+
+
+def own_patience(lane: Lane, cells: Cells, late: Ints) -> Ints:
+    """Events of each cell that may ordinarily be waited for so `late` (µs), by what is known of its source.
 
     Of what is usual by the wall clock only the lane is known. The source's share is that at the age, since it was read,
     at which as much of the lane's events was still to come.
     """
     share, falling = lane.wall.share(late), lane.read.missing(BINS)
-    asked = np.flatnonzero((share > 0) & (share < falling[0]))
+    age, asked = np.zeros_like(late), np.flatnonzero((share > 0) & (share < falling[0]))
+    age[asked] = BINS[np.maximum(np.searchsorted(-falling, -share[asked]) - 1, 0)]
     if len(lane.own.events) > 1 and len(asked):
-        age = BINS[np.maximum(np.searchsorted(-falling, -share[asked]) - 1, 0)]
-        share[asked] = np.minimum(lane.own.missing(lane.read, cells.source[asked], age), 1.0)
-    return share
+        share[asked] = np.minimum(lane.own.missing(lane.read, cells.source[asked], age[asked]), 1.0)
+    return _bound(lane, cells, share, age)
