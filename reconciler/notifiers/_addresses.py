@@ -1,6 +1,11 @@
 """Addresses of channels, checked before anything is sent there."""
 
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, SecretStr
+
+from reconciler.settings.notifying import Secret
 
 SHORT = 6
 """What is shorter is a word and no secret."""
@@ -20,10 +25,13 @@ def base_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def whole_url(url: str) -> str:
-    """The same, and a slash at its end means something."""
-    base_url(url)
+def _whole_url(url: SecretStr) -> SecretStr:
+    base_url(url.get_secret_value())
     return url
+
+
+SecretUrl = Annotated[Secret, AfterValidator(_whole_url)]
+"""An address that nothing but its host is told of. A slash at its end means something."""
 
 
 def secret_parts(url: str) -> list[str]:

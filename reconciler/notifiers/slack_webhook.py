@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import SecretStr, field_validator
-
 from reconciler.notifiers import _http, _shapes
-from reconciler.notifiers._addresses import host_of, secret_parts, whole_url
+from reconciler.notifiers._addresses import SecretUrl, host_of, secret_parts
 from reconciler.notifiers._alerts import packed
 from reconciler.notifiers._blocks import blocks, fallback
 from reconciler.posting import Letter
-from reconciler.settings.notifying import OnceOptions, Secret
+from reconciler.settings.notifying import OnceOptions
 
 NOTE = (
     "Sent by an incoming web hook, which cannot change this message: what comes later is a new one, growing numbers "
@@ -22,14 +20,8 @@ NOTE = (
 class Options(OnceOptions):
     """One incoming web hook of one channel."""
 
-    url: Secret
+    url: SecretUrl
     """https://hooks.slack.com/services/... Whoever knows it can write there: it is a secret."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_address(cls, url: SecretStr) -> SecretStr:
-        whole_url(url.get_secret_value())
-        return url
 
 
 def build(name: str, options: Options) -> "SlackWebhook":

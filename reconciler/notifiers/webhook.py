@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field
 
 from reconciler.core.notices import Notice
 from reconciler.core.times import SECOND, Micros, format_time
 from reconciler.notifiers import _http, _shapes
-from reconciler.notifiers._addresses import host_of, secret_parts, whole_url
+from reconciler.notifiers._addresses import SecretUrl, host_of, secret_parts
 from reconciler.notifiers._alerts import alert, packed
 from reconciler.posting import Letter
 from reconciler.settings.notifying import NotifierOptions, Secret
@@ -26,14 +26,8 @@ SIGNATURE, TIMESTAMP, DELIVERY = "X-Reconciler-Signature", "X-Reconciler-Timesta
 class Options(NotifierOptions):
     """A POST for each state."""
 
-    url: Secret
+    url: SecretUrl
     """Where it goes. Its path may be a secret, so that nothing but its host is ever printed."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_address(cls, url: SecretStr) -> SecretStr:
-        whole_url(url.get_secret_value())
-        return url
 
     secret: Secret | None = None
     """Key of the signature: HMAC-SHA256 over `TIMESTAMP.BODY`, in hex, after `v1=`. Without it nothing is signed."""
