@@ -187,7 +187,7 @@ class HopJudge:
         for sheet in sheets:
             count, old = len(sheet.lanes), sheet.old.parts
             fed = sheet.parts["accepted"] - old["accepted"][:count]
-            news.append((sheet, fed, finished(sheet.parts) - finished(old)[:count]))
+            news.append((sheet, fed, finished(sheet.parts, count) - finished(old, count)))
         for position, lane in self._used_lanes():
             own = [(sheet, fed, done, sheet.lanes == position) for sheet, fed, done in news]
             own = [entry for entry in own if entry[3].any()]

@@ -345,7 +345,7 @@ def _not_enqueued(
     if lane.watched < WELL_WATCHED:
         slack += int(wide.blur.max(initial=0))
     stays = np.minimum.accumulate(np.maximum(_runs(deficit) - slack, 0)[::-1])[::-1]
-    amount = np.diff(stays, prepend=0)[1:-1]
+    amount = np.diff(stays)[:-1]
     missing = lane.accepted.view(first, last)[0] - lane.processed.view(first, last)[0]
     return np.where(known[1:-1] & known[2:] & (2 * missing >= amount), np.maximum(amount, 0), 0)
 

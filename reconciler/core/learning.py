@@ -65,7 +65,7 @@ def _learn_at_first_sight(
         new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & sheet.whole
         ages.append(through - ends)
         fed.append(rows @ np.where(new, sheet.parts["accepted"], 0))
-        done.append(rows @ np.where(new, finished(sheet.parts), 0))
+        done.append(rows @ np.where(new, finished(sheet.parts, len(sheet.lanes)), 0))
     # A portion of a backlog that holds old buckets only shows no delay: all of it has had its time.
     if ages and int(np.concatenate(ages).min()) < SPAN * width:
         delays, events = first_look(np.concatenate(ages), np.concatenate(fed), np.concatenate(done))

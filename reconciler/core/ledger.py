@@ -6,6 +6,7 @@ judges, and writes back what is new. Either way observations enter by `apply`, a
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median
 
@@ -49,8 +50,13 @@ class Reporter:
     @property
     def usual_interval(self) -> Micros:
         """Median time between its latest advances; 0 while fewer than two were seen."""
-        times = [at for at, _ in self.advances]
-        return int(median(later - at for at, later in pairwise(times))) if len(times) > 1 else 0
+        return _usual_interval(self.advances)
+
+
+@lru_cache(maxsize=4096)
+def _usual_interval(advances: tuple[tuple[Micros, Micros], ...]) -> Micros:
+    times = [at for at, _ in advances]
+    return int(median(later - at for at, later in pairwise(times))) if len(times) > 1 else 0
 
 
 def _no_dues(ledger: "Ledger") -> list[Due]:

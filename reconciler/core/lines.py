@@ -25,14 +25,17 @@ def verdict_lines(
     """One line a changed cell, by source name and bucket; `volume` knows what should have been accepted."""
     from_stage, to_stage = hop.split(">")
     names = [directory.sources[source] for source in changes.source.tolist()]
-    order = sorted(range(len(names)), key=lambda at: (names[at], changes.bucket[at]))
     at = format_time(now)
     amounts = changes.parts.T.tolist()
-    for position in order:
+    sources, buckets, losses, evidence, proven, codes = (
+        column.tolist()
+        for column in (changes.source, changes.bucket, changes.loss_at, changes.evidence, changes.proven, changes.code)
+    )
+    for position in sorted(range(len(names)), key=lambda at: (names[at], buckets[at])):
         word, expected, band = UNTRAINED
         if volume is not None:
-            word, expected, band = volume.of_cell(int(changes.source[position]), int(changes.bucket[position]))
-        loss_at = int(changes.loss_at[position])
+            word, expected, band = volume.of_cell(sources[position], buckets[position])
+        loss_at = losses[position]
         yield {
             "type": "verdict",
             "at": at,
@@ -40,12 +43,12 @@ def verdict_lines(
             "from_stage": from_stage,
             "to_stage": to_stage,
             "source": names[position],
-            "bucket": format_time(int(changes.bucket[position])),
-            "verdict": _WORDS[changes.code[position]],
+            "bucket": format_time(buckets[position]),
+            "verdict": _WORDS[codes[position]],
             **dict(zip(PARTS, amounts[position], strict=True)),
-            "proven": bool(changes.proven[position]),
+            "proven": proven[position],
             "loss_at": format_time(loss_at) if loss_at else None,
-            "evidence": list(_reasons(int(changes.evidence[position]))),
+            "evidence": list(_reasons(evidence[position])),
             "volume": word,
             "expected": expected,
             "band": band,

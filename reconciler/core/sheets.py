@@ -58,11 +58,12 @@ class Sheet:
         return gap if self.parts.is_blank("accounted") else gap - self.parts["accounted"]
 
 
-def finished(parts: Planes) -> Ints:
-    """Processed and accounted for, those sent again left out."""
-    done = parts["processed"] if parts.is_blank("accounted") else parts["processed"] + parts["accounted"]
+def finished(parts: Planes, rows: int) -> Ints:
+    """Processed and accounted for of the first so many sources, those sent again left out."""
+    done = parts["processed"][:rows]
+    done = done if parts.is_blank("accounted") else done + parts["accounted"][:rows]
     for part in ("recovered", "duplicated"):
-        done = done if parts.is_blank(part) else done - parts[part]
+        done = done if parts.is_blank(part) else done - parts[part][:rows]
     return done
 
 

@@ -49,7 +49,8 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
     row, kind = sources[tile.series] - chunk * CHUNK, classes[tile.series]
     live = kind < REPLAYED
     alone = len(row) <= rows and len(set(row.tolist())) == len(row)
-    place = _Place(rows, row, alone=alone, ordered=len(row) == rows and alone and bool((np.diff(row) == 1).all()))
+    ordered = len(row) == rows and alone and bool((row[1:] > row[:-1]).all())
+    place = _Place(rows, row, np.argsort(row, kind="stable"), alone=alone, ordered=ordered)
     count = _within(tile.count)
     total.ok = place.add(count, kind == OK)
     if (ended := live & (kind != OK)).any():
@@ -97,6 +98,8 @@ class _Place:
     rows: int
     row: Ints
     """By series: the row of its source."""
+    by_row: NDArray[np.intp]
+    """The series in the order of their rows."""
     alone: bool
     """No two series share a source."""
     ordered: bool
@@ -128,8 +131,9 @@ class _Place:
 
     def _ranked(self, which: Bools) -> tuple[NDArray[np.intp], Ints, NDArray[np.intp]]:
         """These series source by source; the row of each source; and where in that order it begins."""
-        order = np.argsort(self.row, kind="stable")
-        order = order[which[order]]
+        order = self.by_row[which[self.by_row]]
         ranked = self.row[order]
-        starts = np.flatnonzero(np.diff(ranked, prepend=-1))
+        is_first = np.ones(len(order), np.bool_)
+        np.not_equal(ranked[1:], ranked[:-1], out=is_first[1:])
+        starts = np.flatnonzero(is_first)
         return order, ranked[starts], starts
