@@ -28,8 +28,10 @@ help:  ## say what can be made
 demo: $(RUN_STAMP)  ## watch an incident unfold on an embedded ledger: no account, no server
 	@"$(BIN)/reconciler" demo
 
+# One more than there are processors: a fifth of the time a test waits for a server, a lease or a tick.
+WORKERS = $(shell "$(BIN)/python" -c 'import os; print((os.cpu_count() or 1) + 1)')
 test: $(DEV_STAMP) $(SERVERS_STAMP)  ## run every test (a part of them: make test ARGS='-k lag')
-	@"$(BIN)/python" -m pytest -n auto --dist worksteal -m 'not spark' $(ARGS)
+	@"$(BIN)/python" -m pytest -n $(WORKERS) --dist worksteal -m 'not spark' $(ARGS)
 
 spark: $(SPARK_STAMP)  ## the tests of `reconciler count --engine spark`; Spark is 435 MB, so it is not part of `make test`
 	@"$(BIN)/python" -m pytest -m spark tests/integration/test_count_spark.py $(ARGS)
