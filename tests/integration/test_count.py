@@ -267,7 +267,7 @@ def test_lines_may_end_in_different_ways_in_ndjson_and_of_csv_it_is_said_how_to_
         file.write_bytes("".join(row + end for end in ends.splitlines(keepends=True)).encode() + b"{}\n")
         assert configured("count", str(file), *ASKED) == 3
         assert counted(configured) == {("a", "2021-07-20T18:45:00Z"): (3, None)}
-        assert f"{file}:4: source: is missing" in configured.err
+        assert f"{file}:4: time: is missing" in configured.err
     table = configured.folder / "mixed.csv"
     table.write_bytes(b"who,ts\na,2021-07-20T18:45:01Z\r\na,2021-07-20T18:45:01Z\n")
     assert configured("count", str(table), *ASKED) == 3
