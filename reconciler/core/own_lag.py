@@ -202,11 +202,11 @@ class OwnLag:
         """What `dump` gave."""
         types = (np.int32, np.float32, np.float32, np.float64, np.int64)
         place, events, squares, cells, born = map(_unpack, stored["arrays"], types)
-        late_on = {int(source): int(days) for source, days in stored.get("late", {}).items()}
+        late_on = {int(source): int(days) for source, days in stored["late"].items()}
         late = np.zeros(max(late_on, default=-1) + 1, np.int64)
         late[list(late_on)] = list(late_on.values())
-        both = (_spread(place, amount, len(cells)) for amount in (events, squares))
-        return cls(next(both), cells, born, next(both), late, int(stored.get("late_day", 0)), int(stored["day"]))
+        events, squares = (_spread(place, amount, len(cells)) for amount in (events, squares))
+        return cls(events, cells, born, squares, late, int(stored["late_day"]), int(stored["day"]))
 
 
 def _later(age: Micros) -> int:
