@@ -81,16 +81,16 @@ def ticks(
 
 
 def _apply(engines: Mapping[str, tuple[Engine, Ledger]], batch: list[Observation]) -> None:
+    own: dict[str, list[Observation]] = {name: [] for name in engines}
+    for seen in batch:
+        if isinstance(seen, Capacity):
+            for name in seen.pipelines or engines:
+                own.get(name, []).append(seen)
+        else:
+            own[seen.pipeline].append(seen)
     for name, (_, ledger) in engines.items():
-        own = [seen for seen in batch if name in _concerned(seen, engines)]
-        if own:
-            ledger.apply(own)
-
-
-def _concerned(seen: Observation, engines: Mapping[str, tuple[Engine, Ledger]]) -> Iterable[str]:
-    if isinstance(seen, Capacity):
-        return seen.pipelines or engines.keys()
-    return (seen.pipeline,)
+        if own[name]:
+            ledger.apply(own[name])
 
 
 def _judge(engines: Mapping[str, tuple[Engine, Ledger]], now: Micros) -> Iterator[Judged]:

@@ -139,8 +139,9 @@ class Engine:
 
     def _rejects(self, position: int, hop: str, changes: Changes, ledger: Ledger, now: Micros) -> None:
         """Hold the legal ends of newly settled cells against their usual share; the usual ones train it."""
-        settled = (changes.code == Verdict.COMPLETE) & (changes.parts[PART["accepted"]] > 0)
-        at = np.flatnonzero(settled & (changes.old_code != Verdict.COMPLETE))
+        complete = int(Verdict.COMPLETE)
+        settled = (changes.code == complete) & (changes.parts[PART["accepted"]] > 0)
+        at = np.flatnonzero(settled & (changes.old_code != complete))
         source, bucket, fed = changes.source[at], changes.bucket[at], changes.parts[PART["accepted"]][at]
         names, width, stage = ledger.directory.sources, self.pipeline.width, self.judges[position].hop.to_stage
         some = bool(changes.parts[PART["accounted"]][at].any())
@@ -316,14 +317,14 @@ class Engine:
 def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) -> Micros:
     """When the first event at risk of an incident is deleted, as far as a tile shows."""
     starts = (span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
-    mine = (tile.code == Verdict.AT_RISK) & (tile.loss_at > 0) & (starts >= incident.since) & (starts < incident.until)
+    mine = (tile.code == int(Verdict.AT_RISK)) & (tile.loss_at > 0) & (starts >= incident.since) & (starts < incident.until)
     return int(tile.loss_at[mine].min(initial=NEVER))
 
 
 def _waits(incident: Incident, key: TileKey, tile: VerdictTile, names: Sequence[str], width: Micros) -> bool:
     """Whether a cell that the incident covers is neither well nor lost, as far as a tile shows."""
     starts = (key.span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
-    missing = np.isin(tile.code, (Verdict.PENDING, Verdict.DELAYED, Verdict.UNKNOWN))
+    missing = np.isin(tile.code, [int(verdict) for verdict in (Verdict.PENDING, Verdict.DELAYED, Verdict.UNKNOWN)])
     rows = np.flatnonzero((missing & (starts >= incident.since) & (starts < incident.until)).any(axis=1))
     return any(names[key.chunk * CHUNK + row] in incident.shares for row in rows.tolist())
 
@@ -338,11 +339,13 @@ def _misplaced(ledger: Ledger, where: TileKey, ordinals: range) -> bool:
     return False
 
 
+_BAD = np.isin(np.arange(len(Verdict)), [int(verdict) for verdict in KINDS])
+"""By code of a verdict: it is told in an incident."""
+
+
 def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
     """The changes that concern an incident, before or after."""
-    bad = np.array([False] * 9)
-    bad[[int(verdict) for verdict in KINDS]] = True
-    at = np.flatnonzero(bad[changes.code] | bad[changes.old_code])
+    at = np.flatnonzero(_BAD[changes.code] | _BAD[changes.old_code])
     names, parts = ledger.directory.sources, changes.parts
     columns = (
         changes.source, changes.bucket, changes.code, changes.evidence, parts[PART["lost"]], np.abs(changes.gap),

@@ -245,7 +245,7 @@ class HopJudge:
 
     def _learn_peace(self, lane: Lane, parts: Parts, codes: Codes) -> None:
         """In peace, what is read and not processed is simply on its way; remember how much that can be."""
-        if (codes <= Verdict.PENDING).all():
+        if (codes <= int(Verdict.PENDING)).all():
             lane.usual_in_flight = max(lane.usual_in_flight, int((parts.in_flight + parts.unproven).sum()))
 
     def _write(self, ledger: Ledger, sheets: list[Sheet], now: Micros) -> list[TileKey]:

@@ -31,8 +31,8 @@ class DelayCurve:
 
     def __init__(self) -> None:
         self.events: Floats = np.zeros(len(BINS))
-        self._beyond: Floats | None = None
-        """Events by class and all longer ones, then 0; `None`: to be summed anew."""
+        self._missing: Floats | None = None
+        """Share not processed yet at a negative age, and from each class's edge on; `None`: to be summed anew."""
         self.longest_by_day: dict[int, Micros] = {}
         self.longest: Micros = 0
         """The longest delay of the last `MEMORY_DAYS`, µs."""
@@ -44,8 +44,8 @@ class DelayCurve:
             return
         self._turn(now // DAY)
         delays = np.maximum(delays, 0)
-        classes = np.minimum(np.searchsorted(BINS, delays), len(BINS) - 1)
-        self._beyond = None
+        classes = np.minimum(BINS.searchsorted(delays), len(BINS) - 1)
+        self._missing = None
         self.events += np.bincount(classes, weights=events, minlength=len(BINS))
         longest = int(delays.max())
         self.longest_by_day[self.day] = max(self.longest_by_day.get(self.day, 0), longest)
@@ -69,20 +69,23 @@ class DelayCurve:
         Never increasing; never zero, since an unseen tail is not impossible (half an event in all that was seen);
         1 at a negative age, at which nothing was read yet.
         """
-        if self._beyond is None:
-            self._beyond = np.zeros(len(BINS) + 1)
-            self._beyond[:-1] = np.cumsum(self.events[::-1])[::-1]
-        later = self._beyond[np.searchsorted(BINS, np.maximum(age, 0), side="right")]
-        return np.where(age < 0, 1.0, (later + 0.5) / (self._beyond[0] + 1.0))
+        if self._missing is None:
+            beyond = self.events[::-1].cumsum()[::-1]
+            self._missing = np.ones(len(BINS) + 1)
+            self._missing[1:-1] = (beyond[1:] + 0.5) / (beyond[0] + 1.0)
+            self._missing[-1] = 0.5 / (beyond[0] + 1.0)
+        return self._missing[BINS.searchsorted(age, side="right")]
 
     def share(self, age: Ints) -> Floats:
         """The share that may still come: `missing`, and nothing beyond twice the longest delay."""
-        return np.where((age > 2 * self.longest) & (age >= 0), 0.0, self.missing(age))
+        share = self.missing(age)
+        share[age > 2 * self.longest] = 0.0
+        return share
 
     def quantile(self, share: float) -> Micros:
         """Delay within which this share of events was processed, µs (upper edge of its class)."""
-        total = np.cumsum(self.events)
-        return int(BINS[int(np.searchsorted(total, share * total[-1]))]) if total[-1] else 0
+        total = self.events.cumsum()
+        return int(BINS[total.searchsorted(share * total[-1])]) if total[-1] else 0
 
     def dump(self) -> dict[str, Any]:
         """As plain values, to be stored."""

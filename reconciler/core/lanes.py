@@ -177,7 +177,7 @@ def advance_head(lane: Lane, width: Micros, whole_until: Micros, clock: Micros, 
     if first >= last:
         return
     fed, done = lane.accepted.view(first, last)[0], lane.processed.view(first, last)[0]
-    half = np.flatnonzero((fed > 0) & (2 * done >= fed))
+    half = ((fed > 0) & (2 * done >= fed)).nonzero()[0]
     if not len(half):
         return
     lane.head = max(lane.head, first + int(half[-1]))
@@ -305,7 +305,7 @@ def _with_queues(
     since = np.where(passed < NEVER, passed, sampled)
     ages, told = clock - np.maximum(ends, since), reported - np.maximum(ends, since)
     step = max(part.interval for ledger in ledgers for part in ledger.partitions.values())
-    ripe = np.all((ages >= step + lane.read.quantile(NEARLY_ALL)) | (seen.behind == 0), axis=0)
+    ripe = ((ages >= step + lane.read.quantile(NEARLY_ALL)) | (seen.behind == 0)).all(axis=0)
     jumped = _jumped(lane, seen.behind[:, ~ripe], told[:, ~ripe], missing[~ripe], int(ends[1] - ends[0]) / max(step, 1))
     waiting = (seen.behind * lane.read.share(told if jumped else ages - step)).sum(axis=0)
     share = np.where(watched, waiting / np.maximum(seen.written, 1), plain[0])
@@ -345,14 +345,14 @@ def _not_enqueued(
     if lane.watched < WELL_WATCHED:
         slack += int(wide.blur.max(initial=0))
     stays = np.minimum.accumulate(np.maximum(_runs(deficit) - slack, 0)[::-1])[::-1]
-    amount = np.diff(stays)[:-1]
+    amount = stays[1:-1] - stays[:-2]
     missing = lane.accepted.view(first, last)[0] - lane.processed.view(first, last)[0]
     return np.where(known[1:-1] & known[2:] & (2 * missing >= amount), np.maximum(amount, 0), 0)
 
 
 def _runs(change: Ints) -> Ints:
     """Running sum that never falls below zero: ``r = max(0, r + change)``."""
-    total = np.cumsum(change)
+    total = change.cumsum()
     return total - np.minimum(np.minimum.accumulate(total), 0)
 
 
@@ -366,8 +366,10 @@ def watch_writes(lane: Lane, pipeline: Pipeline, queues: Mapping[str, QueueLedge
     accepted, processed = lane.accepted.view(first, last)[0], lane.processed.view(first, last)[0]
     pairs = [ledger.written(first, last) for ledger in ledgers]
     apart = accepted - sum((written for written, _ in pairs), np.zeros(last - first, np.int64))
-    peaceful = (accepted == processed) & np.all([known for _, known in pairs], axis=0)
-    ends = [-1, *np.flatnonzero(~peaceful).tolist(), last - first]
+    peaceful = accepted == processed
+    for _, known in pairs:
+        peaceful &= known
+    ends = [-1, *(~peaceful).nonzero()[0].tolist(), last - first]
     for before, after in pairwise(ends):
         quiet = apart[before + 1 : after]
         if len(quiet) >= UNSETTLED:

@@ -9,6 +9,10 @@ from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints
 from reconciler.core.times import NEVER, Micros
 from reconciler.core.verdicts import Codes, Verdict
 
+_IN_TIME = np.arange(len(Verdict)) < int(Verdict.DELAYED)
+_LATE = np.isin(np.arange(len(Verdict)), [int(verdict) for verdict in (Verdict.DELAYED, Verdict.AT_RISK, Verdict.LOST)])
+"""By code of a verdict."""
+
 
 def learn(
     lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros, *, prompt: bool
@@ -22,15 +26,17 @@ def learn(
     for sheet, _, done, rows in own:
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
         said = sheet.old.code[: len(sheet.lanes)]
-        new = np.flatnonzero(rows[:, None] & (sheet.processed.replayed == 0) & (done > 0))
-        seen = ((said != Verdict.NONE) | prompt) & ((said < Verdict.DELAYED) | (not known))
+        new = (rows[:, None] & (sheet.processed.replayed == 0) & (done > 0)).reshape(-1).nonzero()[0]
+        seen = _IN_TIME[said] if known else np.ones(said.shape, np.bool_)
+        if not prompt:
+            seen &= said != int(Verdict.NONE)
         if known:
             seen |= _usual_all_the_same(lane, sheet, said, new, now)
         first_seen = new[seen.take(new)]
         row, column = np.divmod(first_seen, SPAN)
         events = done.take(first_seen)
         fresh = np.bincount(column, weights=events, minlength=SPAN).astype(np.int64)
-        at = np.flatnonzero(fresh)
+        at = fresh.nonzero()[0]
         passed = lane.passed.view(sheet.first, sheet.first + SPAN)[0][at]
         since = np.maximum(ends[at], np.where(passed < NEVER, passed, through))
         lane.read.learn(now, through - since, fresh[at])
@@ -46,7 +52,7 @@ def learn(
 
 def _usual_all_the_same(lane: Lane, sheet: Sheet, said: Codes, new: Ints, now: Micros) -> Bools:
     """Cells that were late or worse, of sources that often are; their events have come, so nothing of it was lost."""
-    late = np.isin(said, (Verdict.DELAYED, Verdict.AT_RISK, Verdict.LOST))
+    late = _LATE[said]
     source = new[late.take(new)] // SPAN + sheet.key.chunk * CHUNK
     if len(source):
         lane.own.note_late(now, np.unique(source))
@@ -62,7 +68,7 @@ def _learn_at_first_sight(
     ages, fed, done = [], [], []
     for sheet, _, _, rows in own:
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
-        new = (sheet.old.code[: len(sheet.lanes)] == Verdict.NONE) & sheet.whole
+        new = (sheet.old.code[: len(sheet.lanes)] == int(Verdict.NONE)) & sheet.whole
         ages.append(through - ends)
         fed.append(rows @ np.where(new, sheet.parts["accepted"], 0))
         done.append(rows @ np.where(new, finished(sheet.parts, len(sheet.lanes)), 0))

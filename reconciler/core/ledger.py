@@ -149,17 +149,17 @@ def group(directory: Directory, pipeline: Pipeline, counts: Sequence[Count]) -> 
     directory.saw(source, bucket)
     ordinal = bucket // pipeline.width
     whole = _readings(counts, series, ordinal % SPAN)
-    numbers: dict[str, int] = {}
-    stage = np.array([numbers.setdefault(seen.stage, len(numbers)) for seen in counts], np.int64)
-    stages = list(numbers)
+    stages = list(dict.fromkeys(seen.stage for seen in counts))
+    numbers = {stage: number for number, stage in enumerate(stages)}
+    stage = np.array([numbers[seen.stage] for seen in counts], np.int64)
     place = np.stack([stage, source // CHUNK, ordinal // SPAN])
     order = np.lexsort(place)  # it is stable: within a tile the order of arrival stays
-    ranked = place[:, order]
-    edges = np.flatnonzero((ranked[:, 1:] != ranked[:, :-1]).any(axis=0)) + 1
+    ranked, whole = place[:, order], whole.take(order)
+    edges = (ranked[:, 1:] != ranked[:, :-1]).any(axis=0).nonzero()[0] + 1
     tiles: dict[TileKey, Readings] = {}
-    for which in np.split(order, edges):
-        number, chunk, span = place[:, which[0]].tolist()
-        tiles[TileKey(stages[number], chunk, span)] = whole.take(which)
+    for first, last in pairwise([0, *edges.tolist(), len(counts)]):
+        number, chunk, span = ranked[:, first].tolist()
+        tiles[TileKey(stages[number], chunk, span)] = whole.take(slice(first, last))
     return tiles
 
 

@@ -57,7 +57,7 @@ class OwnLag:
             return
         self._turn(now // DAY)
         self._grow(1 + max(int(source.max()), int(begun.max(initial=0))))
-        classes = np.minimum(np.searchsorted(BINS, np.maximum(delays, 0)), _CLASSES - 1)
+        classes = np.minimum(BINS.searchsorted(delays), _CLASSES - 1)
         place, amount = source * _CLASSES + classes, events.astype(np.float32)
         np.add.at(self.events.reshape(-1), place, amount)
         np.add.at(self.squares.reshape(-1), place, amount * amount)

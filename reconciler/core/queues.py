@@ -274,7 +274,7 @@ class QueueLedger:
         edges = self._edges.view(part.ptr + 1, last + 1)[part.row]
         if edges[0] == UNSET or edges[0] > part.committed:
             return
-        ahead = np.flatnonzero((edges == UNSET) | (edges > part.committed))
+        ahead = ((edges == UNSET) | (edges > part.committed)).nonzero()[0]
         count = int(ahead[0]) if len(ahead) else len(edges)
         self._passed.view(part.ptr, part.ptr + count)[part.row] = part.seen.at
         part.ptr += count
@@ -314,7 +314,7 @@ class QueueLedger:
             expired=self._expired.view(first, last)[0],
             overrun=self._overrun.view(first, last)[0],
             purged=self._purged.view(first, last)[0] > 0,
-            threatened=np.any((unread > 0) & late & fresh, axis=0),
+            threatened=((unread > 0) & late & fresh).any(axis=0),
             deleted_at=np.where(unread + kept > 0, deleted_at, NEVER).min(axis=0),
         )
 
@@ -363,8 +363,10 @@ def _whole_edges(edges: Ints, ends: Ints) -> Ints:
     `(partitions, n)` with a column of `ends`; where none is known, all are the end.
     """
     known = edges != UNSET
-    if known.all():
-        return edges
+    everywhere = known.all(axis=0)
+    until = len(everywhere) if everywhere.all() else int(everywhere.argmin())
+    if not known[:, until:].any():  # nearly always: only the newest edge is not known yet
+        return np.where(everywhere, edges, ends)
     size = edges.shape[1]
     first = known.argmax(axis=1)[:, None]
     last = size - 1 - known[:, ::-1].argmax(axis=1)[:, None]

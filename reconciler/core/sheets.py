@@ -89,7 +89,7 @@ def plain(sheet: Sheet, *, proven: bool) -> None:
     opened = sheet.exists & ~sheet.whole & ~sheet.unreported
     complete = sheet.exists & sheet.whole & balanced & ~sheet.unreported
     sheet.doubtful = sheet.exists & ~opened & (~complete | (misplaced != 0))
-    sheet.code[complete], sheet.code[opened] = Verdict.COMPLETE, Verdict.OPEN
+    sheet.code[complete], sheet.code[opened] = int(Verdict.COMPLETE), int(Verdict.OPEN)
     sheet.proven |= complete & proven
     if misplaced[opened].any():  # its bucket was whole once
         sheet.parts["misplaced"] = np.where(opened, misplaced, 0)
@@ -143,7 +143,7 @@ def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
         if not sheet.parts.is_blank(part) or not was.parts.is_blank(part):
             same &= sheet.parts[part] == was.parts[part][here]
     same &= alike(sheet.accepted, sheet.processed, was.parts, len(sheet.lanes))
-    stands = (age < 0) & same & ~was.active[here] & (was.code[here] != Verdict.NONE)
+    stands = (age < 0) & same & ~was.active[here] & (was.code[here] != int(Verdict.NONE))
     netted = (was.parts["misplaced"][here] != 0) & (age < reach)
     rows: Bools = np.any(((age < 0) & ~same) | (netted & ~stands), axis=1)
     return stands, rows
@@ -177,7 +177,7 @@ def gather(sheets: list[Sheet], places: list[NDArray[np.intp]], first: int) -> C
         )
         for kept, value in zip(columns, values, strict=True):
             kept.append(value)
-    return Cells(*(np.concatenate(column) for column in columns))
+    return Cells(*(column[0] if len(column) == 1 else np.concatenate(column) for column in columns))
 
 
 def scatter(
@@ -185,14 +185,14 @@ def scatter(
     seen: Look,
 ) -> None:  # fmt: skip
     """Put what was found back into the tiles."""
-    evidence = parts.evidence | np.where((codes == Verdict.UNKNOWN), int(Evidence.NOT_REPORTED), 0)
-    foretold = signs.threatened & (parts.retained > 0) & (codes != Verdict.COMPLETE)
-    evidence |= np.where(foretold, int(Evidence.FORECAST), 0)
-    evidence &= np.where(codes == Verdict.COMPLETE, int(Evidence.MISPLACED), -1)
-    waiting = (parts.retained + parts.passed_over > 0) & (codes != Verdict.COMPLETE)
-    deadline = np.where(waiting & (seen.deleted_at < NEVER)[cells.bucket], seen.deleted_at[cells.bucket], 0)
+    complete, queued = codes == int(Verdict.COMPLETE), parts.retained + parts.passed_over > 0
+    evidence = parts.evidence | np.where(codes == int(Verdict.UNKNOWN), int(Evidence.NOT_REPORTED), 0)
+    evidence[signs.threatened & (parts.retained > 0) & ~complete] |= int(Evidence.FORECAST)
+    evidence[complete] &= int(Evidence.MISPLACED)
+    deletion = seen.deleted_at[cells.bucket]
+    deadline = np.where(queued & ~complete & (deletion < NEVER), deletion, 0)
     sure = (parts.unproven == 0) & ~cells.unreported
-    proven = sure & ((parts.retained + parts.passed_over > 0) | (parts.lost_proven > 0))
+    proven = sure & (queued | (parts.lost_proven > 0))
     proven &= parts.lost == parts.lost_proven
     settled = seen.facts.settled[cells.bucket] & (seen.facts.mature | (seen.age < 0))[cells.bucket]
     amounts = {name: getattr(parts, name) for name in PARTS if hasattr(parts, name) and name not in _AGAIN}
@@ -203,7 +203,7 @@ def scatter(
         _lay(sheet.code, at, codes[piece])
         _lay(sheet.evidence, at, evidence[piece])
         _lay(sheet.loss_at, at, deadline[piece])
-        plain = sheet.proven.take(at) & (codes[piece] == Verdict.COMPLETE) & (parts.misplaced[piece] == 0)
+        plain = sheet.proven.take(at) & complete[piece] & (parts.misplaced[piece] == 0)
         _lay(sheet.proven, at, proven[piece] | plain)
         _lay(sheet.settled, at, settled[piece])
         for part, amount in amounts.items():
@@ -227,9 +227,10 @@ def final(sheet: Sheet) -> Bools:
     moving = zeros(sheet.parts.rows)
     for part in ("retained", "in_flight", "passed_over", "unproven"):
         moving = moving if sheet.parts.is_blank(part) else moving + sheet.parts[part]
-    still = ((sheet.code == Verdict.LOST) | (sheet.code == Verdict.SURPLUS)) & (moving == 0) & sheet.settled
+    code = sheet.code
+    still = ((code == int(Verdict.LOST)) | (code == int(Verdict.SURPLUS))) & (moving == 0) & sheet.settled
     netted = (sheet.parts["misplaced"] == 0) | sheet.settled
     tolerated = moving > sheet.accepted.error + sheet.processed.error
-    final: Bools = ((sheet.code == Verdict.COMPLETE) & netted & ~tolerated) | still | sheet.kept
-    final |= (sheet.code == Verdict.UNKNOWN) & sheet.lapsed
+    final: Bools = ((code == int(Verdict.COMPLETE)) & netted & ~tolerated) | still | sheet.kept
+    final |= (code == int(Verdict.UNKNOWN)) & sheet.lapsed
     return final

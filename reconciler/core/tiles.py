@@ -49,7 +49,7 @@ class Readings:
     """Whether the reading carried a digest."""
     error: NDArray[np.float64]
 
-    def take(self, which: NDArray[np.intp] | Bools) -> "Readings":
+    def take(self, which: NDArray[np.intp] | Bools | slice) -> "Readings":
         """The readings at these positions."""
         return Readings(*(getattr(self, name)[which] for name in _COLUMNS))
 

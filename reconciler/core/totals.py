@@ -50,7 +50,7 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
     live = kind < REPLAYED
     alone = len(row) <= rows and len(set(row.tolist())) == len(row)
     ordered = len(row) == rows and alone and bool((row[1:] > row[:-1]).all())
-    place = _Place(rows, row, np.argsort(row, kind="stable"), alone=alone, ordered=ordered)
+    place = _Place(rows, row, alone=alone, ordered=ordered)
     count = _within(tile.count)
     total.ok = place.add(count, kind == OK)
     if (ended := live & (kind != OK)).any():
@@ -91,19 +91,23 @@ def _within(count: Ints) -> Ints:
     return bounded
 
 
-@dataclass(frozen=True, slots=True)
+_Ranked = tuple[NDArray[np.intp], Ints, NDArray[np.intp]]
+"""Series source by source; the row of each source; and where in that order it begins."""
+
+
+@dataclass(slots=True)
 class _Place:
     """Where the series of a tile belong."""
 
     rows: int
     row: Ints
     """By series: the row of its source."""
-    by_row: NDArray[np.intp]
-    """The series in the order of their rows."""
     alone: bool
     """No two series share a source."""
     ordered: bool
     """Each row has its series, in order."""
+    _every: _Ranked | None = None
+    """All series; `None`: not ranked yet."""
 
     def add(self, amount: NDArray[Kind], which: Bools) -> NDArray[Kind]:
         """The amounts of some series, added up by source."""
@@ -129,11 +133,17 @@ class _Place:
             every[row] = np.logical_and.reduceat(flags[order], starts, axis=0)
         return every
 
-    def _ranked(self, which: Bools) -> tuple[NDArray[np.intp], Ints, NDArray[np.intp]]:
-        """These series source by source; the row of each source; and where in that order it begins."""
-        order = self.by_row[which[self.by_row]]
-        ranked = self.row[order]
+    def _ranked(self, which: Bools) -> _Ranked:
+        every = bool(which.all())
+        if every and self._every is not None:
+            return self._every
+        order = which.nonzero()[0]
+        order = order[self.row[order].argsort(kind="stable")]
+        row = self.row[order]
         is_first = np.ones(len(order), np.bool_)
-        np.not_equal(ranked[1:], ranked[:-1], out=is_first[1:])
-        starts = np.flatnonzero(is_first)
-        return order, ranked[starts], starts
+        np.not_equal(row[1:], row[:-1], out=is_first[1:])
+        starts = is_first.nonzero()[0]
+        ranked = order, row[starts], starts
+        if every:
+            self._every = ranked
+        return ranked
