@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reconciler.core.sheets import PART, Sheet
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints
@@ -35,10 +36,10 @@ class Changes:
         return gap_of(self.parts)
 
     @classmethod
-    def blank(cls, size: int) -> "Changes":
-        """Room for so many."""
-        columns = dict(zip(_COLUMNS, np.zeros((len(_COLUMNS), size), np.int64), strict=True))
-        return cls(**(columns | {"parts": np.zeros((len(PARTS), size), np.int64), "proven": np.zeros(size, np.bool_)}))
+    def none(cls) -> "Changes":
+        """Not a single one."""
+        columns = dict.fromkeys(_COLUMNS, np.zeros(0, np.int64))
+        return cls(**(columns | {"parts": np.zeros((len(PARTS), 0), np.int64), "proven": np.zeros(0, np.bool_)}))
 
     def take(self, which: Bools) -> "Changes":
         """Those of these cells."""
@@ -56,23 +57,31 @@ def gap_of(parts: Ints) -> Ints:
 
 def compare(sheets: list[Sheet], width: Micros) -> Changes:
     """All that is said anew of the cells of these tiles, and in each the parts that have moved."""
-    where = [np.flatnonzero(_differs(sheet)) for sheet in sheets]
-    changes = Changes.blank(sum(map(len, where)))
-    start = 0
-    for sheet, at in zip(sheets, where, strict=True):
-        if not len(at):
-            continue
-        row, column = np.divmod(at, SPAN)
-        old, old_parts = sheet.old, sheet.old.parts.take(row, column)
-        piece = slice(start, start := start + len(at))
-        changes.source[piece], changes.bucket[piece] = row + sheet.key.chunk * CHUNK, (column + sheet.first) * width
-        changes.code[piece], changes.evidence[piece] = sheet.code.take(at), sheet.evidence.take(at)
-        changes.parts[:, piece] = sheet.parts.take(row, column)
-        changes.loss_at[piece], changes.proven[piece] = sheet.loss_at.take(at), sheet.proven.take(at)
-        changes.old_code[piece], changes.old_evidence[piece] = old.code.take(at), old.evidence.take(at)
-        changes.old_lost[piece], changes.old_accepted[piece] = old_parts[PART["lost"]], old_parts[PART["accepted"]]
-        changes.old_gap[piece] = gap_of(old_parts)
-    return changes
+    found = [_changes(sheet, at, width) for sheet in sheets if len(at := np.flatnonzero(_differs(sheet)))]
+    if len(found) == 1:
+        return found[0]
+    columns = ([getattr(changes, name) for changes in found] for name in _COLUMNS)
+    return Changes(*(np.concatenate(column, axis=-1) for column in columns)) if found else Changes.none()
+
+
+def _changes(sheet: Sheet, at: NDArray[np.intp], width: Micros) -> Changes:
+    """Those of one tile; `at`: where they lie in it, flat."""
+    row, column = np.divmod(at, SPAN)
+    old, old_parts = sheet.old, sheet.old.parts.take(row, column)
+    return Changes(
+        source=row + sheet.key.chunk * CHUNK,
+        bucket=(column + sheet.first) * width,
+        code=sheet.code.take(at).astype(np.int64),
+        evidence=sheet.evidence.take(at).astype(np.int64),
+        parts=sheet.parts.take(row, column),
+        loss_at=sheet.loss_at.take(at),
+        proven=sheet.proven.take(at),
+        old_code=old.code.take(at).astype(np.int64),
+        old_evidence=old.evidence.take(at).astype(np.int64),
+        old_lost=old_parts[PART["lost"]],
+        old_accepted=old_parts[PART["accepted"]],
+        old_gap=gap_of(old_parts),
+    )
 
 
 def _differs(sheet: Sheet) -> Bools:

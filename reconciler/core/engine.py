@@ -147,11 +147,9 @@ class Engine:
         some = bool(changes.parts[PART["accounted"]][at].any())
         amounts = ended(ledger.counts, ledger.directory, stage, source, bucket // width) if some else {}
         found = self.shares[position].take(source, fed, amounts)
-        unusual = [
-            (names[one], start)
-            for one, start in zip(source[found.cells].tolist(), bucket[found.cells].tolist(), strict=True)
-        ]
-        usual = [names[one] for one in np.unique(source[~found.cells]).tolist()]
+        odd = found.cells
+        unusual = [(names[one], start) for one, start in zip(source[odd].tolist(), bucket[odd].tolist(), strict=True)]
+        usual = {names[one] for one in source[~odd].tolist()}
         self.register.rejects(hop, unusual, usual, width, now)
         self.register.explain(hop, "rejects", lambda: found.detail)
 
@@ -317,7 +315,12 @@ class Engine:
 def _soonest(incident: Incident, span: int, tile: VerdictTile, width: Micros) -> Micros:
     """When the first event at risk of an incident is deleted, as far as a tile shows."""
     starts = (span * SPAN + np.arange(SPAN, dtype=np.int64)) * width
-    mine = (tile.code == int(Verdict.AT_RISK)) & (tile.loss_at > 0) & (starts >= incident.since) & (starts < incident.until)
+    mine = (
+        (tile.code == int(Verdict.AT_RISK))
+        & (tile.loss_at > 0)
+        & (starts >= incident.since)
+        & (starts < incident.until)
+    )
     return int(tile.loss_at[mine].min(initial=NEVER))
 
 

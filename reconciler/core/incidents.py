@@ -21,7 +21,7 @@ how many events are in question, and how many are lost.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from reconciler.core.acts import Act
 from reconciler.core.cases import (
@@ -143,13 +143,13 @@ class Register:
             found.detail = detail() or found.detail
 
     def rejects(
-        self, hop: str, cells: Sequence[tuple[str, Micros]], usual: Iterable[str], width: Micros, now: Micros
+        self, hop: str, cells: Sequence[tuple[str, Micros]], usual: Set[str], width: Micros, now: Micros
     ) -> None:  # fmt: skip
         """Take cells (source, bucket) whose share of legal ends is unusual, and sources that are usual again."""
         self.shares(hop, "rejects", cells, usual, width, now)
 
     def shares(
-        self, hop: str, kind: str, cells: Sequence[tuple[str, Micros]], usual: Iterable[str], width: Micros, now: Micros
+        self, hop: str, kind: str, cells: Sequence[tuple[str, Micros]], usual: Set[str], width: Micros, now: Micros
     ) -> None:  # fmt: skip
         """Take cells (source, bucket) that a model finds unusual, and sources that are usual again."""
         incident = self._find(hop, kind, kind)
@@ -160,7 +160,7 @@ class Register:
         for source, bucket in cells:
             incident.shares.setdefault(source, Share()).bad = 1
             incident.since, incident.until = min(incident.since, bucket), max(incident.until, bucket + width)
-        for source in set(usual) - {source for source, _ in cells}:
+        for source in usual - {source for source, _ in cells}:
             if source in incident.shares:
                 incident.shares[source].bad = 0
 

@@ -110,16 +110,19 @@ _NEGLIGIBLE = 0.003
 """Fewer expected groups of events than this are none."""
 
 
-def upper_bound(mean: Floats, events: Ints, group: Floats | float = 1.0) -> Ints:
-    """The most of `events` that may still come where `mean` are expected to, in groups of `group`.
+def upper_bound(mean: Floats, events: Ints, group: Floats | None = None) -> Ints:
+    """The most of `events` that may still come where `mean` are expected to, in groups of `group` (`None`: one by one).
 
     A binomial mean of groups with `CAUTION` standard deviations, doubled, for a group is known roughly; and whole
     groups, each as much larger than the usual one as chance makes it.
     """
-    groups = mean / group
-    most = np.ceil(groups + 2 * CAUTION * np.sqrt(groups)) * group
-    bound = np.ceil(most + CAUTION * np.sqrt(most * (1 - 1 / group))).astype(np.int64)
-    return np.minimum(np.where(groups < _NEGLIGIBLE, 0, bound), events)
+    groups = mean if group is None else mean / group
+    most = np.ceil(groups + 2 * CAUTION * np.sqrt(groups))
+    if group is not None:
+        most = np.ceil(most * group + CAUTION * np.sqrt(most * group * (1 - 1 / group)))
+    bound = most.astype(np.int64)
+    bound[groups < _NEGLIGIBLE] = 0
+    return np.minimum(bound, events)
 
 
 def first_look(age: Ints, accepted: Ints, processed: Ints) -> tuple[Ints, Ints]:

@@ -81,4 +81,4 @@ def fingerprint(incident: Incident) -> str:
     people = [incident.acknowledged, incident.confirmed, incident.closed, incident.muted]
     said = "" if not any(people) else str(people)
     text = f"{facts}{sources}{incident.detail}{incident.severity}{said}{'unseen' if incident.unseen else ''}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

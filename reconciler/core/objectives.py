@@ -158,8 +158,9 @@ class Objectives:
         for name, some in self._sums.items():
             which = self._of(name, changes.source, sources)
             fine, coarse = some
-            fine.add(np.full_like(changes.bucket[which], self._now), accepted[which], lost[which])
-            coarse.add(changes.bucket[which], accepted[which], lost[which])
+            own = changes.bucket[which], accepted[which], lost[which]
+            fine.add(np.array([self._now]), own[1].sum(keepdims=True), own[2].sum(keepdims=True))
+            coarse.add(*own)
 
     def _of(self, pattern: str, source: Ints, sources: Sequence[str]) -> Bools | slice:
         if not pattern:

@@ -314,7 +314,7 @@ class QueueLedger:
             expired=self._expired.view(first, last)[0],
             overrun=self._overrun.view(first, last)[0],
             purged=self._purged.view(first, last)[0] > 0,
-            threatened=((unread > 0) & late & fresh).any(axis=0),
+            threatened=np.logical_or.reduce((unread > 0) & late & fresh),
             deleted_at=np.where(unread + kept > 0, deleted_at, NEVER).min(axis=0),
         )
 

@@ -51,14 +51,13 @@ class LegalShares:
             ended, seen = self.of_all
         return ended / seen if seen >= ENOUGH else -1.0
 
-    def learn(self, source: Ints, accepted: Ints, legal: Ints | None) -> None:
-        """Take cells that were judged and found usual; `legal`: `None` where none had such an end."""
-        total = 0.0 if legal is None else float(legal.sum())
-        self.of_all = (self.of_all[0] * FORGET + total, self.of_all[1] * FORGET + float(accepted.sum()))
-        if legal is None:
-            if not self.of_source:
-                return
-            legal = np.zeros(len(source), np.int64)
+    def fed(self, accepted: float, legal: float = 0.0) -> None:
+        """Take the sums of cells that were judged and found usual."""
+        self.of_all = (self.of_all[0] * FORGET + legal, self.of_all[1] * FORGET + accepted)
+
+    def learn(self, source: Ints, accepted: Ints, legal: Ints) -> None:
+        """Take cells that were judged and found usual, and how many events of each had such an end."""
+        self.fed(float(accepted.sum()), float(legal.sum()))
         for one in np.unique(source[legal > 0]).tolist():
             self.of_source.setdefault(one, (0.0, 0.0))
         kept = np.isin(source, np.fromiter(self.of_source, np.int64, len(self.of_source)))
@@ -103,8 +102,13 @@ class EndShares:
                 most, detail = float(amount[above].sum()), f"above all {outcome}"
         usual = ~found
         source, accepted = source[usual], accepted[usual]
+        fed = float(accepted.sum())
         for outcome, shares in self.by_outcome.items():
-            shares.learn(source, accepted, ended[outcome][usual] if outcome in ended else None)
+            if outcome in ended or shares.of_source:
+                none = np.zeros(len(source), np.int64)
+                shares.learn(source, accepted, ended[outcome][usual] if outcome in ended else none)
+            else:
+                shares.fed(fed)
         return Unusual(found, detail)
 
     def dump(self) -> dict[str, Any]:

@@ -83,8 +83,7 @@ class CountTile:
         `news`: the reading is not the current one said again. `stale`: an older reading than the current one, which
         belongs to the history only. Of readings with the same instant the later line wins.
         """
-        self._make_room(batch.series)
-        row = np.searchsorted(self.series, batch.series)
+        row = self._rows(batch.series)
         cell = (row, batch.column)
         stale = batch.at < self.at[cell]
         news = stale | (batch.at != self.at[cell]) | self._differs(cell, batch)
@@ -109,11 +108,12 @@ class CountTile:
         self.count[cell], self.at[cell] = batch.count, batch.at
         self.digest[cell], self.digested[cell], self.error[cell] = batch.digest, batch.digested, batch.error
 
-    def _make_room(self, wanted: Ints) -> None:
+    def _rows(self, wanted: Ints) -> NDArray[np.intp]:
+        """The rows of these series; those that are new get one."""
         if len(self.series):
-            place = np.minimum(np.searchsorted(self.series, wanted), len(self.series) - 1)
-            if (self.series[place] == wanted).all():
-                return
+            row = self.series.searchsorted(wanted)
+            if (self.series[np.minimum(row, len(self.series) - 1)] == wanted).all():
+                return row
         fresh = np.setdiff1d(wanted, self.series)
         blank = CountTile(
             fresh,
@@ -128,6 +128,7 @@ class CountTile:
         for part in fields(self):
             joined = np.concatenate([getattr(self, part.name), getattr(blank, part.name)])
             setattr(self, part.name, joined[order])
+        return self.series.searchsorted(wanted)
 
 
 PARTS = (

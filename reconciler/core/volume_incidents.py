@@ -27,7 +27,7 @@ def report(register: Register, hop: str, found: Advance, directory: Directory, w
     names = directory.sources
     cells = [(names[one.source], one.bucket) for one in found.low if one.source >= 0]
     lasting = {one.source for one in found.low if one.source not in found.well}
-    usual = [names[source] for source in found.well if source >= 0]
+    usual = {names[source] for source in found.well if source >= 0}
     register.shares(hop, KIND, cells, usual, width, now)
     if -1 in lasting:
         total = [one for one in found.low if one.source < 0]
