@@ -191,10 +191,12 @@ class HopJudge:
         for position, lane in self._used_lanes():
             own = [(sheet, fed, done, sheet.lanes == position) for sheet, fed, done in news]
             own = [entry for entry in own if entry[3].any()]
-            before = sum(int((rows @ done).sum()) for _, _, done, rows in own)
+            moved = 0
             for sheet, fed, done, rows in own:
-                _add(lane, sheet, rows @ fed, rows @ done, (rows @ sheet.exists), width)
-            if before > 0 or not lane.moved_at:
+                all_done = rows @ done
+                moved += int(all_done.sum())
+                _add(lane, sheet, rows @ fed, all_done, rows @ sheet.exists, width)
+            if moved > 0 or not lane.moved_at:
                 lane.moved_at = stages[1].through
             advance_head(lane, width, stages[0].through, stages[1].through, prompt=prompt)
             learn(lane, own, stages[1].through, now, width, prompt=prompt)
@@ -211,9 +213,10 @@ class HopJudge:
         width = ledger.pipeline.width
         share = own_share(lane, seen, cells)
         late = now - (cells.bucket + first + 1) * width
-        wall = upper_bound(cells.accepted * lane.wall.share(late), cells.accepted)
-        stalled = (seen.age < 0)[cells.bucket] & ~seen.facts.covered[cells.bucket]
-        cap = np.where(stalled, wall, own_bound(lane, seen, cells, share))
+        cap = own_bound(lane, seen, cells, share)
+        stalled = ((seen.age < 0) & ~seen.facts.covered)[cells.bucket]
+        if stalled.any():
+            cap = np.where(stalled, upper_bound(cells.accepted * lane.wall.share(late), cells.accepted), cap)
         doubted, lane.doubted = lane.doubted, {}
         weigh = partial(overdue, lane, ledger.pipeline, stages, seen, cells, now, doubted, share)
         parts = split(cells, seen.facts, cap, weigh)
@@ -259,8 +262,7 @@ class HopJudge:
                 ("code", sheet.code), ("evidence", sheet.evidence), ("loss_at", sheet.loss_at),
                 ("proven", sheet.proven), ("active", active),
             )  # fmt: skip
-            same = not any((getattr(tile, name)[:count] != new).any() for name, new in columns)
-            if same and not sheet.moved:
+            if not sheet.moved and not any((getattr(tile, name)[:count] != new).any() for name, new in columns):
                 continue
             if tile is BLANK:
                 tile = ledger.verdicts[sheet.key] = VerdictTile()

@@ -274,8 +274,10 @@ class QueueLedger:
         edges = self._edges.view(part.ptr + 1, last + 1)[part.row]
         if edges[0] == UNSET or edges[0] > part.committed:
             return
-        ahead = ((edges == UNSET) | (edges > part.committed)).nonzero()[0]
-        count = int(ahead[0]) if len(ahead) else len(edges)
+        count = 1  # nearly always: a consumer that keeps up passes a bucket at a time
+        if len(edges) > 1:
+            ahead = ((edges == UNSET) | (edges > part.committed)).nonzero()[0]
+            count = int(ahead[0]) if len(ahead) else len(edges)
         self._passed.view(part.ptr, part.ptr + count)[part.row] = part.seen.at
         part.ptr += count
 
@@ -290,9 +292,8 @@ class QueueLedger:
     def facts(self, first: int, last: int, now: Micros, reaction: Micros) -> Facts:
         """What is known at `now` of the buckets of ordinals first to last (exclusive)."""
         parts = sorted(self.partitions.values(), key=lambda part: part.row)
-        ends = np.array([part.end for part in parts], np.int64)[:, None]
-        starts = np.array([part.start for part in parts], np.int64)[:, None]
-        read = np.array([part.committed for part in parts], np.int64)[:, None]
+        offsets = np.array([(part.start, part.committed, part.end) for part in parts], np.int64).reshape(-1, 3, 1)
+        starts, read, ends = offsets[:, 0], offsets[:, 1], offsets[:, 2]
         fresh = np.array([part.fresh(now, self.width) for part in parts], np.bool_)[:, None]
         edges = _whole_edges(self._edges.view(first, last + 1), ends)
         beyond = np.maximum(starts, read)
@@ -334,9 +335,10 @@ class QueueLedger:
     def _wait(self, parts: list[Partition], ahead: Ints) -> Ints:
         """`(partitions, n)`: time until the consumer has read so many records, at its speed of late."""
         rates = np.array([part.rate() for part in parts])[:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            wait = np.where(rates > 0, np.maximum(ahead, 0) / rates, np.inf)
-        return np.minimum(wait, NEVER // 4).astype(np.int64)
+        wait = np.full(ahead.shape, float(NEVER // 4))
+        np.divide(np.maximum(ahead, 0), rates, out=wait, where=rates > 0)
+        whole: Ints = np.minimum(wait, NEVER // 4).astype(np.int64)
+        return whole
 
     def forget(self, before: int) -> None:
         """Drop the detail of buckets before this ordinal."""
