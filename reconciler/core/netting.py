@@ -1,19 +1,22 @@
 """Misplaced events: what one bucket lacks and another of the same source has too much is an event in the wrong bucket.
 
-Two kinds. A settled shortage beside a surplus, no further than a clock may be off, is one misplaced event. And where a
-clock stays off, every bucket lends to the next and borrows from the last: no cell of it says anything alone, and only
-the running sum of the source does. It stays below what the clock can carry over (the events of so many buckets), and
-comes back; what it never makes up is missing, and is not netted. There the oldest shortage is made up by the oldest
-surplus, so that all but the newest cells are settled for good. A shortage that no surplus has made up within a day is
-not astray.
+Three kinds. A settled shortage beside a surplus, no further than a clock may be off, is one misplaced event. Where a
+clock was off for a while, the running sum of the source leaves its level, by no more than the clock can carry over the
+end of a bucket, and comes back to the event: a loss and what is double are hardly ever equal. And where a clock stays
+off, every bucket lends to the next and borrows from the last: no cell of it says anything alone, and only the running
+sum of the source does. It stays below what the clock can carry over (the events of so many buckets), and comes back;
+what it never makes up is missing, and is not netted. There the oldest shortage is made up by the oldest surplus, so
+that all but the newest cells are settled for good. A shortage that no surplus has made up within a day is not astray.
 
 What was netted with cells that are not judged now stays netted: over all that are judged, `misplaced` keeps its sum.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from reconciler.core.lag import Floats
 from reconciler.core.pipelines import STRAYS_WITHIN
 from reconciler.core.tiles import Bools, Ints
 
@@ -41,10 +44,11 @@ class Netting:
     wandering: Ints
     """Of the need: may be in a bucket further on, for the source strays."""
 
-    def run(self, alike: Bools, settled: Bools, recent: Bools, reach: int, newest: int) -> None:
+    def run(self, alike: Bools, settled: Bools, recent: Bools, reach: int, carries: float, newest: int) -> None:
         """Net all that may be: cells that are `alike`, shortages that are `settled`; `recent`: less than a day old.
 
-        `newest`: the last bucket of which anything is known.
+        `carries`: share of a bucket's events that a clock can carry over its end; `newest`: the last bucket of which
+        anything is known.
         """
         can = alike & settled
         linked = can & (self._keep(alike)[self.source] != 0) & (self.before != 0)
@@ -54,6 +58,7 @@ class Netting:
                 strays = np.bincount(self.source[astray], minlength=int(self.source.max()) + 1) > 0
                 astray |= can & (self.before != 0) & strays[self.source]
                 self._chain(np.flatnonzero(astray), recent, reach)
+            self._given_back(can & ~astray, carries)
             if self.before.any():
                 self._hold(alike & ~astray)
             self._beside(alike & ~astray, can & ~astray, reach)
@@ -132,6 +137,18 @@ class Netting:
         self.wandering += wanders
         self.need -= wanders
 
+    def _given_back(self, can: Bools, carries: float) -> None:
+        """Net stretches in which what some buckets lack is, to the event, what the others have too much."""
+        both = np.ones(int(self.source.max()) + 1, np.bool_)
+        for amount in (self.need, self.surplus):
+            both &= np.bincount(self.source[can & (amount > 0)], minlength=len(both)) > 0
+        order, _ = self._sorted(np.flatnonzero(can & both[self.source] & (self.need != self.surplus)))
+        gap, most = self.need[order] - self.surplus[order], self.accepted[order].astype(np.float64) * carries
+        for one in _lent(gap, most, self.source[order], self.bucket[order]):
+            at = order[one]
+            self.misplaced[at] += gap[one]
+            self.need[at] = self.surplus[at] = 0
+
     def _book(self, made_up: Ints, used: Ints) -> None:
         self.need -= made_up
         self.surplus -= used
@@ -166,6 +183,47 @@ def _first_units(amount: Ints, order: Ints, starts: Ints, limit: Ints) -> Ints:
     taken = np.zeros(len(amount), np.int64)
     taken[order] = upto - np.minimum(total - base - ranked, np.repeat(limit, size))
     return taken
+
+
+def _lent(gap: Ints, most: Floats, source: Ints, bucket: Ints) -> list[slice]:
+    """Stretches in which a clock may have moved events on (or back) by `most` on average, and all of them came back.
+
+    Cells by source and bucket. Where another surplus is near, it was no clock.
+    """
+    found: list[slice] = []
+    for one in _returning(gap, source, bucket):
+        total, mean = np.cumsum(gap[one]), float(most[one].max())
+        one_way = total.min() >= 0 or total.max() <= 0
+        if one_way and abs(total).max() <= mean + 3 * mean**0.5 and (not found or found[-1].stop <= one.start):
+            found.append(one)
+    other = gap < 0
+    for one in found:
+        other[one] = False
+    at, where = np.flatnonzero(other), source * (int(bucket.max(initial=0)) + 2 * STRAYS_WITHIN) + bucket
+    low, high = (
+        np.searchsorted(where[at], [where[one][side] + step for one in found])
+        for side, step in ((0, -STRAYS_WITHIN), (-1, STRAYS_WITHIN))
+    )
+    return [one for one, alone in zip(found, low == high, strict=True) if alone]
+
+
+def _returning(gap: Ints, source: Ints, bucket: Ints) -> Iterator[slice]:
+    """From each cell to that with which the running sum is again what it was before, if soon.
+
+    Few buckets between them may balance: a clock that is off hardly ever takes as much as it gives.
+    """
+    total, size = np.cumsum(gap), len(gap)
+    if not size:
+        return
+    _, level = np.unique(np.concatenate([total - gap, total]), return_inverse=True)
+    before, after = level.reshape(2, -1) * size + np.arange(size)
+    ranked = np.sort(after)
+    next_to = ranked[np.minimum(np.searchsorted(ranked, before), size - 1)]
+    end = next_to % size
+    long = bucket[end] - bucket + 1
+    back = (next_to > before) & (next_to // size == before // size) & (source[end] == source)
+    for begin in np.flatnonzero(back & (long <= STRAYS_WITHIN) & (PART * (end - np.arange(size) + 1) >= long)).tolist():
+        yield slice(begin, int(end[begin]) + 1)
 
 
 def _never_made_up(gap: Ints, most: Ints, starts: Ints) -> Ints:
