@@ -11,7 +11,6 @@ that all but the newest cells are settled for good. A shortage that no surplus h
 What was netted with cells that are not judged now stays netted: over all that are judged, `misplaced` keeps its sum.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,6 +142,8 @@ class Netting:
         for amount in (self.need, self.surplus):
             both &= np.bincount(self.source[can & (amount > 0)], minlength=len(both)) > 0
         order, _ = self._sorted(np.flatnonzero(can & both[self.source] & (self.need != self.surplus)))
+        if not len(order):
+            return
         gap, most = self.need[order] - self.surplus[order], self.accepted[order].astype(np.float64) * carries
         for one in _lent(gap, most, self.source[order], self.bucket[order]):
             at = order[one]
@@ -186,44 +187,46 @@ def _first_units(amount: Ints, order: Ints, starts: Ints, limit: Ints) -> Ints:
 
 
 def _lent(gap: Ints, most: Floats, source: Ints, bucket: Ints) -> list[slice]:
-    """Stretches in which a clock may have moved events on (or back) by `most` on average, and all of them came back.
+    """Stretches in which a clock may have moved events on (or back), `most` of them on average, and all came back.
 
     Cells by source and bucket. Where another surplus is near, it was no clock.
     """
+    begin, end = _returning(gap, source, bucket)
+    inside = np.stack([begin, end + 1], axis=1).ravel()
+    before, total, mean = (np.append(one, 0) for one in (np.cumsum(gap) - gap, np.cumsum(gap), most))
+    low, high, size = (
+        how.reduceat(one, inside)[::2] for how, one in ((np.minimum, total), (np.maximum, total), (np.maximum, mean))
+    )
+    low, high = low - before[begin], high - before[begin]
+    can = ((low >= 0) | (high <= 0)) & (np.maximum(high, -low) <= size + 3 * np.sqrt(size))
     found: list[slice] = []
-    for one in _returning(gap, source, bucket):
-        total, mean = np.cumsum(gap[one]), float(most[one].max())
-        one_way = total.min() >= 0 or total.max() <= 0
-        if one_way and abs(total).max() <= mean + 3 * mean**0.5 and (not found or found[-1].stop <= one.start):
-            found.append(one)
-    other = gap < 0
+    for first, last in zip(begin[can].tolist(), end[can].tolist(), strict=True):
+        if not found or found[-1].stop <= first:
+            found.append(slice(first, last + 1))
+    other, where = gap < 0, source * (int(bucket.max(initial=0)) + 2 * STRAYS_WITHIN) + bucket
     for one in found:
         other[one] = False
-    at, where = np.flatnonzero(other), source * (int(bucket.max(initial=0)) + 2 * STRAYS_WITHIN) + bucket
-    low, high = (
-        np.searchsorted(where[at], [where[one][side] + step for one in found])
+    left, right = (
+        np.searchsorted(where[other], [where[one][side] + step for one in found])
         for side, step in ((0, -STRAYS_WITHIN), (-1, STRAYS_WITHIN))
     )
-    return [one for one, alone in zip(found, low == high, strict=True) if alone]
+    return [one for one, alone in zip(found, left == right, strict=True) if alone]
 
 
-def _returning(gap: Ints, source: Ints, bucket: Ints) -> Iterator[slice]:
-    """From each cell to that with which the running sum is again what it was before, if soon.
+def _returning(gap: Ints, source: Ints, bucket: Ints) -> tuple[Ints, Ints]:
+    """Cells from which the running sum soon comes back to what it was before them, and those with which it does.
 
     Few buckets between them may balance: a clock that is off hardly ever takes as much as it gives.
     """
-    total, size = np.cumsum(gap), len(gap)
-    if not size:
-        return
+    total, size, place = np.cumsum(gap), len(gap), np.arange(len(gap))
     _, level = np.unique(np.concatenate([total - gap, total]), return_inverse=True)
-    before, after = level.reshape(2, -1) * size + np.arange(size)
-    ranked = np.sort(after)
-    next_to = ranked[np.minimum(np.searchsorted(ranked, before), size - 1)]
-    end = next_to % size
-    long = bucket[end] - bucket + 1
-    back = (next_to > before) & (next_to // size == before // size) & (source[end] == source)
-    for begin in np.flatnonzero(back & (long <= STRAYS_WITHIN) & (PART * (end - np.arange(size) + 1) >= long)).tolist():
-        yield slice(begin, int(end[begin]) + 1)
+    before, after = level.reshape(2, -1) * size + place
+    ranked = np.append(np.sort(after), -1)
+    follows = ranked[np.searchsorted(ranked[:-1], before)]
+    end = np.where(follows // size == before // size, follows % size, 0)
+    soon = np.minimum(STRAYS_WITHIN, PART * (end - place + 1)) > bucket[end] - bucket
+    begin = np.flatnonzero((end > place) & (source[end] == source) & soon)
+    return begin, end[begin]
 
 
 def _never_made_up(gap: Ints, most: Ints, starts: Ints) -> Ints:
