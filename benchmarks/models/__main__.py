@@ -24,13 +24,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20210720)
     parser.add_argument("--year", action="store_true", help="a year of harmless things, and nothing else")
     parser.add_argument("--days", type=int, default=365, help="with --year: so many (default: 365)")
-    parser.add_argument("--width", default="15m", help="with --year: a bucket, and the time between two ticks")
+    parser.add_argument("--width", default="15m", help="with --year: a bucket")
+    parser.add_argument("--every", default="", help="with --year: time between two ticks (default: a bucket)")
     parser.add_argument("--queue", choices=("seen", "unseen"), default="seen", help="with --year")
     parser.add_argument("--only", default="", help="with --year: only the harmless things with this in their name")
     asked = parser.parse_args()
     if asked.year:
-        width = parse_duration(asked.width) // MINUTE
-        year.run(asked.days, width, queue=asked.queue == "seen", seed=asked.seed, only=asked.only)
+        width, every = (parse_duration(one) // MINUTE for one in (asked.width, asked.every or asked.width))
+        if width % every or every < 1:
+            parser.error("--every: whole minutes of which a bucket is a multiple")
+        queue = asked.queue == "seen"
+        year.run(asked.days, width, every=every, queue=queue, seed=asked.seed, only=asked.only)
         return
     if asked.volume is None and asked.no_lag:
         parser.error("nothing to measure: give --volume FOLDER, or leave out --no-lag")

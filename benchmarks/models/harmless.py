@@ -59,8 +59,10 @@ class Year:
 
     name: str
     days: int
+    width: int
+    """Minutes of a bucket."""
     step: int
-    """Minutes between two reports; the width of a bucket."""
+    """Minutes between two reports."""
     seed: int
     spells: list[Spell]
     queue: bool = True
@@ -164,7 +166,7 @@ class Year:
         return read
 
     def _bucket(self, when: Floats) -> Ints:
-        return START // MINUTE // self.step + np.floor(when / self.step).astype(np.int64)
+        return START // MINUTE // self.width + np.floor(when / self.width).astype(np.int64)
 
     def _tick(self, when: Floats) -> Ints:
         """The first tick at which it is known."""
@@ -217,7 +219,7 @@ class Year:
             for place, more in zip(places[new[rows]].tolist(), amounts[rows].tolist(), strict=True):
                 yield self._reading_of(at, tick, place, more)
             yield from self._progress(tick, at)
-        oldest = (START // MINUTE + (day - REMEMBERED) * A_DAY) // self.step * PLACES
+        oldest = (START // MINUTE + (day - REMEMBERED) * A_DAY) // self.width * PLACES
         self._told = {told: count for told, count in self._told.items() if told[0] >= oldest}
 
     def _reading_of(self, at: Micros, tick: int, place: int, more: int) -> Count:
@@ -227,7 +229,7 @@ class Year:
         bucket, source = divmod(rest, len(SOURCES))
         life = self._life(tick, who)
         count = self._told[place, life] = self._told.get((place, life), 0) + more
-        where = (self.name, STAGES[stage], SOURCES[source], bucket * self.step * MINUTE)
+        where = (self.name, STAGES[stage], SOURCES[source], bucket * self.width * MINUTE)
         return Count(at, *where, count, OUTCOMES[outcome if stage else 0], _called(stage, who, life))
 
     def _life(self, tick: int, who: int) -> int:

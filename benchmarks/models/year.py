@@ -48,20 +48,22 @@ class Tally:
     """How many false words were printed one by one."""
 
 
-def run(days: int, width: int, *, queue: bool = True, seed: int = 1, only: str = "") -> Tally:
-    """Play the year, judge it at every bucket's end, and print what it came to."""
-    year = Year("p", days, width, seed, spells(days, seed, only), queue)
+def run(days: int, width: int, *, every: int = 0, queue: bool = True, seed: int = 1, only: str = "") -> Tally:
+    """Play the year, judge it `every` so many minutes (0: at every bucket's end), and print what it came to."""
+    every = every or width
+    year = Year("p", days, width, every, seed, spells(days, seed, only), queue)
     queues = {"q": Queue("q", Hop(*STAGES))} if queue else {}
     plan = VolumePlan(holidays=HOLIDAYS)
     pipeline = Pipeline("p", STAGES, width * MINUTE, queues=queues, volume=plan, alert=True)
     tally, begun, judged = Tally(), time.process_time(), 0
-    print(f"{days} days, buckets of {width} min, the queue {'seen' if queue else 'not seen'}, seed {seed}\n")
+    seen = "seen" if queue else "not seen"
+    print(f"{days} days, buckets of {width} min, judged every {every} min, the queue {seen}, seed {seed}\n")
     print("| days | events | false hours | false cells | incidents | ms a tick | held, MB |\n" + "|---:" * 7 + "|")
     with counting("living a year", days) as (_, advance):
-        for at_once in ticks(year.play(), {"p": pipeline}, tick=width * MINUTE):
+        for at_once in ticks(year.play(), {"p": pipeline}, tick=every * MINUTE):
             for one in at_once:
                 judged += 1
-                take(tally, one, year, width)
+                take(tally, one, year)
                 if one.now % DAY == 0:
                     advance(1)
                     prune(one.ledger, one.now)
@@ -88,12 +90,12 @@ def retire(ledger: Ledger, year: Year, now: Micros) -> None:
         ledger.directory.retired_at[ledger.directory.source(SOURCES[-1])] = now
 
 
-def take(tally: Tally, one: Judged, year: Year, width: int) -> None:
+def take(tally: Tally, one: Judged, year: Year) -> None:
     """Count what stood since the last tick, then take what is said anew."""
     for said in set(tally.false.values()):
-        tally.minutes[said] += width
+        tally.minutes[said] += year.step
     for _, changes in one.found.changes:
-        _hold(tally, changes, one, year, width)
+        _hold(tally, changes, one, year)
     for line in one.found.incidents:
         name, sources = str(line["id"]), [SOURCES.index(str(source)) for source in line["sources"]]
         since = (parse_time(str(line["from"])) - START) / MINUTE
@@ -103,9 +105,9 @@ def take(tally: Tally, one: Judged, year: Year, width: int) -> None:
             tally.incidents[name] = (str(line["kind"]), str(line["severity"]), what)
 
 
-def _hold(tally: Tally, changes: Changes, one: Judged, year: Year, width: int) -> None:
+def _hold(tally: Tally, changes: Changes, one: Judged, year: Year) -> None:
     claimed = changes.parts[PART["lost"]] + changes.parts[PART["passed_over"]]
-    names, now = one.ledger.directory.sources, (one.now - START) / MINUTE
+    names, now, width = one.ledger.directory.sources, (one.now - START) / MINUTE, year.width
     for at in range(len(claimed)):
         source, bucket = SOURCES.index(names[changes.source[at]]), int(changes.bucket[at]) // (width * MINUTE)
         cell, truth = (source, bucket), year.lost.get((source, bucket), 0)

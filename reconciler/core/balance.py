@@ -97,6 +97,8 @@ class BucketFacts:
     """How far accepted and written counts run apart in peace is known from many buckets, not only from these."""
     reach: int = 1
     """Over how many buckets an event may be misplaced."""
+    carries: float = 1.0
+    """Share of a bucket's events that a clock may carry over its end."""
     newest: int = 0
     """Position of the newest settled bucket, which may lie beyond these."""
 
@@ -280,7 +282,8 @@ class _Splitter:
             self.misplaced, self.wandering,
         )  # fmt: skip
         alike = self.open & ~cells.differs & ~cells.unequal
-        netting.run(alike, facts.settled[cells.bucket], facts.recent[cells.bucket], facts.reach, facts.newest)
+        settled, recent = facts.settled[cells.bucket], facts.recent[cells.bucket]
+        netting.run(alike, settled, recent, facts.reach, facts.carries, facts.newest)
         self.in_flight = np.minimum(self.in_flight, missing)
         self.need = missing - self.in_flight
         self.evidence |= np.where(self.misplaced != 0, int(Evidence.MISPLACED), 0)

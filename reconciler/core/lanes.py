@@ -251,6 +251,7 @@ def look(
         usual_in_flight=lane.usual_in_flight,
         well_watched=lane.watched >= WELL_WATCHED,
         reach=pipeline.reach,
+        carries=MISPLACED_WITHIN / width,
         newest=(stages[0].through - settles(pipeline)) // width - 1 - first,
     )
     threatened, deleted = seen.threatened.copy(), seen.deleted_at.copy()

@@ -1,11 +1,12 @@
 """Misplaced events: what one bucket lacks and another of the same source has too much is an event in the wrong bucket.
 
-Two kinds. A settled shortage beside a surplus, no further than a clock may be off, is one misplaced event. And where a
-clock stays off, every bucket lends to the next and borrows from the last: no cell of it says anything alone, and only
-the running sum of the source does. It stays below what the clock can carry over (the events of so many buckets), and
-comes back; what it never makes up is missing, and is not netted. There the oldest shortage is made up by the oldest
-surplus, so that all but the newest cells are settled for good. A shortage that no surplus has made up within a day is
-not astray.
+Three kinds. A settled shortage beside a surplus, no further than a clock may be off, is one misplaced event. Where a
+clock was off for a while, the running sum of the source leaves its level, by no more than the clock can carry over the
+end of a bucket, and comes back to the event: a loss and what is double are hardly ever equal. And where a clock stays
+off, every bucket lends to the next and borrows from the last: no cell of it says anything alone, and only the running
+sum of the source does. It stays below what the clock can carry over (the events of so many buckets), and comes back;
+what it never makes up is missing, and is not netted. There the oldest shortage is made up by the oldest surplus, so
+that all but the newest cells are settled for good. A shortage that no surplus has made up within a day is not astray.
 
 What was netted with cells that are not judged now stays netted: over all that are judged, `misplaced` keeps its sum.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reconciler.core.lag import Floats
 from reconciler.core.pipelines import STRAYS_WITHIN
 from reconciler.core.tiles import Bools, Ints
 
@@ -41,10 +43,11 @@ class Netting:
     wandering: Ints
     """Of the need: may be in a bucket further on, for the source strays."""
 
-    def run(self, alike: Bools, settled: Bools, recent: Bools, reach: int, newest: int) -> None:
+    def run(self, alike: Bools, settled: Bools, recent: Bools, reach: int, carries: float, newest: int) -> None:
         """Net all that may be: cells that are `alike`, shortages that are `settled`; `recent`: less than a day old.
 
-        `newest`: the last bucket of which anything is known.
+        `carries`: share of a bucket's events that a clock can carry over its end; `newest`: the last bucket of which
+        anything is known.
         """
         can = alike & settled
         linked = can & (self._keep(alike)[self.source] != 0) & (self.before != 0)
@@ -54,6 +57,7 @@ class Netting:
                 strays = np.bincount(self.source[astray], minlength=int(self.source.max()) + 1) > 0
                 astray |= can & (self.before != 0) & strays[self.source]
                 self._chain(np.flatnonzero(astray), recent, reach)
+            self._given_back(can & ~astray, carries)
             if self.before.any():
                 self._hold(alike & ~astray)
             self._beside(alike & ~astray, can & ~astray, reach)
@@ -132,6 +136,20 @@ class Netting:
         self.wandering += wanders
         self.need -= wanders
 
+    def _given_back(self, can: Bools, carries: float) -> None:
+        """Net stretches in which what some buckets lack is, to the event, what the others have too much."""
+        both = np.ones(int(self.source.max()) + 1, np.bool_)
+        for amount in (self.need, self.surplus):
+            both &= np.bincount(self.source[can & (amount > 0)], minlength=len(both)) > 0
+        order, _ = self._sorted(np.flatnonzero(can & both[self.source] & (self.need != self.surplus)))
+        if not len(order):
+            return
+        gap, most = self.need[order] - self.surplus[order], self.accepted[order].astype(np.float64) * carries
+        for one in _lent(gap, most, self.source[order], self.bucket[order]):
+            at = order[one]
+            self.misplaced[at] += gap[one]
+            self.need[at] = self.surplus[at] = 0
+
     def _book(self, made_up: Ints, used: Ints) -> None:
         self.need -= made_up
         self.surplus -= used
@@ -166,6 +184,49 @@ def _first_units(amount: Ints, order: Ints, starts: Ints, limit: Ints) -> Ints:
     taken = np.zeros(len(amount), np.int64)
     taken[order] = upto - np.minimum(total - base - ranked, np.repeat(limit, size))
     return taken
+
+
+def _lent(gap: Ints, most: Floats, source: Ints, bucket: Ints) -> list[slice]:
+    """Stretches in which a clock may have moved events on (or back), `most` of them on average, and all came back.
+
+    Cells by source and bucket. Where another surplus is near, it was no clock.
+    """
+    begin, end = _returning(gap, source, bucket)
+    inside = np.stack([begin, end + 1], axis=1).ravel()
+    before, total, mean = (np.append(one, 0) for one in (np.cumsum(gap) - gap, np.cumsum(gap), most))
+    low, high, size = (
+        how.reduceat(one, inside)[::2] for how, one in ((np.minimum, total), (np.maximum, total), (np.maximum, mean))
+    )
+    low, high = low - before[begin], high - before[begin]
+    can = ((low >= 0) | (high <= 0)) & (np.maximum(high, -low) <= size + 3 * np.sqrt(size))
+    found: list[slice] = []
+    for first, last in zip(begin[can].tolist(), end[can].tolist(), strict=True):
+        if not found or found[-1].stop <= first:
+            found.append(slice(first, last + 1))
+    other, where = gap < 0, source * (int(bucket.max(initial=0)) + 2 * STRAYS_WITHIN) + bucket
+    for one in found:
+        other[one] = False
+    left, right = (
+        np.searchsorted(where[other], [where[one][side] + step for one in found])
+        for side, step in ((0, -STRAYS_WITHIN), (-1, STRAYS_WITHIN))
+    )
+    return [one for one, alone in zip(found, left == right, strict=True) if alone]
+
+
+def _returning(gap: Ints, source: Ints, bucket: Ints) -> tuple[Ints, Ints]:
+    """Cells from which the running sum soon comes back to what it was before them, and those with which it does.
+
+    Few buckets between them may balance: a clock that is off hardly ever takes as much as it gives.
+    """
+    total, size, place = np.cumsum(gap), len(gap), np.arange(len(gap))
+    _, level = np.unique(np.concatenate([total - gap, total]), return_inverse=True)
+    before, after = level.reshape(2, -1) * size + place
+    ranked = np.append(np.sort(after), -1)
+    follows = ranked[np.searchsorted(ranked[:-1], before)]
+    end = np.where(follows // size == before // size, follows % size, 0)
+    soon = np.minimum(STRAYS_WITHIN, PART * (end - place + 1)) > bucket[end] - bucket
+    begin = np.flatnonzero((end > place) & (source[end] == source) & soon)
+    return begin, end[begin]
 
 
 def _never_made_up(gap: Ints, most: Ints, starts: Ints) -> Ints:

@@ -26,7 +26,10 @@ def counted(share: float, ahead: bool, lost_a_bucket: int = 0, seed: int = 0) ->
     return accepted, processed
 
 
-def judged(accepted: Ints, processed: Ints, netted: Ints = NOTHING, first: int = 0, *, recent: bool = True) -> Parts:
+def judged(
+    accepted: Ints, processed: Ints, netted: Ints = NOTHING, first: int = 0, *, recent: bool = True,
+    reach: int = 2, carries: float = 2.0,
+) -> Parts:  # fmt: skip
     """What is said of the buckets from the first on, all of them older than lag explains."""
     at = np.arange(first, BUCKETS)
     no: Bools = np.zeros(BUCKETS, np.bool_)
@@ -38,7 +41,8 @@ def judged(accepted: Ints, processed: Ints, netted: Ints = NOTHING, first: int =
     z = NOTHING
     facts = BucketFacts(
         np.zeros(BUCKETS), z, z, z, z, z, z, z, z, z, covered=no, mature=~no, ripe=~no, settled=~no,
-        recent=~no & recent, purged=no, overtaken=no, past_retention=no, balanced=False, reach=2, newest=BUCKETS - 1,
+        recent=~no & recent, purged=no, overtaken=no, past_retention=no, balanced=False, reach=reach,
+        newest=BUCKETS - 1, carries=carries,
     )  # fmt: skip
     return split(cells, facts, none)
 
@@ -90,3 +94,43 @@ def test_where_a_partner_has_changed_its_place_is_kept_by_what_is_there_now() ->
     parts = judged(accepted, processed, netted, first=91)
     assert parts.misplaced.sum() == -5
     assert (parts.lost + parts.unproven).sum() == 5
+
+
+def beside(moved: list[int], **others: int) -> Parts:
+    """What is said where half an hour has 600 events, and some buckets lack so many (below zero: have too many)."""
+    accepted, processed = np.full(BUCKETS, 600), np.full(BUCKETS, 600)
+    processed[100 : 100 + len(moved)] -= moved
+    for place, surplus in others.items():
+        processed[int(place.removeprefix("at_"))] += surplus
+    return judged(accepted, processed, reach=1, carries=2 / 30)
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [[27, 13, -40], [15, 1, 10, -26], [3, 0, -3], [1, 0, 0, -1], [-40, 13, 27], [27, 5, -4, 0, -20, -8]],
+    ids=["an hour", "two hours", "few", "one", "behind", "longer"],
+)
+def test_what_a_clock_took_and_gave_back_to_the_event_is_misplaced_and_not_lost(moved: list[int]) -> None:
+    parts = beside(moved)
+    assert parts.lost.sum() == parts.surplus.sum() == 0
+    assert parts.misplaced[100 : 100 + len(moved)].tolist() == moved
+
+
+def test_what_does_not_come_back_to_the_event_is_lost_beside_duplicates() -> None:
+    assert beside([27, 0, -26]).lost.sum() == 27
+
+
+def test_more_than_a_clock_can_carry_over_is_lost() -> None:
+    assert beside([200, 0, -200]).lost.sum() == 200
+
+
+def test_as_much_too_much_long_after_is_no_clock() -> None:
+    assert beside([3, 0, 0, 0, 0, 0, 0, 0, 0, -3]).lost.sum() == 3
+
+
+def test_a_source_with_duplicates_now_and_then_does_not_hide_its_losses_by_them() -> None:
+    assert beside([3, 0, -3], at_90=2).lost.sum() == 3
+
+
+def test_what_was_lost_before_a_clock_was_off_is_no_part_of_it() -> None:
+    assert beside([50, 27, 13, -40]).lost.sum() == 50
