@@ -59,6 +59,15 @@ DEMANDS += tuple(
 )
 """Other laws of delay; nobody has said how soon a loss must be found among them, four hours are a sensible time."""
 
+WIDE = "buckets of 5 min"
+DEMANDS += tuple(
+    Demand(Story(f"{share} stamped 90 s {way}, {WIDE}", 0, 240, clock=clock, off=off, width=5), 0)
+    for share, clock in (("a third", 0.3), ("all", 1.0))
+    for way, off in (("ahead", 1.5), ("behind", -1.5))
+)
+DEMANDS += (Demand(Story(f"1 % lost, {WIDE}", 0, 180, dropped=0.01, width=5), 30),)
+"""Nobody has said how soon a loss must be found in these; six buckets are a sensible time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
