@@ -17,6 +17,7 @@ CONTROL_EVERY = 60
 """Days from one real loss to the next: they show that nobody has gone deaf."""
 CONTROL_LASTS = 180
 RESTART = "reporters start anew"
+LOSS = "a real loss"
 HOLIDAYS = frozenset(FIRST_DAY + timedelta(days) for days in (37, 88, 92, 121, 142, 185, 227, 276, 305, 330, 359, 360))
 
 
@@ -72,7 +73,7 @@ def spells(days: int, seed: int, only: str = "") -> list[Spell]:
     for day in range(PEACE, days if kinds else PEACE):
         if day % CONTROL_EVERY == CONTROL_EVERY - 1:
             begins = day * A_DAY + 10 * 60
-            found.append(Spell("a real loss", begins, begins + CONTROL_LASTS, 0, 0.05))
+            found.append(Spell(LOSS, begins, begins + CONTROL_LASTS, 0, 0.05))
             continue
         since = max(day * A_DAY + draw.uniform(0, A_DAY), free)
         bag = bag or [kinds[position] for position in draw.permutation(len(kinds)).tolist()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.measuring import held_memory
 from benchmarks.models.harmless import MOBILE, MORNING, NIGHTLY, SOURCES, STAGES, START, Year
-from benchmarks.models.spells import A_DAY, HOLIDAYS, Spell, spells
+from benchmarks.models.spells import A_DAY, HOLIDAYS, LOSS, Spell, spells
 from reconciler.backtest import Judged, ticks
 from reconciler.commands.terminal import counting
 from reconciler.core.changes import Changes
@@ -130,7 +130,7 @@ def _hold(tally: Tally, changes: Changes, one: Judged, year: Year) -> None:
 
 def _word(tally: Tally, year: Year, since: float, now: float) -> None:
     for spell in year.spells:
-        if spell.kind == "a real loss" and spell.since - A_DAY < since < spell.until and spell not in tally.words:
+        if spell.kind == LOSS and spell.since - A_DAY < since < spell.until and spell not in tally.words:
             tally.words[spell] = now - spell.since
 
 
@@ -140,6 +140,9 @@ def _under_way(year: Year, sources: Sequence[int], since: float, now: float) -> 
         spell for spell in year.spells
         if spell.since <= now and since < spell.until + AFTER and (spell.source < 0 or spell.source in sources)
     ]  # fmt: skip
+    for spell in found:
+        if spell.kind == LOSS and spell.since - year.width <= since < spell.until:
+            return LOSS  # deleted a week later, whatever is under way then
     if found:
         return max(found, key=lambda spell: spell.since).kind
     if NIGHTLY in sources and since % A_DAY < MORNING:
@@ -168,6 +171,6 @@ def report(tally: Tally, year: Year) -> None:
         print(f"incidents: {kind:15} {severity:7} {what:28} {number}")
     low = sum(kind == "low_volume" for kind, _, _ in tally.incidents.values())
     print(f"low_volume: {low} in {year.days / 30:.1f} months, of which the budget allows one each")
-    losses = [spell for spell in year.spells if spell.kind == "a real loss"]
+    losses = [spell for spell in year.spells if spell.kind == LOSS]
     words = [f"{tally.words[spell]:.0f}" if spell in tally.words else "never" for spell in losses]
     print(f"real losses, 5 % of one source for three hours, minutes to the first word: {', '.join(words) or '-'}")

@@ -71,7 +71,7 @@ class Netting:
             self._beside(alike & ~astray, can & ~astray, reach)
             can &= ~astray
         if carries < 1:
-            self._wait(can, carries, newest, ahead)
+            self._wait(can, recent, carries, newest, ahead)
 
     def _keep(self, alike: Bools) -> Ints:
         """Let what was netted with cells that are not judged now stay netted, the oldest first; how much, by source."""
@@ -160,7 +160,7 @@ class Netting:
                 self.misplaced[at] += gap[one]
                 self.need[at] = self.surplus[at] = 0
 
-    def _wait(self, can: Bools, carries: float, newest: int, ahead: Mapping[int, int]) -> None:
+    def _wait(self, can: Bools, recent: Bools, carries: float, newest: int, ahead: Mapping[int, int]) -> None:
         """Say nothing yet of what a clock may have taken that has only begun to be off, where it shows that it is."""
         gap = self.need - self.surplus + self.misplaced
         order, starts = self._sorted(np.flatnonzero(can & (gap != 0)))
@@ -175,7 +175,7 @@ class Netting:
         young = newest - first < WAITS * (given + 1)
         waits = np.repeat((seen | (given > 0)) & small & young, np.diff(np.append(starts, len(order))))
         at = order[waits]
-        wanders = np.maximum(self.need[at] - self.held[at], 0)
+        wanders = np.where(recent[at], np.maximum(self.need[at] - self.held[at], 0), 0)
         self.wandering[at] += wanders
         self.need[at] -= wanders
 

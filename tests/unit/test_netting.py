@@ -96,14 +96,16 @@ def test_where_a_partner_has_changed_its_place_is_kept_by_what_is_there_now() ->
     assert (parts.lost + parts.unproven).sum() == 5
 
 
-def beside(moved: list[int], doubled: int = 0, newest: int = BUCKETS - 1, ahead: int = -1) -> Parts:
+def beside(
+    moved: list[int], doubled: int = 0, newest: int = BUCKETS - 1, ahead: int = -1, *, recent: bool = True
+) -> Parts:
     """What is said where half an hour has 600 events, and from the hundredth on some buckets lack so many (below zero:
     have too many); `doubled` ten buckets before.
     """
     accepted, processed = np.full(BUCKETS, 600), np.full(BUCKETS, 600)
     processed[100 : 100 + len(moved)] -= moved
     processed[90] += doubled
-    return judged(accepted, processed, reach=1, carries=2 / 30, newest=newest, ahead=ahead)
+    return judged(accepted, processed, recent=recent, reach=1, carries=2 / 30, newest=newest, ahead=ahead)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +146,7 @@ def test_what_a_clock_that_is_seen_to_be_ahead_has_taken_is_waited_for(moved: li
     assert beside(moved, newest=newest, ahead=newest + 1).unproven.sum() == sum(moved)
     assert beside(moved, newest=newest).lost.sum() == sum(moved), "no clock is seen to be ahead"
     assert beside(moved, newest=newest, ahead=99).lost.sum() == sum(moved), "it was ahead before"
+    assert beside(moved, newest=newest, ahead=newest + 1, recent=False).lost.sum() == sum(moved), "a day is enough"
 
 
 def test_it_is_waited_for_longer_once_the_clock_has_given_some_back() -> None:
