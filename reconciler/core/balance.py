@@ -5,7 +5,7 @@ misplaced``. Queues know buckets, not sources, so what a queue proves of a bucke
 proportion to what each of them still misses, in whole events, and never more than the queue proves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -99,6 +99,8 @@ class BucketFacts:
     """Over how many buckets an event may be misplaced."""
     carries: float = 1.0
     """Share of a bucket's events that a clock may carry over its end."""
+    ahead: Mapping[int, int] = field(default_factory=dict)
+    """By source: position of the last bucket of which more was processed than accepted before it was whole."""
     newest: int = 0
     """Position of the newest settled bucket, which may lie beyond these."""
 
@@ -274,7 +276,7 @@ class _Splitter:
     def _net(self) -> None:
         """What one bucket lacks and another has is one misplaced event, not a loss."""
         cells, facts = self.cells, self.facts
-        if not self.surplus.any() and not cells.netted.any():
+        if not self.surplus.any() and not cells.netted.any() and not facts.ahead:
             return
         missing = self.need + self.in_flight
         netting = Netting(
@@ -283,7 +285,7 @@ class _Splitter:
         )  # fmt: skip
         alike = self.open & ~cells.differs & ~cells.unequal
         settled, recent = facts.settled[cells.bucket], facts.recent[cells.bucket]
-        netting.run(alike, settled, recent, facts.reach, facts.carries, facts.newest)
+        netting.run(alike, settled, recent, facts.reach, facts.carries, facts.newest, facts.ahead)
         self.in_flight = np.minimum(self.in_flight, missing)
         self.need = missing - self.in_flight
         self.evidence |= np.where(self.misplaced != 0, int(Evidence.MISPLACED), 0)

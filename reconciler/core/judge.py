@@ -77,6 +77,7 @@ class HopJudge:
             plain(sheet, proven=stages[0].progressed and stages[1].progressed)
         remembered = [lane.remembered_from for lane in self.lanes]
         keep_final(sheets, remembered, ledger.pipeline.reach, self.stands_before)
+        self._note_ahead(sheets)
         unplaced: dict[int, int] = {}
         for position, lane in self._used_lanes():
             note_head(lane, queues, ledger.pipeline.width)
@@ -87,6 +88,14 @@ class HopJudge:
             else:
                 lane.doubted = {}
         return HopJudgement(compare(sheets, ledger.pipeline.width), self._write(ledger, sheets, now), unplaced)
+
+    def _note_ahead(self, sheets: list[Sheet]) -> None:
+        """Remember of which sources more is processed than accepted in a bucket that is not whole."""
+        for sheet in sheets:
+            if not sheet.parts.is_blank("surplus"):
+                for row, column in np.argwhere((sheet.code == Verdict.OPEN) & (sheet.parts["surplus"] > 0)).tolist():
+                    source, ahead = row + sheet.key.chunk * CHUNK, self.lanes[int(sheet.lanes[row])].ahead
+                    ahead[source] = max(ahead.get(source, 0), sheet.first + column)
 
     def _used_lanes(self) -> list[tuple[int, Lane]]:
         """The lanes that some source travels, by position."""

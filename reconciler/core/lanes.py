@@ -75,6 +75,9 @@ class Lane:
     """Ordinal behind the last bucket that was looked at for it."""
     head: int = -1
     """Ordinal of the newest bucket of which half is processed."""
+    ahead: dict[int, int] = field(default_factory=dict)
+    """By source: ordinal of the last bucket of which more was processed than accepted before it was whole. The clock of
+    the second stage may be ahead."""
 
     def knows_lag(self, clock: Micros, width: Micros) -> bool:
         """Whether 24 h of buckets are each older than twice the longest delay seen so far.
@@ -109,7 +112,8 @@ class Lane:
         plain = {name: getattr(self, name) for name in _PLAIN}
         doubted = {str(source): since for source, since in self.doubted.items()}
         curves = {"read": self.read.dump(), "wall": self.wall.dump(), "own": self.own.dump()}
-        return plain | {"strips": strips, "doubted": doubted} | curves
+        ahead = {str(source): ordinal for source, ordinal in self.ahead.items()}
+        return plain | {"strips": strips, "doubted": doubted, "ahead": ahead} | curves
 
     def restore(self, stored: Mapping[str, Any]) -> None:
         """Take up what `dump` gave."""
@@ -118,6 +122,7 @@ class Lane:
         self.read, self.wall = DelayCurve.restore(stored["read"]), DelayCurve.restore(stored["wall"])
         self.own = OwnLag.restore(stored["own"])
         self.doubted = {int(source): int(since) for source, since in stored["doubted"].items()}
+        self.ahead = {int(source): int(ordinal) for source, ordinal in stored["ahead"].items()}
         for name, values in stored["strips"].items():
             getattr(self, name).view(self.remembered_from, self.remembered_from + len(values))[0] = values
 
@@ -125,6 +130,7 @@ class Lane:
         """Drop the detail of buckets before this ordinal; nothing there is open any more."""
         if self.remembered_from < NEVER:
             self.remembered_from = max(before, self.remembered_from)
+        self.ahead = {source: ordinal for source, ordinal in self.ahead.items() if ordinal >= before}
         for strip in (self.accepted, self.processed, self.passed):
             strip.forget(before)
 
@@ -252,6 +258,7 @@ def look(
         well_watched=lane.watched >= WELL_WATCHED,
         reach=pipeline.reach,
         carries=MISPLACED_WITHIN / width,
+        ahead={source: ordinal - first for source, ordinal in lane.ahead.items()},
         newest=(stages[0].through - settles(pipeline)) // width - 1 - first,
     )
     threatened, deleted = seen.threatened.copy(), seen.deleted_at.copy()

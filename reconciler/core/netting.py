@@ -11,6 +11,7 @@ that all but the newest cells are settled for good. A shortage that no surplus h
 What was netted with cells that are not judged now stays netted: over all that are judged, `misplaced` keeps its sum.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,10 @@ LEAST = 2
 """Surpluses among them from which a source may stray."""
 PART = 3
 """One surplus for so many shortages at least, and one bucket that is off of so many."""
+QUIET = 2 * PART - 1
+"""More buckets from one that is off to the next, and it is another matter."""
+WAITS = 6
+"""So many buckets a clock may take more and more, and so many further ones for each that has too much."""
 
 
 @dataclass(slots=True)
@@ -43,11 +48,14 @@ class Netting:
     wandering: Ints
     """Of the need: may be in a bucket further on, for the source strays."""
 
-    def run(self, alike: Bools, settled: Bools, recent: Bools, reach: int, carries: float, newest: int) -> None:
+    def run(
+        self, alike: Bools, settled: Bools, recent: Bools, reach: int, carries: float, newest: int,
+        ahead: Mapping[int, int],
+    ) -> None:  # fmt: skip
         """Net all that may be: cells that are `alike`, shortages that are `settled`; `recent`: less than a day old.
 
         `carries`: share of a bucket's events that a clock can carry over its end; `newest`: the last bucket of which
-        anything is known.
+        anything is known; `ahead`: by source, the last bucket in which more was processed than accepted.
         """
         can = alike & settled
         linked = can & (self._keep(alike)[self.source] != 0) & (self.before != 0)
@@ -61,6 +69,9 @@ class Netting:
             if self.before.any():
                 self._hold(alike & ~astray)
             self._beside(alike & ~astray, can & ~astray, reach)
+            can &= ~astray
+        if carries < 1:
+            self._wait(can, carries, newest, ahead)
 
     def _keep(self, alike: Bools) -> Ints:
         """Let what was netted with cells that are not judged now stay netted, the oldest first; how much, by source."""
@@ -142,13 +153,31 @@ class Netting:
         for amount in (self.need, self.surplus):
             both &= np.bincount(self.source[can & (amount > 0)], minlength=len(both)) > 0
         order, _ = self._sorted(np.flatnonzero(can & both[self.source] & (self.need != self.surplus)))
+        if len(order):
+            gap, most = self.need[order] - self.surplus[order], self.accepted[order] * np.float64(carries)
+            for one in _lent(gap, most, self.source[order], self.bucket[order]):
+                at = order[one]
+                self.misplaced[at] += gap[one]
+                self.need[at] = self.surplus[at] = 0
+
+    def _wait(self, can: Bools, carries: float, newest: int, ahead: Mapping[int, int]) -> None:
+        """Say nothing yet of what a clock may have taken that has only begun to be off, where it shows that it is."""
+        gap = self.need - self.surplus + self.misplaced
+        order, starts = self._sorted(np.flatnonzero(can & (gap != 0)))
         if not len(order):
             return
-        gap, most = self.need[order] - self.surplus[order], self.accepted[order].astype(np.float64) * carries
-        for one in _lent(gap, most, self.source[order], self.bucket[order]):
-            at = order[one]
-            self.misplaced[at] += gap[one]
-            self.need[at] = self.surplus[at] = 0
+        source, bucket, total = self.source[order], self.bucket[order], np.cumsum(gap[order])
+        starts = np.flatnonzero((np.diff(source, prepend=-1) != 0) | (np.diff(bucket, prepend=0) > QUIET))
+        first = bucket[starts]
+        seen = np.array([ahead.get(one, -1) for one in source[starts].tolist()]) > first
+        given = np.add.reduceat((gap[order] < 0).astype(np.int64), starts)
+        small = _small(total, total[starts] - gap[order][starts], self.accepted[order] * np.float64(carries), starts)
+        young = newest - first < WAITS * (given + 1)
+        waits = np.repeat((seen | (given > 0)) & small & young, np.diff(np.append(starts, len(order))))
+        at = order[waits]
+        wanders = np.maximum(self.need[at] - self.held[at], 0)
+        self.wandering[at] += wanders
+        self.need[at] -= wanders
 
     def _book(self, made_up: Ints, used: Ints) -> None:
         self.need -= made_up
@@ -192,13 +221,8 @@ def _lent(gap: Ints, most: Floats, source: Ints, bucket: Ints) -> list[slice]:
     Cells by source and bucket. Where another surplus is near, it was no clock.
     """
     begin, end = _returning(gap, source, bucket)
-    inside = np.stack([begin, end + 1], axis=1).ravel()
-    before, total, mean = (np.append(one, 0) for one in (np.cumsum(gap) - gap, np.cumsum(gap), most))
-    low, high, size = (
-        how.reduceat(one, inside)[::2] for how, one in ((np.minimum, total), (np.maximum, total), (np.maximum, mean))
-    )
-    low, high = low - before[begin], high - before[begin]
-    can = ((low >= 0) | (high <= 0)) & (np.maximum(high, -low) <= size + 3 * np.sqrt(size))
+    total = np.cumsum(gap)
+    can = _small(total, (total - gap)[begin], most, begin, end + 1)
     found: list[slice] = []
     for first, last in zip(begin[can].tolist(), end[can].tolist(), strict=True):
         if not found or found[-1].stop <= first:
@@ -211,6 +235,22 @@ def _lent(gap: Ints, most: Floats, source: Ints, bucket: Ints) -> list[slice]:
         for side, step in ((0, -STRAYS_WITHIN), (-1, STRAYS_WITHIN))
     )
     return [one for one, alone in zip(found, left == right, strict=True) if alone]
+
+
+def _small(total: Ints, level: Ints, most: Floats, begin: Ints, end: Ints | None = None) -> Bools:
+    """In which of these stretches the running sum stays on one side of its level, by no more than a clock can carry.
+
+    `most`: by cell, how much that is on average; `end`: without, each stretch ends where the next begins.
+    """
+    inside = begin if end is None else np.stack([begin, end], axis=1).ravel()
+    step = 1 if end is None else 2
+    low, high, mean = (
+        how.reduceat(np.append(one, 0), inside)[::step]
+        for how, one in ((np.minimum, total), (np.maximum, total), (np.maximum, most))
+    )
+    found: Bools = (low >= level) | (high <= level)
+    found &= np.maximum(high - level, level - low) <= mean + 3 * np.sqrt(mean)
+    return found
 
 
 def _returning(gap: Ints, source: Ints, bucket: Ints) -> tuple[Ints, Ints]:

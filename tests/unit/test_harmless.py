@@ -107,6 +107,25 @@ def test_a_clock_that_is_set_is_no_proof_that_events_were_never_written() -> Non
     assert words(seen for number in range(34 * HOUR // STEP) for seen in set_back(number)) == []
 
 
+def ahead(number: int) -> Iterator[Observation]:
+    """A source of 600 events half an hour; after 30 hours the clock of its second stage is ahead for two hours, and
+    counts ever more events of a bucket in the next.
+    """
+    at, began = ORIGIN + (number + 1) * STEP + 10 * SECOND, 30 * HOUR // STEP
+    lent = {began: 27, began + 1: 40, began + 2: 50, began + 3: 43}
+    yield QueueSample(at - 10 * SECOND, "p", "q", 0, 0, 600 * (number + 1), 600 * (number + 1), retention=7 * DAY)
+    yield Count(at, "p", "ingress", "a", ORIGIN + number * STEP, 600, "accepted", "in")
+    done = 600 - lent.get(number, 0) + lent.get(number - 1, 0)
+    for bucket, events in ((number, done), (number + 1, lent.get(number, 0))):
+        yield Count(at, "p", "processed", "a", ORIGIN + bucket * STEP, events, "processed", "out")
+    for stage, name in zip(STAGES, ("in", "out"), strict=True):
+        yield Progress(at, "p", stage, at - 10 * SECOND, name)
+
+
+def test_a_stage_that_counts_events_before_they_are_accepted_has_lost_none_of_them() -> None:
+    assert words(seen for number in range(38 * HOUR // STEP) for seen in ahead(number)) == []
+
+
 def test_two_weeks_in_which_every_harmless_thing_befalls_once_make_no_false_word_of_loss() -> None:
     tally = year.run(14, 30)
     assert {what for what, _ in tally.minutes} <= {year.SURPLUS}

@@ -28,7 +28,7 @@ def counted(share: float, ahead: bool, lost_a_bucket: int = 0, seed: int = 0) ->
 
 def judged(
     accepted: Ints, processed: Ints, netted: Ints = NOTHING, first: int = 0, *, recent: bool = True,
-    reach: int = 2, carries: float = 2.0,
+    reach: int = 2, carries: float = 2.0, newest: int = BUCKETS - 1, ahead: int = -1,
 ) -> Parts:  # fmt: skip
     """What is said of the buckets from the first on, all of them older than lag explains."""
     at = np.arange(first, BUCKETS)
@@ -42,7 +42,7 @@ def judged(
     facts = BucketFacts(
         np.zeros(BUCKETS), z, z, z, z, z, z, z, z, z, covered=no, mature=~no, ripe=~no, settled=~no,
         recent=~no & recent, purged=no, overtaken=no, past_retention=no, balanced=False, reach=reach,
-        newest=BUCKETS - 1, carries=carries,
+        newest=newest, carries=carries, ahead={} if ahead < 0 else {0: ahead},
     )  # fmt: skip
     return split(cells, facts, none)
 
@@ -96,13 +96,14 @@ def test_where_a_partner_has_changed_its_place_is_kept_by_what_is_there_now() ->
     assert (parts.lost + parts.unproven).sum() == 5
 
 
-def beside(moved: list[int], **others: int) -> Parts:
-    """What is said where half an hour has 600 events, and some buckets lack so many (below zero: have too many)."""
+def beside(moved: list[int], doubled: int = 0, newest: int = BUCKETS - 1, ahead: int = -1) -> Parts:
+    """What is said where half an hour has 600 events, and from the hundredth on some buckets lack so many (below zero:
+    have too many); `doubled` ten buckets before.
+    """
     accepted, processed = np.full(BUCKETS, 600), np.full(BUCKETS, 600)
     processed[100 : 100 + len(moved)] -= moved
-    for place, surplus in others.items():
-        processed[int(place.removeprefix("at_"))] += surplus
-    return judged(accepted, processed, reach=1, carries=2 / 30)
+    processed[90] += doubled
+    return judged(accepted, processed, reach=1, carries=2 / 30, newest=newest, ahead=ahead)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +130,27 @@ def test_as_much_too_much_long_after_is_no_clock() -> None:
 
 
 def test_a_source_with_duplicates_now_and_then_does_not_hide_its_losses_by_them() -> None:
-    assert beside([3, 0, -3], at_90=2).lost.sum() == 3
+    assert beside([3, 0, -3], doubled=2).lost.sum() == 3
 
 
 def test_what_was_lost_before_a_clock_was_off_is_no_part_of_it() -> None:
     assert beside([50, 27, 13, -40]).lost.sum() == 50
+
+
+@pytest.mark.parametrize("moved", [[27], [27, 13], [15, 1, 10]], ids=["one bucket", "two", "three"])
+def test_what_a_clock_that_is_seen_to_be_ahead_has_taken_is_waited_for(moved: list[int]) -> None:
+    newest = 100 + len(moved) - 1
+    assert beside(moved, newest=newest, ahead=newest + 1).lost.sum() == 0
+    assert beside(moved, newest=newest, ahead=newest + 1).unproven.sum() == sum(moved)
+    assert beside(moved, newest=newest).lost.sum() == sum(moved), "no clock is seen to be ahead"
+    assert beside(moved, newest=newest, ahead=99).lost.sum() == sum(moved), "it was ahead before"
+
+
+def test_it_is_waited_for_longer_once_the_clock_has_given_some_back() -> None:
+    lasting = [40, 3, 2, -4, 1, 2, 1, 3]
+    assert beside(lasting, newest=107, ahead=108).lost.sum() == 0
+    assert beside([40, 3, 2, 0, 1, 2, 1, 3], newest=107, ahead=108).lost.sum() == 52
+
+
+def test_nobody_waits_for_more_than_a_clock_can_take() -> None:
+    assert beside([27, 90], newest=101, ahead=102).lost.sum() == 117

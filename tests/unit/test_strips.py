@@ -1,5 +1,7 @@
 """Strips over buckets: what was written is there, what was forgotten is gone; storing one does not make it longer."""
 
+import json
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,9 +37,11 @@ def test_a_lane_that_is_stored_at_each_tick_remembers_no_more_than_what_is_open(
     for minute in range(2_000):
         lane.add(minute, np.array([100]), np.array([100]), MINUTE)
         lane.passed.view(max(0, minute - 60), minute + 1)
+        lane.ahead[minute % 100] = minute
         lane.forget(minute - 60)
-        stored = lane.dump()
+        stored = json.loads(json.dumps(lane.dump()))
         lengths.append(len(stored["strips"]["accepted"]))
         lane = Lane(HOP, ())
         lane.restore(stored)
     assert max(lengths) <= 62
+    assert sorted(lane.ahead.values()) == list(range(2_000 - 61, 2_000)), "which sources are ahead is kept as long"
