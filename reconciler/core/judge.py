@@ -93,7 +93,9 @@ class HopJudge:
         """Remember of which sources more is processed than accepted in a bucket that is not whole."""
         for sheet in sheets:
             if not sheet.parts.is_blank("surplus"):
-                for row, column in np.argwhere((sheet.code == Verdict.OPEN) & (sheet.parts["surplus"] > 0)).tolist():
+                for row, column in np.argwhere(
+                    (sheet.code == int(Verdict.OPEN)) & (sheet.parts["surplus"] > 0)
+                ).tolist():
                     source, ahead = row + sheet.key.chunk * CHUNK, self.lanes[int(sheet.lanes[row])].ahead
                     ahead[source] = max(ahead.get(source, 0), sheet.first + column)
 
