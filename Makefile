@@ -20,7 +20,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test spark faults fuzz check format lock bench docs texts bom yanked audit manifests clean
+.PHONY: help demo test spark long fuzz check format lock bench docs texts bom yanked audit manifests clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -37,8 +37,9 @@ spark: $(SPARK_STAMP)  ## the tests of `reconciler count --engine spark`; Spark 
 	@"$(BIN)/python" -m pytest -m spark tests/integration/test_count_spark.py $(ARGS)
 
 MINUTES ?= 30
-faults: $(DEV_STAMP)  ## the service under random faults, half of MINUTES=30 on each database; the table is in build/
-	@RECONCILER_FAULT_SECONDS=$$(( $(MINUTES) * 30 )) "$(BIN)/python" -m pytest -m faults tests/fault $(ARGS)
+long: $(DEV_STAMP) $(SERVERS_STAMP) fuzz  ## what `make test` and CI shorten, in full: anything to read, then random faults (half of MINUTES=30 on each database), then kills
+	@RECONCILER_FAULT_SECONDS=$$(( $(MINUTES) * 30 )) RECONCILER_KILLS=$$(( $(MINUTES) * 4 )) FUZZ=$$(( $(MINUTES) * 30 )) \
+		"$(BIN)/python" -m pytest -m long $(ARGS)
 	@cat build/faults-*.md
 
 fuzz: $(FUZZ_STAMP)  ## guided by coverage, what reads from outside gets MINUTES=30 of anything; the table is in build/

@@ -26,6 +26,8 @@ from reconciler.core.observations import Count, Observation, Progress
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import MINUTE, SECOND
+from reconciler.ports import Horizon
+from reconciler.running.duties import ROWS
 from reconciler.store import SqlStore, migrate, open_store, tiles
 from reconciler.store.marks import advance, position_of
 from tests.postgres import running_postgres
@@ -55,6 +57,7 @@ def main() -> None:
                 apart(loading_counts, url, sources, asked.hours)
                 apart(judging_everything, url, sources, asked.hours)
                 apart(judging_a_minute, url, sources, asked.hours)
+                apart(forgetting, url, sources, asked.hours)
 
 
 @contextmanager
@@ -224,6 +227,18 @@ def judging_a_minute(url: str, sources: int, hours: int) -> str:
             judging.save(now, keys, [], [], [], {})
         spent.append(time.perf_counter() - start)
     return f"{statistics.median(spent):.3f} s to load and write {len(keys)} places"
+
+
+def forgetting(url: str, sources: int, hours: int) -> str:
+    """Prune all of it as the service does, few rows in a transaction: a tick waits for one at the most."""
+    store, until = opened(url), (FIRST + hours * SPAN) * MINUTE
+    spent, rows = [], 0
+    start = time.perf_counter()
+    while removed := store.prune(PIPELINE, Horizon(until, until), ROWS):
+        spent.append(time.perf_counter() - start)
+        rows += removed
+        start = time.perf_counter()
+    return f"{rows:,} rows in {sum(spent):.2f} s, {len(spent)} steps, the slowest {max(spent) * 1000:.0f} ms"
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from reconciler.commands.options import config_option, json_option
 from reconciler.commands.refusals import Refusals, refusals_file, refusals_option
 from reconciler.commands.terminal import Advance, reading
 from reconciler.core.directory import newcomer
-from reconciler.core.observations import Count, Observation
+from reconciler.core.observations import Count, Observation, Refusal
 from reconciler.errors import Refused
 from reconciler.ports import Store
-from reconciler.reading import RefusedLine, read
+from reconciler.reading import Refuse, RefusedLine, read
 from reconciler.settings import Settings, load
 from reconciler.store import open_store
 
@@ -74,8 +74,10 @@ def _import(
     store: Store, settings: Settings, files: tuple[str, ...], refusals: Refusals, on_bytes: Advance | None
 ) -> Imported:
     done = Imported(len(files))
-    for batch in _batches(settings, files, refusals, on_bytes):
-        recorded = store.record(list(_welcome(store, settings, batch, refusals)), settings.pipelines)
+    door = _Door(store, settings)
+    for batch in _batches(settings, files, refusals, on_bytes, door.refuse):
+        recorded = store.record(batch, settings.pipelines)
+        door.look()
         done.kept += recorded.kept
         done.unchanged += recorded.unchanged
         done.too_old += recorded.too_old
@@ -83,31 +85,34 @@ def _import(
     return done
 
 
-def _welcome(
-    store: Store, settings: Settings, batch: list[tuple[str, Observation]], refusals: Refusals
-) -> Iterator[Observation]:
-    """Those whose sources are known, or may still come: names without end must not fill the ledger."""
-    closed = {name: store.closed(pipeline) for name, pipeline in settings.pipelines.items()}
-    for file, seen in batch:
-        if isinstance(seen, Count):
-            limit = settings.pipelines[seen.pipeline].max_sources
-            if fault := newcomer(seen, closed[seen.pipeline], limit):
-                refusals.note(file, RefusedLine(0, f"source {seen.source}", fault.reason))
-                continue
-        yield seen
+class _Door:
+    """Lets in sources that are known, or may still come: names without end must not fill the ledger."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._pipelines = store, settings.pipelines
+        self.look()
+
+    def look(self) -> None:
+        """See anew which pipelines take no more."""
+        self._closed = {name: self._store.closed(pipeline) for name, pipeline in self._pipelines.items()}
+
+    def refuse(self, seen: Observation) -> Refusal | None:
+        """Why this observation is not let in."""
+        if not isinstance(seen, Count):
+            return None
+        return newcomer(seen, self._closed[seen.pipeline], self._pipelines[seen.pipeline].max_sources)
 
 
 def _batches(
-    settings: Settings, files: tuple[str, ...], refusals: Refusals, on_bytes: Advance | None
-) -> Iterator[list[tuple[str, Observation]]]:
-    """Observations, each with its file."""
-    batch: list[tuple[str, Observation]] = []
+    settings: Settings, files: tuple[str, ...], refusals: Refusals, on_bytes: Advance | None, refuse: Refuse
+) -> Iterator[list[Observation]]:
+    batch: list[Observation] = []
     for file in files:
-        for entry in read(file, settings.pipelines, on_bytes):
+        for entry in read(file, settings.pipelines, on_bytes, refuse):
             if isinstance(entry, RefusedLine):
                 refusals.note(file, entry)
                 continue
-            batch.append((file, entry))
+            batch.append(entry)
             if len(batch) >= BATCH:
                 yield batch
                 batch = []

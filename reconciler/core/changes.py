@@ -1,6 +1,7 @@
 """What a judgement says anew: the cells of which something differs, before and after."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from reconciler.core.sheets import PART, Sheet
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints
 from reconciler.core.times import Micros
+from reconciler.core.verdicts import Codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +19,14 @@ class Changes:
     source: Ints
     bucket: Ints
     """Start of the bucket, µs."""
-    code: Ints
-    evidence: Ints
+    code: Codes
+    evidence: NDArray[np.uint32]
     parts: Ints
     """`(len(PARTS), n)`."""
     loss_at: Ints
     proven: Bools
-    old_code: Ints
-    old_evidence: Ints
+    old_code: Codes
+    old_evidence: NDArray[np.uint32]
     old_lost: Ints
     old_accepted: Ints
     old_gap: Ints
@@ -36,17 +38,18 @@ class Changes:
         return gap_of(self.parts)
 
     @classmethod
-    def none(cls) -> "Changes":
-        """Not a single one."""
-        columns = dict.fromkeys(_COLUMNS, np.zeros(0, np.int64))
-        return cls(**(columns | {"parts": np.zeros((len(PARTS), 0), np.int64), "proven": np.zeros(0, np.bool_)}))
+    def blank(cls, size: int) -> "Changes":
+        """Room for so many; what is never written takes no memory, and nearly all parts are zero."""
+        columns: dict[str, NDArray[Any]] = {name: np.zeros(size, kind) for name, kind in _COLUMNS.items()}
+        return cls(**(columns | {"parts": np.zeros((len(PARTS), size), np.int64)}))
 
-    def take(self, which: Bools) -> "Changes":
+    def take(self, which: Bools | NDArray[np.intp]) -> "Changes":
         """Those of these cells."""
         return Changes(*(getattr(self, name)[..., which] for name in _COLUMNS))
 
 
-_COLUMNS = tuple(part.name for part in fields(Changes))
+_KINDS: dict[str, type] = {"code": np.uint8, "old_code": np.uint8, "evidence": np.uint32, "old_evidence": np.uint32}
+_COLUMNS = {part.name: _KINDS.get(part.name, np.int64) for part in fields(Changes)} | {"proven": np.bool_}
 
 
 def gap_of(parts: Ints) -> Ints:
@@ -57,31 +60,31 @@ def gap_of(parts: Ints) -> Ints:
 
 def compare(sheets: list[Sheet], width: Micros) -> Changes:
     """All that is said anew of the cells of these tiles, and in each the parts that have moved."""
-    found = [_changes(sheet, at, width) for sheet in sheets if len(at := np.flatnonzero(_differs(sheet)))]
-    if len(found) == 1:
-        return found[0]
-    columns = ([getattr(changes, name) for changes in found] for name in _COLUMNS)
-    return Changes(*(np.concatenate(column, axis=-1) for column in columns)) if found else Changes.none()
+    where = [_differs(sheet).reshape(-1).nonzero()[0] for sheet in sheets]
+    changes = Changes.blank(sum(map(len, where)))
+    start = 0
+    for sheet, at in zip(sheets, where, strict=True):
+        if len(at):
+            _lay(changes, slice(start, start := start + len(at)), sheet, at, width)
+    return changes
 
 
-def _changes(sheet: Sheet, at: NDArray[np.intp], width: Micros) -> Changes:
-    """Those of one tile; `at`: where they lie in it, flat."""
+def _lay(changes: Changes, piece: slice, sheet: Sheet, at: NDArray[np.intp], width: Micros) -> None:
+    """Put what is said anew of one tile in its place; `at`: where it lies in the tile, flat."""
     row, column = np.divmod(at, SPAN)
-    old, old_parts = sheet.old, sheet.old.parts.take(row, column)
-    return Changes(
-        source=row + sheet.key.chunk * CHUNK,
-        bucket=(column + sheet.first) * width,
-        code=sheet.code.take(at).astype(np.int64),
-        evidence=sheet.evidence.take(at).astype(np.int64),
-        parts=sheet.parts.take(row, column),
-        loss_at=sheet.loss_at.take(at),
-        proven=sheet.proven.take(at),
-        old_code=old.code.take(at).astype(np.int64),
-        old_evidence=old.evidence.take(at).astype(np.int64),
-        old_lost=old_parts[PART["lost"]],
-        old_accepted=old_parts[PART["accepted"]],
-        old_gap=gap_of(old_parts),
-    )
+    changes.source[piece], changes.bucket[piece] = row + sheet.key.chunk * CHUNK, (column + sheet.first) * width
+    changes.code[piece], changes.evidence[piece] = sheet.code.take(at), sheet.evidence.take(at)
+    changes.loss_at[piece], changes.proven[piece] = sheet.loss_at.take(at), sheet.proven.take(at)
+    for part in sheet.parts.filled():
+        changes.parts[PART[part], piece] = sheet.parts[part].take(at)
+    old = sheet.old
+    said = old.code.take(at)
+    if not said.any():  # nothing was ever said of them
+        return
+    changes.old_code[piece], changes.old_evidence[piece] = said, old.evidence.take(at)
+    parts = old.parts.take(row, column)
+    changes.old_lost[piece], changes.old_accepted[piece] = parts[PART["lost"]], parts[PART["accepted"]]
+    changes.old_gap[piece] = gap_of(parts)
 
 
 def _differs(sheet: Sheet) -> Bools:

@@ -149,8 +149,9 @@ class Engine:
         found = self.shares[position].take(source, fed, amounts)
         odd = found.cells
         unusual = [(names[one], start) for one, start in zip(source[odd].tolist(), bucket[odd].tolist(), strict=True)]
-        usual = {names[one] for one in source[~odd].tolist()}
-        self.register.rejects(hop, unusual, usual, width, now)
+        self.register.rejects(
+            hop, unusual, lambda: {names[one] for one in np.unique(source[~odd]).tolist()}, width, now
+        )
         self.register.explain(hop, "rejects", lambda: found.detail)
 
     def _volume(self, ledger: Ledger, now: Micros) -> None:
@@ -349,6 +350,9 @@ _BAD = np.isin(np.arange(len(Verdict)), [int(verdict) for verdict in KINDS])
 def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
     """The changes that concern an incident, before or after."""
     at = np.flatnonzero(_BAD[changes.code] | _BAD[changes.old_code])
+    if not len(at):
+        return []
+    changes = changes.take(at)
     names, parts = ledger.directory.sources, changes.parts
     columns = (
         changes.source, changes.bucket, changes.code, changes.evidence, parts[PART["lost"]], np.abs(changes.gap),
@@ -360,6 +364,6 @@ def _cells(changes: Changes, ledger: Ledger) -> list[CellChange]:
             names[source], bucket, Verdict(code), Evidence(why), lost, events, Verdict(old), Evidence(old_why), *before
         )
         for source, bucket, code, why, lost, events, old, old_why, *before in zip(
-            *(column[at].tolist() for column in columns), strict=True
+            *(column.tolist() for column in columns), strict=True
         )
     ]  # fmt: skip

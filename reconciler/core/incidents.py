@@ -39,6 +39,9 @@ from reconciler.core.verdicts import Evidence
 
 __all__ = ["KINDS", "CellChange", "Condition", "Incident", "Register", "Share", "mechanism"]
 
+Names = Callable[[], Set[str]]
+"""Of sources; asked only where an incident goes by them."""
+
 
 class Register:
     """All incidents of a pipeline that are not long over."""
@@ -143,13 +146,13 @@ class Register:
             found.detail = detail() or found.detail
 
     def rejects(
-        self, hop: str, cells: Sequence[tuple[str, Micros]], usual: Set[str], width: Micros, now: Micros
+        self, hop: str, cells: Sequence[tuple[str, Micros]], usual: Names, width: Micros, now: Micros
     ) -> None:  # fmt: skip
         """Take cells (source, bucket) whose share of legal ends is unusual, and sources that are usual again."""
         self.shares(hop, "rejects", cells, usual, width, now)
 
     def shares(
-        self, hop: str, kind: str, cells: Sequence[tuple[str, Micros]], usual: Set[str], width: Micros, now: Micros
+        self, hop: str, kind: str, cells: Sequence[tuple[str, Micros]], usual: Names, width: Micros, now: Micros
     ) -> None:  # fmt: skip
         """Take cells (source, bucket) that a model finds unusual, and sources that are usual again."""
         incident = self._find(hop, kind, kind)
@@ -160,7 +163,7 @@ class Register:
         for source, bucket in cells:
             incident.shares.setdefault(source, Share()).bad = 1
             incident.since, incident.until = min(incident.since, bucket), max(incident.until, bucket + width)
-        for source in usual - {source for source, _ in cells}:
+        for source in usual() - {source for source, _ in cells}:
             if source in incident.shares:
                 incident.shares[source].bad = 0
 

@@ -21,7 +21,7 @@ from reconciler.core.lag import upper_bound
 from reconciler.core.lanes import Lane, advance_head, look, note_head, watch_writes
 from reconciler.core.learning import learn
 from reconciler.core.ledger import Ledger
-from reconciler.core.pipelines import Hop
+from reconciler.core.pipelines import MISPLACED_WITHIN, Hop
 from reconciler.core.queues import QueueLedger
 from reconciler.core.resent import hand_on
 from reconciler.core.sheets import Sheet, add_up, final, finished, gather, keep_final, plain, scatter
@@ -77,7 +77,8 @@ class HopJudge:
             plain(sheet, proven=stages[0].progressed and stages[1].progressed)
         remembered = [lane.remembered_from for lane in self.lanes]
         keep_final(sheets, remembered, ledger.pipeline.reach, self.stands_before)
-        self._note_ahead(sheets)
+        if ledger.pipeline.width > MISPLACED_WITHIN:  # in narrow ones events that are carried over show at once
+            self._note_ahead(sheets)
         unplaced: dict[int, int] = {}
         for position, lane in self._used_lanes():
             note_head(lane, queues, ledger.pipeline.width)
@@ -93,7 +94,9 @@ class HopJudge:
         """Remember of which sources more is processed than accepted in a bucket that is not whole."""
         for sheet in sheets:
             if not sheet.parts.is_blank("surplus"):
-                for row, column in np.argwhere((sheet.code == Verdict.OPEN) & (sheet.parts["surplus"] > 0)).tolist():
+                for row, column in np.argwhere(
+                    (sheet.code == int(Verdict.OPEN)) & (sheet.parts["surplus"] > 0)
+                ).tolist():
                     source, ahead = row + sheet.key.chunk * CHUNK, self.lanes[int(sheet.lanes[row])].ahead
                     ahead[source] = max(ahead.get(source, 0), sheet.first + column)
 

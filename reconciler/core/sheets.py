@@ -1,6 +1,6 @@
 """A tile under judgement: what is summed, what is plain at once, and what must be looked at more closely."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -94,9 +94,10 @@ def plain(sheet: Sheet, *, proven: bool) -> None:
     if misplaced[opened].any():  # its bucket was whole once
         sheet.parts["misplaced"] = np.where(opened, misplaced, 0)
         gap = gap - sheet.parts["misplaced"]
-    if (gap != 0)[opened].any():
-        sheet.parts["in_flight"] = np.where(opened, np.maximum(gap, 0), 0)
-        sheet.parts["surplus"] = np.where(opened, np.maximum(-gap, 0), 0)
+    for part, amount in (("in_flight", gap), ("surplus", -gap)):
+        there = opened & (amount > 0)
+        if there.any():
+            sheet.parts[part] = np.where(there, amount, 0)
 
 
 def _differs(sheet: Sheet) -> Bools:
@@ -195,7 +196,7 @@ def scatter(
     proven = sure & (queued | (parts.lost_proven > 0))
     proven &= parts.lost == parts.lost_proven
     settled = seen.facts.settled[cells.bucket] & (seen.facts.mature | (seen.age < 0))[cells.bucket]
-    amounts = {name: getattr(parts, name) for name in PARTS if hasattr(parts, name) and name not in _AGAIN}
+    amounts = [(name, amount) for name in _FOUND if (amount := getattr(parts, name)).any()]
     start = 0
     for sheet, at in zip(sheets, places, strict=True):
         piece = slice(start, start + len(at))
@@ -206,7 +207,7 @@ def scatter(
         plain = sheet.proven.take(at) & complete[piece] & (parts.misplaced[piece] == 0)
         _lay(sheet.proven, at, proven[piece] | plain)
         _lay(sheet.settled, at, settled[piece])
-        for part, amount in amounts.items():
+        for part, amount in amounts:
             if amount[piece].any():
                 _lay(sheet.parts.own(part), at, amount[piece])
 
@@ -215,8 +216,8 @@ def _lay(plane: NDArray[Any], at: NDArray[np.intp], values: NDArray[Any]) -> Non
     plane.reshape(-1)[at] = values
 
 
-_AGAIN = ("recovered", "duplicated", "returned")
-"""Known since step 1."""
+_FOUND = [part for part in PARTS if part in {one.name for one in fields(Parts)} - {"recovered", "duplicated"}]
+"""Parts that are known now; what was sent again is, since step 1."""
 
 
 def final(sheet: Sheet) -> Bools:

@@ -1,8 +1,8 @@
 """A count tile summed over reporters and outcomes: what each source has at a stage, bucket by bucket."""
 
 from dataclasses import dataclass
-from functools import cache
-from typing import TypeVar
+from functools import cache, lru_cache
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,25 +47,21 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
         return total
     sources, classes = directory.table()
     row, kind = sources[tile.series] - chunk * CHUNK, classes[tile.series]
-    live = kind < REPLAYED
-    alone = len(row) <= rows and len(set(row.tolist())) == len(row)
-    ordered = len(row) == rows and alone and bool((row[1:] > row[:-1]).all())
-    place = _Place(rows, row, alone=alone, ordered=ordered)
+    places = _placed(rows, row.tobytes(), kind.tobytes())
     count = _within(tile.count)
-    total.ok = place.add(count, kind == OK)
-    if (ended := live & (kind != OK)).any():
-        total.legal = place.add(count, ended)
-    if (again := kind == REPLAYED + OK).any():
-        total.replayed = place.add(count, again)
-    total.known = place.add(tile.count != ABSENT, live)
+    total.ok = places.going.add(count)
+    if len(places.ended):
+        total.legal = places.ended.add(count)
+    if len(places.again):
+        total.replayed = places.again.add(count)
+    total.known = places.live.add(tile.count != ABSENT)
     if (tile.peak != tile.count).any():
-        total.shrunk = place.add(_within(tile.peak) - count, live)
+        total.shrunk = places.live.add(_within(tile.peak) - count)
     if tile.error.any():
-        total.error = place.add(np.ceil(np.minimum(tile.error, COUNTED_UP_TO)).astype(np.int64), live)
-    digested = tile.digested | (count == 0)
-    total.digested = place.all(digested)
+        total.error = places.live.add(np.ceil(np.minimum(tile.error, COUNTED_UP_TO)).astype(np.int64))
+    total.digested = places.all.every(tile.digested | (count == 0))
     if tile.digested.any():
-        total.digest = place.add(np.where(count > 0, tile.digest, 0), live)
+        total.digest = places.live.add(np.where(count > 0, tile.digest, 0))
     return total
 
 
@@ -91,59 +87,71 @@ def _within(count: Ints) -> Ints:
     return bounded
 
 
-_Ranked = tuple[NDArray[np.intp], Ints, NDArray[np.intp]]
-"""Series source by source; the row of each source; and where in that order it begins."""
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the series of a tile belong."""
+    """Where some series of a tile belong."""
 
     rows: int
+    order: NDArray[np.intp]
+    """The series, source by source."""
     row: Ints
-    """By series: the row of its source."""
-    alone: bool
-    """No two series share a source."""
-    ordered: bool
-    """Each row has its series, in order."""
-    _every: _Ranked | None = None
-    """All series; `None`: not ranked yet."""
+    """The rows of their sources, ascending."""
+    starts: NDArray[np.intp] | None
+    """Where each source begins in `order`; `None`: each has one series."""
+    whole: bool
+    """They are all series of the tile, and each row has one, in order."""
 
-    def add(self, amount: NDArray[Kind], which: Bools) -> NDArray[Kind]:
-        """The amounts of some series, added up by source."""
-        if self.ordered and which.all():
+    @classmethod
+    def of(cls, rows: int, row: Ints, which: Bools) -> "_Place":
+        """Of those series `which`; `row`: by series."""
+        order = which.nonzero()[0]
+        order = order[row[order].argsort(kind="stable")]
+        ranked = row[order]
+        is_first = np.ones(len(order), np.bool_)
+        np.not_equal(ranked[1:], ranked[:-1], out=is_first[1:])
+        starts = None if is_first.all() else is_first.nonzero()[0]
+        whole = len(order) == len(row) == rows and starts is None and bool((order[1:] > order[:-1]).all())
+        return cls(rows, order, ranked[is_first], starts, whole)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def add(self, amount: NDArray[Kind]) -> NDArray[Kind]:
+        """Their amounts, of those of all series, added up by source."""
+        if self.whole:
             return amount
         total = np.zeros((self.rows, SPAN), amount.dtype)
-        if self.alone:
-            total[self.row[which]] = amount[which]
-        elif which.any():
-            order, row, starts = self._ranked(which)
-            total[row] = np.add.reduceat(amount[order], starts, axis=0, dtype=amount.dtype)
+        if len(self.order):
+            own = amount[self.order]
+            own = own if self.starts is None else np.add.reduceat(own, self.starts, axis=0, dtype=amount.dtype)
+            total[self.row] = own
         return total
 
-    def all(self, flags: Bools) -> Bools:
-        """Where the flags of all series of a source hold."""
-        if self.ordered:
+    def every(self, flags: Bools) -> Bools:
+        """Where the flags of all of them hold, by source."""
+        if self.whole:
             return flags
-        every = np.ones((self.rows, SPAN), np.bool_)
-        if self.alone:
-            every[self.row] = flags
-        else:
-            order, row, starts = self._ranked(np.ones(len(flags), np.bool_))
-            every[row] = np.logical_and.reduceat(flags[order], starts, axis=0)
-        return every
+        held = np.ones((self.rows, SPAN), np.bool_)
+        own = flags[self.order]
+        held[self.row] = own if self.starts is None else np.logical_and.reduceat(own, self.starts, axis=0)
+        return held
 
-    def _ranked(self, which: Bools) -> _Ranked:
-        every = bool(which.all())
-        if every and self._every is not None:
-            return self._every
-        order = which.nonzero()[0]
-        order = order[self.row[order].argsort(kind="stable")]
-        row = self.row[order]
-        is_first = np.ones(len(order), np.bool_)
-        np.not_equal(row[1:], row[:-1], out=is_first[1:])
-        starts = is_first.nonzero()[0]
-        ranked = order, row[starts], starts
-        if every:
-            self._every = ranked
-        return ranked
+
+class _Places(NamedTuple):
+    """Where the series of a tile belong, by what they count."""
+
+    going: _Place
+    ended: _Place
+    again: _Place
+    live: _Place
+    """Going on or ended legally, and not sent again."""
+    all: _Place
+
+
+@lru_cache(maxsize=1024)
+def _placed(rows: int, row: bytes, kind: bytes) -> _Places:
+    """The same few series are summed tick after tick; `row` and `kind` are the bytes of arrays, by series."""
+    place, counted = np.frombuffer(row, np.int64), np.frombuffer(kind, np.int64)
+    live = counted < REPLAYED
+    groups = (counted == OK, live & (counted != OK), counted == REPLAYED + OK, live, np.ones(len(place), np.bool_))
+    return _Places(*(_Place.of(rows, place, which) for which in groups))

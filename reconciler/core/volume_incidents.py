@@ -27,8 +27,7 @@ def report(register: Register, hop: str, found: Advance, directory: Directory, w
     names = directory.sources
     cells = [(names[one.source], one.bucket) for one in found.low if one.source >= 0]
     lasting = {one.source for one in found.low if one.source not in found.well}
-    usual = {names[source] for source in found.well if source >= 0}
-    register.shares(hop, KIND, cells, usual, width, now)
+    register.shares(hop, KIND, cells, lambda: {names[one] for one in found.well if one >= 0}, width, now)
     if -1 in lasting:
         total = [one for one in found.low if one.source < 0]
         before = current(register, hop)

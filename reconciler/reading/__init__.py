@@ -12,8 +12,10 @@ from reconciler.core.swift import CountReader
 from reconciler.reading.lines import STDIN, Block, Line, blocks, opened
 from reconciler.reading.table import looks_like_header, records
 
-__all__ = ["STDIN", "RefusedLine", "read"]
+__all__ = ["STDIN", "Refuse", "RefusedLine", "read"]
 
+Refuse = Callable[[Observation], Refusal | None]
+"""Why a sound observation is not taken all the same."""
 
 _SPACE = " \t\r\n"
 """What JSON takes for space; the decoder is called below the level that would look for it in a slower way."""
@@ -31,10 +33,14 @@ class RefusedLine:
 
 
 def read(
-    path: str, pipelines: Mapping[str, Pipeline], on_bytes: Callable[[int], None] | None = None
+    path: str,
+    pipelines: Mapping[str, Pipeline],
+    on_bytes: Callable[[int], None] | None = None,
+    refuse: Refuse = lambda _: None,
 ) -> Iterator[Observation | RefusedLine]:
     """All of a file (``-``: standard input) in its order; `on_bytes` hears how many bytes of it were read.
 
+    `refuse` is asked of each observation when its line is reached, so it may go by what became of those before.
     Whether it is packed, and whether it is NDJSON or CSV, is seen from what it begins with. Raises `ConfigError` where
     it cannot be opened.
     """
@@ -45,9 +51,16 @@ def read(
             return
         whole = chain([begun], found)
         if _is_table(path, begun):
-            yield from _from_table((line for block in whole for line in block.lines()), pipelines)
+            entries = _from_table((line for block in whole for line in block.lines()), pipelines)
         else:
-            yield from _from_json(whole, pipelines)
+            entries = _from_json(whole, pipelines)
+        for line, entry in entries:
+            if isinstance(entry, Refusal):
+                yield RefusedLine(line, entry.field, entry.reason)
+            elif fault := refuse(entry):
+                yield RefusedLine(line, fault.field, fault.reason)
+            else:
+                yield entry
 
 
 def _is_table(path: str, begun: Block) -> bool:
@@ -57,7 +70,11 @@ def _is_table(path: str, begun: Block) -> bool:
     return named and not first.lstrip().startswith(b"{")
 
 
-def _from_json(whole: Iterable[Block], pipelines: Mapping[str, Pipeline]) -> Iterator[Observation | RefusedLine]:
+_Entries = Iterator[tuple[int, Observation | Refusal]]
+"""By line, from 1."""
+
+
+def _from_json(whole: Iterable[Block], pipelines: Mapping[str, Pipeline]) -> _Entries:
     swift, careful = CountReader(pipelines).read, LineReader(pipelines).read
     for first, texts, faults in whole:
         for place, (text, count) in enumerate(zip(texts, swift(texts), strict=True)):
@@ -66,10 +83,8 @@ def _from_json(whole: Iterable[Block], pipelines: Mapping[str, Pipeline]) -> Ite
                 found = Refusal("(line)", faults[place])
             elif found is None:
                 found = careful(text)
-            if isinstance(found, Refusal):
-                yield RefusedLine(first + place, found.field, found.reason)
-            elif found is not None:
-                yield found
+            if found is not None:
+                yield first + place, found
 
 
 class LineReader:
@@ -119,12 +134,12 @@ def _no_constant(name: str) -> None:
     raise Refusal("(line)", f"has {name}, which is no number of JSON")
 
 
-def _from_table(rows: Iterator[Line], pipelines: Mapping[str, Pipeline]) -> Iterator[Observation | RefusedLine]:
+def _from_table(rows: Iterator[Line], pipelines: Mapping[str, Pipeline]) -> _Entries:
     for row in records(rows):
         if row.values is None:
-            yield RefusedLine(row.line, row.field, row.reason)
+            yield row.line, Refusal(row.field, row.reason)
             continue
         try:
-            yield parse(row.values, pipelines)
+            yield row.line, parse(row.values, pipelines)
         except Refusal as refusal:
-            yield RefusedLine(row.line, refusal.field, refusal.reason)
+            yield row.line, refusal

@@ -16,6 +16,7 @@ from reconciler.core.times import SECOND
 from reconciler.errors import ConfigError
 from reconciler.store import tables
 from reconciler.store.database import insert_all
+from reconciler.store.marks import horizon_of
 
 
 def digest_of(*parts: object) -> bytes:
@@ -41,6 +42,8 @@ class Directories:
         _read_more(connection, pipeline.name, directory)
         if head is not None and len(directory.series) > len(known.series):
             self._remember(pipeline.name, head, directory)
+        if first := horizon_of(connection, pipeline.name).verdicts:  # cells go back as far as they are remembered
+            directory.first_bucket = [max(born, first) for born in directory.first_bucket]
         return directory
 
     def closed(self, connection: Connection, pipeline: Pipeline) -> frozenset[str] | None:

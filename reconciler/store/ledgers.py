@@ -257,7 +257,7 @@ class SqlStore:
     def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
         """See `reconciler.serving.ServiceStore.prune`."""
         with self._writing() as connection:
-            return pruning.prune(connection, self._directories, pipeline, horizon, most)
+            return pruning.prune(connection, pipeline, horizon, most)
 
     def retire(self, pipeline: Pipeline, retirement: Retirement) -> None:
         """See `reconciler.serving.ServiceStore.retire`."""

@@ -11,18 +11,17 @@ from sqlalchemy import Connection, Select, Table, and_, delete, exists, func, se
 
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN
-from reconciler.core.times import Micros, floor_to
+from reconciler.core.times import floor_to
 from reconciler.ports import Horizon
 from reconciler.store import facts, tables, tiles
 from reconciler.store.database import upsert
-from reconciler.store.directories import Directories, copied
 from reconciler.store.marks import horizon_of
 
 Step = Callable[[Connection, Pipeline, Horizon, int], int]
 """Removes at most so many rows; returns how many."""
 
 
-def prune(connection: Connection, directories: Directories, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
+def prune(connection: Connection, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
     """See `reconciler.serving.ServiceStore.prune`."""
     former, tile = horizon_of(connection, pipeline.name), pipeline.width * SPAN
     detail = max(former.detail, floor_to(horizon.detail, tile))
@@ -31,22 +30,12 @@ def prune(connection: Connection, directories: Directories, pipeline: Pipeline, 
     if kept != former:
         row = {"pipeline": pipeline.name, "detail": kept.detail, "verdicts": kept.verdicts}
         upsert(connection, tables.horizon, [row])
-    if kept.verdicts > former.verdicts:
-        _be_born_later(connection, directories, pipeline, kept.verdicts)
     removed = 0
     for step in _STEPS:
         removed += step(connection, pipeline, kept, most - removed)
         if removed >= most:
             break
     return removed
-
-
-def _be_born_later(connection: Connection, directories: Directories, pipeline: Pipeline, first: Micros) -> None:
-    """A source has cells from its first count, as far as that is remembered."""
-    before = directories.load(connection, pipeline)
-    after = copied(before)
-    after.first_bucket = [max(born, first) for born in before.first_bucket]
-    directories.save(connection, pipeline, before, after)
 
 
 def _tiles(connection: Connection, pipeline: Pipeline, horizon: Horizon, most: int) -> int:

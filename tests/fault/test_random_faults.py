@@ -1,7 +1,7 @@
 """The real service under a random series of faults, beside an oracle that knows what must come of it.
 
-    make faults MINUTES=30                       # both databases, half the time each
-    RECONCILER_FAULT_SECONDS=600 RECONCILER_FAULT_SEED=7 make test ARGS='-m faults -k postgresql'
+    make long MINUTES=30 ARGS='-k random_faults'    # both databases, half the time each
+    RECONCILER_FAULT_SECONDS=600 RECONCILER_FAULT_SEED=7 make test ARGS='-k "random_faults and postgresql"'
 
 What was tried, how often and what came of it is written to build/faults-*.md.
 """
@@ -41,7 +41,7 @@ BUILD = Path(__file__).parents[2] / "build"
 DURABLE = ("synchronous_commit=on",)
 """The server is killed here, not the machine: what it has handed to the system is kept."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def configuration(folder: Path, number: int, ledger: str, port: int) -> str:

@@ -164,6 +164,7 @@ def cells(store: SqlStore, settings: Settings) -> dict[str, list[list[Any]]]:
     return found
 
 
+@pytest.mark.long
 def test_killed_again_and_again_under_load_it_loses_and_doubles_nothing(
     tmp_path: Path, ledger_url: str, sqlite_database: str
 ) -> None:

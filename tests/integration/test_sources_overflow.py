@@ -121,7 +121,7 @@ def test_a_connector_that_finds_ever_new_sources_fills_no_ledger_and_says_which_
     assert (said["a"][1], said["(overflow)"][1]) == (2, 3), "what is known is counted on"
 
 
-def test_an_import_of_ever_new_sources_is_refused_by_name_and_the_others_are_kept(shell: Shell) -> None:
+def test_an_import_of_ever_new_sources_is_refused_line_by_line_and_the_others_are_kept(shell: Shell) -> None:
     shell.file("reconciler.yaml", "pipelines: {batch: {stages: [ingress, processed], max_sources: 2}}")
     place: dict[str, object] = {"type": "count", "pipeline": "batch", "stage": "ingress"}
     place["bucket"] = "2021-07-20T18:44:00Z"
@@ -131,4 +131,5 @@ def test_an_import_of_ever_new_sources_is_refused_by_name_and_the_others_are_kep
     file = shell.file("later.ndjson", *later)
     assert shell("import", file) == 3
     assert "1 file: 2 kept, 0 unchanged, 2 refused" in shell.out
-    assert f"{file}:0: source x: is a new one, and pipeline batch has twice its max_sources of 2 already" in shell.err
+    assert f"{file}:4: source: is a new one" in shell.err
+    assert f"{file}:2: source: is a new one, and pipeline batch has twice its max_sources of 2 already" in shell.err

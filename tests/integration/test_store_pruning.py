@@ -133,6 +133,15 @@ def test_verdicts_go_later_and_the_source_begins_with_what_is_left(old: SqlStore
     assert old.directory(BATCH).first_bucket == [KEPT]
 
 
+def test_that_the_horizon_moves_on_costs_no_source_a_write(old: SqlStore) -> None:
+    """At ten thousand sources it was a step of two seconds each hour, and every process read them all anew."""
+    with old.database.reading() as connection:
+        before = connection.exec_driver_sql("SELECT revision FROM pipeline").all()
+    prune(old, Horizon(KEPT, KEPT))
+    with old.database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT revision FROM pipeline").all() == before
+
+
 def test_how_far_a_silent_reporter_had_come_is_not_forgotten(old: SqlStore) -> None:
     prune(old, Horizon(minute(5 * SPAN), 0))
     told = old.reporters(BATCH, JUDGED).reporters

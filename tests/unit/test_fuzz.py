@@ -30,6 +30,8 @@ fuzzed = settings(
     derandomize="FUZZ" not in os.environ,  # what is found by chance is found in the long runs, not in somebody's way
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
+pytestmark = pytest.mark.long
+
 PIPELINES = {"batch": Pipeline("batch", ("ingress", "processed"))}
 GOOD: dict[str, dict[str, Any]] = {
     "count": {

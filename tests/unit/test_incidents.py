@@ -320,11 +320,11 @@ def test_a_condition_that_holds_no_more_is_resolved(desk: Desk) -> None:
 
 
 def test_an_unusual_share_of_legal_ends_opens_at_the_second_tick(desk: Desk) -> None:
-    desk.register.rejects(HOP, [("segment", START)], set(), MINUTE, desk.now)
+    desk.register.rejects(HOP, [("segment", START)], set, MINUTE, desk.now)
     assert desk.tick(0) == []
-    desk.register.rejects(HOP, [("segment", START + MINUTE)], set(), MINUTE, START + MINUTE)
+    desk.register.rejects(HOP, [("segment", START + MINUTE)], set, MINUTE, START + MINUTE)
     assert desk.tick(1) == ["rejects open"]
-    desk.register.rejects(HOP, [], {"segment"}, MINUTE, START + 2 * MINUTE)
+    desk.register.rejects(HOP, [], lambda: {"segment"}, MINUTE, START + 2 * MINUTE)
     desk.tick(2)
     assert desk.tick(16) == ["rejects resolved"]
 

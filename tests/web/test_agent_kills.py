@@ -115,6 +115,7 @@ def _work(agent: Rig) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_again_and_again_under_load_the_centre_has_exactly_what_was_answered(
     tmp_path: Path, heard: Listener
 ) -> None:
