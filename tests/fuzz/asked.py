@@ -1,6 +1,7 @@
 """Requests to the HTTP face, pages and all, as a web server would hand them over: none may end in a 5xx."""
 
 import asyncio
+import faulthandler
 import hashlib
 import json
 import threading
@@ -149,7 +150,11 @@ def asking(folder: Path) -> Callable[[bytes], None]:
         head, _, body = data.partition(b"\n\n")
         scope = as_scope(head)
         if scope is not None:
-            status = face.status(scope, body)
+            try:
+                status = face.status(scope, body)
+            except TimeoutError:
+                faulthandler.dump_traceback()  # of all threads: which of them has not come back
+                raise AssertionError(f"no answer within {PATIENCE} s: {data!r}") from None
             assert status < 500, f"{scope['method']} {scope['raw_path']!r}: {status}"
 
     return attempt
