@@ -211,7 +211,7 @@ class HopJudge:
             if moved > 0 or not lane.moved_at:
                 lane.moved_at = stages[1].through
             advance_head(lane, width, stages[0].through, stages[1].through, prompt=prompt)
-            learn(lane, own, stages[1].through, now, width, prompt=prompt)
+            learn(lane, own, stages[1].through, now, width, judged_at, prompt=prompt)
 
     def _judge_lane(
         self, position: int, lane: Lane, ledger: Ledger, queues: Mapping[str, QueueLedger], sheets: list[Sheet],

@@ -4,6 +4,7 @@ import numpy as np
 
 from reconciler.core.lag import first_look
 from reconciler.core.lanes import Lane
+from reconciler.core.own_lag import Lately
 from reconciler.core.sheets import Sheet, finished
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints
 from reconciler.core.times import NEVER, Micros
@@ -15,7 +16,8 @@ _LATE = np.isin(np.arange(len(Verdict)), [int(verdict) for verdict in (Verdict.D
 
 
 def learn(
-    lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros, *, prompt: bool
+    lane: Lane, own: list[tuple[Sheet, Ints, Ints, Bools]], through: Micros, now: Micros, width: Micros,
+    judged_at: Micros | None, *, prompt: bool,
 ) -> None:  # fmt: skip
     """Learn from events seen processed for the first time; from cells never seen before, only what one look shows.
 
@@ -45,7 +47,11 @@ def learn(
         delays[at] = through - since
         old, chunk = sheet.old.parts, sheet.key.chunk * CHUNK
         begun = new[old["processed"].take(new) + old["accounted"].take(new) == 0] // SPAN
-        lane.own.learn(now, row + chunk, delays[column], events, begun + chunk)
+        lately = None
+        if judged_at is not None and 2 * (now - judged_at) <= width:
+            late = (delays[column] > width).nonzero()[0]
+            lately = Lately(now // width, (row[late] + chunk << 32) + column[late] + sheet.first, late)
+        lane.own.learn(now, row + chunk, delays[column], events, begun + chunk, lately)
     if not prompt:
         _learn_at_first_sight(lane, own, through, now, width)
 

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,21 @@ def _nothing() -> Singles:
     return np.zeros((0, _CLASSES), np.float32)
 
 
+MOST_TOGETHER = 10_000
+"""Cells of which it is remembered how much has come lately; what comes of more at once is taken as it comes."""
+
+
+class Lately(NamedTuple):
+    """What cells have had of late events in the time that is as wide as their bucket, where looks are more frequent."""
+
+    window: int
+    """Ordinal of that time."""
+    cells: Ints
+    """By late arrival: source and ordinal of the bucket, as one number."""
+    late: NDArray[np.intp]
+    """Which of the arrivals are late."""
+
+
 @dataclass(slots=True)
 class OwnLag:
     """How the events of each source of a lane were spread over delays, and in what groups they came."""
@@ -45,13 +60,20 @@ class OwnLag:
     """By source: on which days events came that were later than usual; a bit a day, the lowest is `late_day`."""
     late_day: int = 0
     day: int = 0
+    window: int = 0
+    """See `Lately`."""
+    together: dict[int, int] = field(default_factory=dict)
+    """By cell: late events that have come in that window."""
     _groups: Floats | None = None
     """By delay class and all longer ones; `None`: to be worked out anew."""
 
-    def learn(self, now: Micros, source: Ints, delays: Ints, events: Ints, begun: Ints) -> None:
+    def learn(
+        self, now: Micros, source: Ints, delays: Ints, events: Ints, begun: Ints, lately: Lately | None = None
+    ) -> None:  # fmt: skip
         """Add events that were first seen processed at these delays (µs); parallel arrays, one entry a cell.
 
-        `begun`: sources of the cells of which none was processed before, once for each cell.
+        `begun`: sources of the cells of which none was processed before, once for each cell. `lately`: what a batch
+        brings of a cell has come together, however often it is looked at meanwhile; `None`: seldom enough.
         """
         if not len(source):
             return
@@ -60,10 +82,22 @@ class OwnLag:
         classes = np.minimum(BINS.searchsorted(delays), _CLASSES - 1)
         place, amount = source * _CLASSES + classes, events.astype(np.float32)
         np.add.at(self.events.reshape(-1), place, amount)
-        np.add.at(self.squares.reshape(-1), place, amount * amount)
+        before = np.zeros(len(source), np.float32)
+        if lately is not None and len(lately.cells) <= MOST_TOGETHER:
+            before[lately.late] = self._came_before(lately, events[lately.late])
+        np.add.at(self.squares.reshape(-1), place, amount * (2 * before + amount))
         self.cells += np.bincount(begun, minlength=len(self.cells))
         self.born[source] = np.minimum(self.born[source], now)
         self._groups = None
+
+    def _came_before(self, lately: Lately, events: Ints) -> list[int]:
+        """How many late events of these cells came before in this window; from now on these did too."""
+        if lately.window != self.window or len(self.together) > MOST_TOGETHER:
+            self.window, self.together = lately.window, {}
+        cells = lately.cells.tolist()
+        before = [self.together.get(cell, 0) for cell in cells]
+        self.together |= {cell: was + more for cell, was, more in zip(cells, before, events.tolist(), strict=True)}
+        return before
 
     def _grow(self, sources: int) -> None:
         more = sources - len(self.events)
@@ -195,7 +229,8 @@ class OwnLag:
         arrays: tuple[NDArray[Any], ...] = (place, events, squares, self.cells, self.born)
         packed = [base64.b64encode(array.tobytes()).decode() for array in arrays]
         late = {str(source): int(self.late[source]) for source in np.flatnonzero(self.late)}
-        return {"day": self.day, "arrays": packed, "late": late, "late_day": self.late_day}
+        together = {"window": self.window, "together": {str(cell): events for cell, events in self.together.items()}}
+        return {"day": self.day, "arrays": packed, "late": late, "late_day": self.late_day} | together
 
     @classmethod
     def restore(cls, stored: Mapping[str, Any]) -> "OwnLag":
@@ -206,7 +241,9 @@ class OwnLag:
         late = np.zeros(max(late_on, default=-1) + 1, np.int64)
         late[list(late_on)] = list(late_on.values())
         events, squares = (_spread(place, amount, len(cells)) for amount in (events, squares))
-        return cls(events, cells, born, squares, late, int(stored["late_day"]), int(stored["day"]))
+        together = {int(cell): int(amount) for cell, amount in stored["together"].items()}
+        days = int(stored["late_day"]), int(stored["day"])
+        return cls(events, cells, born, squares, late, *days, int(stored["window"]), together)
 
 
 def _later(age: Micros) -> int:

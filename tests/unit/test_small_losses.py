@@ -10,7 +10,7 @@ import pytest
 from reconciler.backtest import backtest
 from reconciler.core.lag import DelayCurve
 from reconciler.core.observations import Count, Observation, Progress
-from reconciler.core.own_lag import OwnLag
+from reconciler.core.own_lag import Lately, OwnLag
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.sums import rarity_of_many
 from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros, parse_time
@@ -66,6 +66,22 @@ def test_events_of_a_cell_that_come_together_are_a_group() -> None:
 def test_events_that_come_in_every_cell_alike_are_no_group() -> None:
     assert in_groups(1, every=20) == 1
     assert in_groups(20, every=1) == 1
+
+
+def test_what_a_batch_brings_of_a_cell_is_one_group_however_often_it_is_looked_at() -> None:
+    def learned(portions: int) -> float:
+        own = OwnLag()
+        for cell in range(100):
+            one, late = np.array([0]), np.array([0])
+            own.learn(NOW, one, np.array([0]), np.array([50]), begun=one)
+            for _ in range(portions if cell % 20 == 0 else 0):
+                lately = Lately(cell, np.array([cell]), late)
+                own.learn(NOW, one, np.array([HOUR]), np.array([60 // portions]), one[:0], lately)
+                own = OwnLag.restore(json.loads(json.dumps(own.dump())))
+        return own.group(MINUTE)
+
+    assert learned(1) > 50
+    assert learned(6) == pytest.approx(learned(1))
 
 
 def test_the_groups_of_one_source_are_not_those_of_another() -> None:
