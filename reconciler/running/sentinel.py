@@ -9,6 +9,7 @@ memory, and tells people directly. When the ledger is back, what waited is store
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 from reconciler.core.alarms import AWAY, ledger_away
 from reconciler.core.observations import Observation, Refusal
@@ -55,19 +56,23 @@ class Sentinel:
     """When it was first found out of reach."""
     _why: str = ""
     """What was wrong with it then: one that hangs says something else each time, and that is no news."""
-    looks: bool = False
-    """Whether a look is under way; one may hang until its patience is over."""
+    _looking: Lock = field(default_factory=Lock)
+    """Held while a look is under way; one may hang until its patience is over."""
 
     def __post_init__(self) -> None:
         self.memory = Memory(self.settings.pipelines)
 
     def look(self) -> None:
         """One look, at the pace of the service."""
-        self.looks = True
-        try:
+        with self._looking:
             self._look(self.clock())
-        finally:
-            self.looks = False
+
+    def rest(self, seconds: float) -> bool:
+        """Wait until no look is under way; whether that came about in time."""
+        rested = self._looking.acquire(timeout=seconds)
+        if rested:
+            self._looking.release()
+        return rested
 
     def _look(self, now: Micros) -> None:
         failure = self._ledger_fails(now)

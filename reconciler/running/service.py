@@ -32,6 +32,8 @@ SPARE_THREADS = 4
 """Beside one for each duty: the lease is renewed whatever hangs."""
 
 
+LOOK_SECONDS = 1.0
+"""A look at a ledger that answers is over in so long."""
 LEDGER_SECONDS = 10.0
 """A ledger that answers within so long is no dead one, however short the ticks are."""
 
@@ -85,7 +87,7 @@ class Service:
             self._keeper.release()
         except ReconcilerError as error:
             log.warning("the lease could not be given back; it will run out", extra={"failure": error.message})
-        return rested and not self._sentinel.looks
+        return self._sentinel.rest(LOOK_SECONDS) and rested
 
     def _begin(self) -> None:
         """The lease was taken: what has been missed is not to wait for the next tick."""
