@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -287,25 +286,6 @@ def test_a_process_that_does_not_do_the_work_speaks_only_where_nobody_else_does(
         away(embedded, there=True)
         watch.until(10)
         assert watch.states() == {"self-alarm": ["resolved"]}
-
-
-def test_who_ends_waits_for_a_look_that_is_under_way(embedded: SqlStore, tmp_path: Path) -> None:
-    with watching(embedded, tmp_path) as watch:
-        begun, go_on = Event(), Event()
-
-        def clock() -> Micros:
-            begun.set()
-            go_on.wait(30)
-            return BEGIN
-
-        watch.sentinel.clock = clock
-        look = Thread(target=watch.sentinel.look)
-        look.start()
-        assert begun.wait(30)
-        assert not watch.sentinel.rest(0)
-        go_on.set()
-        assert watch.sentinel.rest(30)
-        look.join()
 
 
 def test_a_full_disk_and_a_broken_connector_do_not_keep_it_quiet(embedded: SqlStore, tmp_path: Path) -> None:
