@@ -10,11 +10,6 @@ from reconciler.commands.options import as_time, author_option, config_option, j
 from reconciler.commands.terminal import say, say_records
 from reconciler.core.times import Micros, format_time
 
-KINDS = (
-    "loss", "at_risk", "delay", "surplus", "low_volume", "rejects", "missing_counts", "queue_policy", "capacity",
-    "replay",
-)  # fmt: skip
-
 
 class _Group(click.Group):
     """`reconciler mute` with options is `reconciler mute add`."""
@@ -47,7 +42,7 @@ def command() -> None:
 @command.command("add", epilog="""Example: reconciler mute --kind delay --for 2h --author ann --reason "known" """)
 @config_option
 @click.option("--pipeline", default="", metavar="PATTERN", help="Of these pipelines only.")
-@click.option("--kind", default="", type=click.Choice(["", *KINDS]), metavar="KIND", help="Of this kind only.")
+@click.option("--kind", default="", type=click.Choice(["", *deeds.KINDS]), metavar="KIND", help="Of this kind only.")
 @click.option(
     "--source", "sources", default="*", metavar="PATTERN", help="Only where no source is touched but such as these."
 )

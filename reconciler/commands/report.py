@@ -10,7 +10,7 @@ import click
 from reconciler.app import App, now, opened
 from reconciler.commands.options import as_time, config_option
 from reconciler.commands.terminal import say, say_records
-from reconciler.core.times import Micros, format_time
+from reconciler.core.times import Micros, format_time, time_of
 from reconciler.errors import ConfigError
 from reconciler.reports import archive
 from reconciler.reports.archive import report
@@ -108,7 +108,7 @@ def _list(found: Sequence[KeptReport], *, as_json: bool) -> None:
     if as_json:
         say_records(
             {"number": one.id, "day": one.day, "zone": one.zone, "made_at": format_time(one.made_at),
-             "as_of": None if one.as_of is None else format_time(one.as_of), "version": one.version,
+             "as_of": time_of(one.as_of), "version": one.version,
              "settings": one.settings, "sent_to": one.sent_to}
             for one in found
         )  # fmt: skip

@@ -8,7 +8,7 @@ from reconciler.app import App, now, opened
 from reconciler.commands.options import as_time, config_option, json_option
 from reconciler.commands.terminal import say, say_records
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import NEVER, Micros, format_time
+from reconciler.core.times import Micros, format_time, time_of
 from reconciler.errors import ConfigError
 from reconciler.ports import Retirement
 
@@ -78,8 +78,8 @@ def _records(app: App, pipeline: Pipeline) -> Iterator[dict[str, str | None]]:
         yield {
             "pipeline": pipeline.name,
             "source": name,
-            "first_bucket": _time(directory.first_bucket[ordinal]),
-            "retired_at": _time(retired),
+            "first_bucket": time_of(directory.first_bucket[ordinal]),
+            "retired_at": time_of(retired),
             "author": why.author if why else None,
             "reason": why.reason if why else None,
         }
@@ -94,7 +94,3 @@ def _table(records: list[dict[str, str | None]]) -> Iterator[str]:
             life += f", retired at {one['retired_at']}"
         said = f" ({one['author']}: {one['reason']})" if one["author"] else ""
         yield f"{one['pipeline']}  {one['source']}  {life}{said}"
-
-
-def _time(instant: Micros) -> str | None:
-    return None if instant >= NEVER else format_time(instant)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.core.wording import visible
 from reconciler.reading import STDIN
 
 if TYPE_CHECKING:
@@ -20,15 +21,10 @@ Advance = Callable[[int], None]
 """Moves the bar on by so much."""
 
 
-def printable(text: str) -> str:
-    """The text with everything that could steer a terminal made visible."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
 def say(lines: Iterable[str], *, err: bool = False) -> None:
     """Print lines for people; names in them may be anybody's."""
     for line in lines:
-        click.echo(printable(line), err=err)
+        click.echo(visible(line), err=err)
 
 
 def say_records(records: Iterable[Mapping[str, Any]]) -> None:

@@ -8,7 +8,7 @@ import click
 from reconciler.app import now, opened
 from reconciler.commands.options import config_option, json_option
 from reconciler.commands.terminal import say, say_records
-from reconciler.core.times import format_time
+from reconciler.core.times import format_time, time_of
 from reconciler.errors import ConfigError
 from reconciler.ports import Token
 
@@ -102,4 +102,4 @@ def _row(token: Token) -> str:
 
 def _record(token: Token) -> dict[str, Any]:
     times = {name: value for name, value in asdict(token).items() if name.endswith("_at")}
-    return asdict(token) | {name: None if value is None else format_time(value) for name, value in times.items()}
+    return asdict(token) | {name: time_of(value) for name, value in times.items()}

@@ -10,7 +10,7 @@ from reconciler.app import now, opened, pause
 from reconciler.commands.options import as_duration, config_option, json_option, read_time
 from reconciler.commands.terminal import say
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import Micros, format_time, parse_duration
+from reconciler.core.times import Micros, format_time, parse_duration, time_of
 from reconciler.ports import Store
 from reconciler.reports.completion import completion, hindrances, in_the_way
 
@@ -82,13 +82,13 @@ def look(store: Store, pipeline: Pipeline, pattern: str, through: Micros) -> dic
         "pipeline": pipeline.name,
         "source": pattern,
         "through": format_time(through),
-        "judged_at": None if judged_at is None else format_time(judged_at),
+        "judged_at": time_of(judged_at),
         "sources": len(asked),
         "behind": len(behind),
         "waits_for": [
             {
                 "source": source,
-                "complete_through": None if at is None else format_time(at),
+                "complete_through": time_of(at),
                 "text": in_the_way(source, at, said),
                 "said": said,
             }
