@@ -33,6 +33,22 @@ def say_records(records: Iterable[Mapping[str, Any]]) -> None:
         click.echo(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
 
 
+def say_found(records: Iterable[Mapping[str, Any]], lines: Iterable[str], *, as_json: bool) -> None:
+    """What was found: for programs one JSON object a line, or for people. Only what is printed is gone through."""
+    if as_json:
+        say_records(records)
+    else:
+        say(lines)
+
+
+def say_whole(record: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """The same where it is one object."""
+    if as_json:
+        click.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    else:
+        say(lines)
+
+
 @contextmanager
 def reading(files: Sequence[str]) -> Iterator[tuple[Tell, Advance | None]]:
     """A bar of the bytes of these files."""

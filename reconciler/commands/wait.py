@@ -1,6 +1,5 @@
 """`reconciler wait`: for schedulers, which must not read past what is complete."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +7,7 @@ import click
 
 from reconciler.app import now, opened, pause
 from reconciler.commands.options import as_duration, config_option, json_option, read_time
-from reconciler.commands.terminal import say
+from reconciler.commands.terminal import say_whole
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, format_time, parse_duration, time_of
 from reconciler.ports import Store
@@ -65,10 +64,7 @@ def command(
         while not answer["complete"] and now() < end:
             pause(min(every, end - now()))
             answer = look(app.store, flow, pattern, through)
-    if as_json:
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
-    else:
-        say(as_text(answer))
+    say_whole(answer, as_text(answer), as_json=as_json)
     return 0 if answer["complete"] else 1
 
 
