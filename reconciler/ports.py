@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconciler.core.acts import Act
+from reconciler.core.cases import Incident
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Observation, QueueSample, Refusal
@@ -87,8 +88,8 @@ class Judging(Protocol):
     """As of now: the cells that changed since the last judgement or that time may change, and what they need."""
     judged_at: Micros
     """`now` of the last judgement; 0 before the first, and after a hop was added."""
-    incidents: list[dict[str, Any]]
-    """States of the incidents that are not resolved, or that were resolved in the last 24 h."""
+    incidents: list[Incident]
+    """The incidents that are not resolved, or that were resolved in the last 24 h."""
     acts: list[Act]
     """What people had said by `now` of these incidents, mutes that may hold, and all planned work; in order."""
     state: dict[str, Any]
@@ -101,7 +102,7 @@ class Judging(Protocol):
         now: Micros,
         dirty: Iterable[TileKey],
         said: Sequence[Said],
-        incidents: Sequence[dict[str, Any]],
+        incidents: Sequence[Incident],
         changes: Sequence[dict[str, Any]],
         state: Mapping[str, Any],
         posts: Sequence[Post] = (),

@@ -1,8 +1,9 @@
 """What an incident is made of: the cells that are bad, what became of them, and what people said of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from reconciler.core.times import DAY, MINUTE, Micros
 from reconciler.core.verdicts import Evidence, Verdict
@@ -56,8 +57,7 @@ class CellChange:
     """All that is missing was seen in the queue."""
 
 
-@dataclass(slots=True)
-class Share:
+class Share(msgspec.Struct, array_like=True, gc=False):  # there is one a source, and each tick reads all
     """What an incident has of one source."""
 
     bad: int = 0
@@ -71,7 +71,7 @@ class Share:
 
 @dataclass(slots=True)
 class Incident:
-    """One cause, from its first bad cell until it is over."""
+    """One cause, from its first bad cell until it is over; stored as it is."""
 
     id: str
     pipeline: str
@@ -151,21 +151,6 @@ class Incident:
     def accepted(self) -> int:
         """Events that were accepted in the cells that are bad now."""
         return sum(share.accepted for share in self.shares.values())
-
-    def dump(self) -> dict[str, Any]:
-        """As plain values, to be stored."""
-        plain = {name: getattr(self, name) for name in self.__slots__ if name not in {"shares", "evidence"}}
-        shares = {
-            source: [share.bad, share.lost, share.events, share.accepted] for source, share in self.shares.items()
-        }
-        return plain | {"shares": shares, "evidence": int(self.evidence)}
-
-    @classmethod
-    def restore(cls, stored: Mapping[str, Any]) -> "Incident":
-        """What `dump` gave."""
-        shares = {source: Share(*pair) for source, pair in stored["shares"].items()}
-        known = {name: stored[name] for name in cls.__slots__ if name in stored}
-        return cls(**(known | {"shares": shares, "evidence": Evidence(stored["evidence"])}))
 
 
 @dataclass(frozen=True, slots=True)

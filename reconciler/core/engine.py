@@ -1,6 +1,6 @@
 """The engine of one pipeline: judges all its hops at an instant and keeps what it must remember in between."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -272,13 +272,13 @@ class Engine:
             line["subject"] = incident.hop
         return line
 
-    def incidents(self) -> list[dict[str, Any]]:
-        """All incidents to be stored, as plain values; what came to nothing is `resolved` and was never opened."""
+    def incidents(self) -> list[Incident]:
+        """All incidents to be stored; what came to nothing is `resolved` and was never opened."""
         for incident in self.register.dropped:
             incident.status = "resolved"
         kept = [*self.register.incidents.values(), *self.register.dropped]
         self.register.dropped = []
-        return [incident.dump() for incident in kept]
+        return kept
 
     def dump(self) -> dict[str, Any]:
         """What must be remembered until the next judgement, as plain values; incidents apart."""
@@ -287,8 +287,7 @@ class Engine:
         return own | {"objectives": self.objectives.dump()} | self.volume.dump()
 
     def restore(
-        self, state: Mapping[str, Any], incidents: Sequence[Mapping[str, Any]], judged_at: Micros | None,
-        week: bytes = b"",
+        self, state: Mapping[str, Any], incidents: Iterable[Incident], judged_at: Micros | None, week: bytes = b"",
     ) -> None:  # fmt: skip
         """Take up what an earlier judgement remembered, and the usual week that was learned last."""
         self.volume.restore(state, week)
@@ -297,8 +296,7 @@ class Engine:
             for lane, stored in zip(judge.lanes, lanes, strict=False):
                 lane.restore(stored)
         self.shares = [EndShares.restore(stored) for stored in state.get("shares", [])] or self.shares
-        for stored in incidents:
-            incident = Incident.restore(stored)
+        for incident in incidents:
             if incident.opened_at or incident.status == "pending":  # the others came to nothing
                 self.register.incidents[incident.id] = incident
         self.judged_at = judged_at

@@ -24,7 +24,7 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import MISPLACED_WITHIN, Hop
 from reconciler.core.queues import QueueLedger
 from reconciler.core.resent import hand_on
-from reconciler.core.sheets import Sheet, add_up, final, finished, gather, keep_final, plain, scatter
+from reconciler.core.sheets import Sheet, add_up, final, find_kept, finished, gather, keep, plain, scatter
 from reconciler.core.stages import Missing, Stage, stage_now
 from reconciler.core.sums import overdue, own_bound, own_patience, own_share
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints, Planes, TileKey, VerdictTile
@@ -72,11 +72,12 @@ class HopJudge:
         stages = (stage_now(ledger, self.hop.from_stage, now), stage_now(ledger, self.hop.to_stage, now))
         sheets = [self._sheet(ledger, key, stages, now) for key in self._keys(ledger, now, judged_at)]
         self._sum_up(sheets, stages, now, judged_at, ledger.pipeline.width)
+        find_kept(sheets, [lane.remembered_from for lane in self.lanes], ledger.pipeline.reach, self.stands_before)
+        sheets = [sheet for sheet in sheets if not sheet.kept.all()]
         for sheet in sheets:
             self._note_unreported(sheet, stages, ledger.pipeline.width)
             plain(sheet, proven=stages[0].progressed and stages[1].progressed)
-        remembered = [lane.remembered_from for lane in self.lanes]
-        keep_final(sheets, remembered, ledger.pipeline.reach, self.stands_before)
+            keep(sheet)
         if ledger.pipeline.width > MISPLACED_WITHIN:  # in narrow ones events that are carried over show at once
             self._note_ahead(sheets)
         unplaced: dict[int, int] = {}
@@ -205,9 +206,11 @@ class HopJudge:
             own = [entry for entry in own if entry[3].any()]
             moved = 0
             for sheet, fed, done, rows in own:
-                all_done = rows @ done
+                every = bool(rows.all())
+                all_fed, all_done = (plane.sum(axis=0) if every else rows @ plane for plane in (fed, done))
+                exists: Bools = np.any(sheet.exists if every else sheet.exists[rows], axis=0)
                 moved += int(all_done.sum())
-                _add(lane, sheet, rows @ fed, all_done, rows @ sheet.exists, width)
+                _add(lane, sheet, all_fed, all_done, exists, width)
             if moved > 0 or not lane.moved_at:
                 lane.moved_at = stages[1].through
             advance_head(lane, width, stages[0].through, stages[1].through, prompt=prompt)

@@ -8,7 +8,7 @@ from reconciler.core.own_lag import Lately
 from reconciler.core.sheets import Sheet, finished
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints
 from reconciler.core.times import NEVER, Micros
-from reconciler.core.verdicts import Codes, Verdict
+from reconciler.core.verdicts import Verdict
 
 _IN_TIME = np.arange(len(Verdict)) < int(Verdict.DELAYED)
 _LATE = np.isin(np.arange(len(Verdict)), [int(verdict) for verdict in (Verdict.DELAYED, Verdict.AT_RISK, Verdict.LOST)])
@@ -28,13 +28,15 @@ def learn(
     for sheet, _, done, rows in own:
         ends = (np.arange(sheet.first, sheet.first + SPAN, dtype=np.int64) + 1) * width
         said = sheet.old.code[: len(sheet.lanes)]
-        new = (rows[:, None] & (sheet.processed.replayed == 0) & (done > 0)).reshape(-1).nonzero()[0]
-        seen = _IN_TIME[said] if known else np.ones(said.shape, np.bool_)
+        new = (done > 0).reshape(-1).nonzero()[0]
+        new = new[rows[new // SPAN] & (sheet.processed.replayed.take(new) == 0)]
+        was = said.take(new)
+        seen = _IN_TIME[was] if known else np.ones(len(new), np.bool_)
         if not prompt:
-            seen &= said != int(Verdict.NONE)
+            seen &= was != int(Verdict.NONE)
         if known:
-            seen |= _usual_all_the_same(lane, sheet, said, new, now)
-        first_seen = new[seen.take(new)]
+            seen |= _usual_all_the_same(lane, _LATE[was], new // SPAN + sheet.key.chunk * CHUNK, now)
+        first_seen = new[seen]
         row, column = np.divmod(first_seen, SPAN)
         events = done.take(first_seen)
         fresh = np.bincount(column, weights=events, minlength=SPAN).astype(np.int64)
@@ -56,16 +58,14 @@ def learn(
         _learn_at_first_sight(lane, own, through, now, width)
 
 
-def _usual_all_the_same(lane: Lane, sheet: Sheet, said: Codes, new: Ints, now: Micros) -> Bools:
+def _usual_all_the_same(lane: Lane, late: Bools, source: Ints, now: Micros) -> Bools:
     """Cells that were late or worse, of sources that often are; their events have come, so nothing of it was lost."""
-    late = _LATE[said]
-    source = new[late.take(new)] // SPAN + sheet.key.chunk * CHUNK
-    if len(source):
-        lane.own.note_late(now, np.unique(source))
-        late &= lane.own.often_late(now, np.arange(len(late)) + sheet.key.chunk * CHUNK)[:, None]
-    else:
-        late[:] = False
-    return late
+    if not late.any():
+        return late
+    lane.own.note_late(now, np.unique(source[late]))
+    usual = late.copy()
+    usual[late] = lane.own.often_late(now, source[late])
+    return usual
 
 
 def _learn_at_first_sight(

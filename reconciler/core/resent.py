@@ -8,7 +8,7 @@ come is recovered as far as so much was sent again, whichever of the two was rep
 
 import numpy as np
 
-from reconciler.core.tiles import Bools, Ints, Planes, zeros
+from reconciler.core.tiles import SPAN, Bools, Ints, Planes, zeros
 from reconciler.core.totals import Totals
 
 
@@ -55,6 +55,9 @@ def _came(short: Ints, finished: Ints, old: Planes, rows: int) -> Ints:
 
 def alike(fed: Totals, done: Totals, old: Planes, rows: int) -> Bools:
     """Cells whose replays are those of which `old` was said."""
+    nothing = zeros(rows)
+    if fed.replayed is nothing and done.replayed is nothing and old.is_blank("recovered"):
+        return np.ones((rows, SPAN), np.bool_)
     recovered, returned = old["recovered"][:rows], old["returned"][:rows]
     as_told = np.minimum(fed.replayed, recovered + returned) == recovered
     same: Bools = np.where(done.replayed == 0, as_told, done.replayed == recovered + old["duplicated"][:rows])

@@ -83,7 +83,7 @@ def add_up(sheet: Sheet) -> None:
 def plain(sheet: Sheet, *, proven: bool) -> None:
     """Step 2: all that needs no queue and no lag."""
     gap = sheet.gap
-    balanced = (gap == 0) & ~_differs(sheet) & (sheet.processed.replayed == 0)
+    balanced = (gap == 0) & ~sheet.accepted.differs(sheet.processed) & (sheet.processed.replayed == 0)
     old = sheet.old.parts
     misplaced = zeros(sheet.parts.rows) if old.is_blank("misplaced") else old["misplaced"][: len(sheet.lanes)]
     opened = sheet.exists & ~sheet.whole & ~sheet.unreported
@@ -100,15 +100,8 @@ def plain(sheet: Sheet, *, proven: bool) -> None:
             sheet.parts[part] = np.where(there, amount, 0)
 
 
-def _differs(sheet: Sheet) -> Bools:
-    """All digests are known and differ."""
-    fed, done = sheet.accepted, sheet.processed
-    differs: Bools = fed.digested & done.digested & (fed.digest != done.digest) & (fed.ok > 0)
-    return differs
-
-
-def keep_final(sheets: list[Sheet], remembered_from: list[int], reach: int, stands_before: int = 0) -> None:
-    """Let stand what was said of final cells whose detail is forgotten, unless they change.
+def find_kept(sheets: list[Sheet], remembered_from: list[int], reach: int, stands_before: int = 0) -> None:
+    """Note the final cells whose detail is forgotten and that have not changed: what was said of them stands.
 
     `remembered_from`: by lane, the first bucket that is not forgotten. What lies before `stands_before` is as good as
     forgotten: an engine of another version has said it, and it must not be said anew for that reason alone. Where a
@@ -122,15 +115,20 @@ def keep_final(sheets: list[Sheet], remembered_from: list[int], reach: int, stan
     for sheet, (_, rows) in zip(old, looks, strict=True):
         disturbed[sheet.key.chunk] = rows | disturbed.get(sheet.key.chunk, np.zeros(len(rows), np.bool_))
     for sheet, (stands, rows) in zip(old, looks, strict=True):
-        here, was = slice(len(rows)), sheet.old
-        kept = stands & ((was.parts["misplaced"][here] == 0) | ~disturbed[sheet.key.chunk][:, None])
-        sheet.kept, sheet.doubtful = kept, sheet.doubtful & ~kept
-        if kept.any():
-            for name in ("code", "evidence", "loss_at", "proven"):
-                np.copyto(getattr(sheet, name), getattr(was, name)[here], where=kept)
-            for part in PARTS[len(COUNTED) :]:  # what was counted is the same
-                if not sheet.parts.is_blank(part) or not was.parts.is_blank(part):
-                    np.copyto(sheet.parts.own(part), was.parts[part][here], where=kept)
+        misplaced, moved = sheet.old.parts["misplaced"][: len(rows)], disturbed[sheet.key.chunk]
+        sheet.kept = stands & ((misplaced == 0) | ~moved[:, None]) if moved.any() else stands
+
+
+def keep(sheet: Sheet) -> None:
+    """Say of the cells that are kept what was said of them."""
+    if sheet.kept.any():
+        here, was, kept = slice(len(sheet.lanes)), sheet.old, sheet.kept
+        sheet.doubtful &= ~kept
+        for name in ("code", "evidence", "loss_at", "proven"):
+            np.copyto(getattr(sheet, name), getattr(was, name)[here], where=kept)
+        for part in PARTS[len(COUNTED) :]:  # what was counted is the same
+            if not sheet.parts.is_blank(part) or not was.parts.is_blank(part):
+                np.copyto(sheet.parts.own(part), was.parts[part][here], where=kept)
 
 
 def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
@@ -139,7 +137,9 @@ def _stands(sheet: Sheet, age: Ints, reach: int) -> tuple[Bools, Bools]:
     Digests are not remembered, so a cell that has them may have changed.
     """
     here, was = slice(len(sheet.lanes)), sheet.old
-    same: Bools = ~(sheet.accepted.digested & sheet.processed.digested & (sheet.accepted.ok > 0))
+    same: Bools = np.ones(sheet.code.shape, np.bool_)
+    if not sheet.accepted.undigested:
+        same = ~(sheet.accepted.digested & sheet.processed.digested & (sheet.accepted.ok > 0))
     for part in COUNTED:
         if not sheet.parts.is_blank(part) or not was.parts.is_blank(part):
             same &= sheet.parts[part] == was.parts[part][here]
@@ -157,8 +157,7 @@ def gather(sheets: list[Sheet], places: list[NDArray[np.intp]], first: int) -> C
         row, column = np.divmod(at, SPAN)
         fed, done, old = sheet.accepted, sheet.processed, sheet.old
         accepted, processed, accounted = (sheet.parts[part].take(at) for part in COUNTED)
-        digests = fed.digested.take(at) & done.digested.take(at) & (fed.digest.take(at) != done.digest.take(at))
-        digests &= accepted > 0
+        digests = fed.differs(done).take(at)
         values = (
             row + sheet.key.chunk * CHUNK,
             column + (sheet.first - first),

@@ -37,12 +37,24 @@ class Totals:
     digested: Bools
     """Every count that is not zero came with a digest."""
 
+    @property
+    def undigested(self) -> bool:
+        """Whether no count came with a digest."""
+        return self.digest is _undigested(len(self.ok))
+
+    def differs(self, other: "Totals") -> Bools:
+        """Cells with events of which all digests are known on both sides, and differ."""
+        if self.undigested:
+            return _nowhere(len(self.ok))
+        differs: Bools = self.digested & other.digested & (self.digest != other.digest) & (self.ok > 0)
+        return differs
+
 
 def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) -> Totals:
     """Sum a tile (`None`: nothing was counted there) over its series."""
     nothing = zeros(rows)
     none, every = _nowhere(rows), _everywhere(rows)
-    total = Totals(nothing, nothing, nothing, none, nothing, nothing, nothing.view(np.uint64), every)
+    total = Totals(nothing, nothing, nothing, none, nothing, nothing, _undigested(rows), every)
     if tile is None or not len(tile.series):
         return total
     sources, classes = directory.table()
@@ -63,6 +75,11 @@ def totals(tile: CountTile | None, directory: Directory, chunk: int, rows: int) 
     if tile.digested.any():
         total.digest = places.live.add(np.where(count > 0, tile.digest, 0))
     return total
+
+
+@cache
+def _undigested(rows: int) -> NDArray[np.uint64]:
+    return zeros(rows).view(np.uint64)
 
 
 @cache

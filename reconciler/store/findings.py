@@ -1,6 +1,5 @@
 """What judgements said, at rest: changed cells, incidents, and the engine's small memory."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -9,9 +8,10 @@ import msgspec
 from sqlalchemy import Connection, LargeBinary, delete, func, insert, select
 
 from reconciler.core import volume_dump
+from reconciler.core.cases import Incident
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import PARTS, SPAN, Ints, TileKey, VerdictTile
-from reconciler.core.times import DAY, Micros, parse_time
+from reconciler.core.times import DAY, Micros
 from reconciler.ports import Said
 from reconciler.store import drills, tables
 from reconciler.store.database import upsert
@@ -71,48 +71,42 @@ def said_when(
         yield TileKey(hop, chunk, span), tile, when
 
 
-def save_incidents(connection: Connection, pipeline: str, now: Micros, states: Sequence[Mapping[str, Any]]) -> None:
-    """Write the states of incidents as of `now`."""
+def save_incidents(connection: Connection, pipeline: str, now: Micros, found: Sequence[Incident]) -> None:
+    """Write incidents as of `now`."""
     table = tables.incident.c
-    known = (
-        dict(
-            connection.execute(
-                select(table.id, table.opened_at).where(table.id.in_([one["id"] for one in states]))
-            ).all()
-        )
-        if states
-        else {}
-    )
+    known: dict[str, Micros] = {}
+    if found:
+        query = select(table.id, table.opened_at).where(table.id.in_([one.id for one in found]))
+        known = dict(connection.execute(query).all())
     rows = [
         {
-            "id": state["id"],
+            "id": one.id,
             "pipeline": pipeline,
-            "kind": state["kind"],
-            "status": state["status"],
-            "opened_at": known.get(state["id"], _instant(state.get("opened_at"), now)),
+            "kind": one.kind,
+            "status": one.status,
+            "opened_at": known.get(one.id, one.opened_at),
             "updated_at": now,
-            "state": _fast(state),
+            "state": _text(one),
         }
-        for state in states
+        for one in found
     ]
     upsert(connection, tables.incident, rows)
 
 
 def save_changes(connection: Connection, pipeline: str, now: Micros, lines: Sequence[Mapping[str, Any]]) -> None:
     """Add what was said of incidents at `now`."""
-    rows = [{"id": line["id"], "at": now, "pipeline": pipeline, "line": _fast(line)} for line in lines]
+    rows = [{"id": line["id"], "at": now, "pipeline": pipeline, "line": _text(line)} for line in lines]
     upsert(connection, tables.incident_change, rows)
 
 
-def open_incidents(connection: Connection, pipeline: str, now: Micros) -> list[dict[str, Any]]:
-    """States of the incidents that are not resolved, or were within a day: the same cause is the same incident."""
+def open_incidents(connection: Connection, pipeline: str, now: Micros) -> list[Incident]:
+    """The incidents that are not resolved, or were within a day: the same cause is the same incident."""
     table = tables.incident.c
     query = select(table.state).where(
         table.pipeline == pipeline, (table.status != "resolved") | (table.updated_at >= now - DAY)
     )
-    return [
-        msgspec.json.decode(text) for text in connection.execute(query.order_by(table.opened_at, table.id)).scalars()
-    ]
+    texts = connection.execute(query.order_by(table.opened_at, table.id)).scalars()
+    return [msgspec.json.decode(text, type=Incident) for text in texts]
 
 
 def incidents(connection: Connection, pipeline: str | None, as_of: Micros | None) -> list[dict[str, Any]]:
@@ -161,7 +155,7 @@ def load_state(connection: Connection, pipeline: str) -> dict[str, Any]:
     """The engine's memory of the pipeline."""
     table = tables.state.c
     rows = connection.execute(select(table.name, table.json, table.payload).where(table.pipeline == pipeline))
-    return {name: json.loads(payload) if is_json else payload for name, is_json, payload in rows}
+    return {name: msgspec.json.decode(payload) if is_json else payload for name, is_json, payload in rows}
 
 
 def save_state(connection: Connection, pipeline: str, now: Micros, state: Mapping[str, Any]) -> None:
@@ -172,7 +166,7 @@ def save_state(connection: Connection, pipeline: str, now: Micros, state: Mappin
     rows = []
     for name, value in state.items():
         is_json = not isinstance(value, bytes)
-        payload = _text(value).encode() if is_json else value
+        payload = msgspec.json.encode(value) if is_json else value
         rows.append({"pipeline": pipeline, "name": name, "at": now, "json": is_json, "payload": payload})
     upsert(connection, table, rows)
 
@@ -209,16 +203,5 @@ WEEK = "volume.week"
 """Name of the model of the usual week."""
 
 
-def _fast(value: Any) -> str:
-    """JSON of names and whole numbers; of an incident of ten thousand sources every tick has as many."""
-    return msgspec.json.encode(value).decode()
-
-
 def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _instant(value: object, otherwise: Micros) -> Micros:
-    if isinstance(value, str):
-        return parse_time(value)
-    return value if isinstance(value, int) else otherwise
+    return msgspec.json.encode(value).decode()

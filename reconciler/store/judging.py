@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from reconciler.core.borders import TilePlace, borders, with_neighbours
+from reconciler.core.cases import Incident
 from reconciler.core.ledger import Ledger
 from reconciler.core.outbox import Post
 from reconciler.core.outlines import outline
@@ -85,7 +86,7 @@ class SqlJudging:
         self._tiles()
         self._facts()
         self.incidents = findings.open_incidents(connection, pipeline.name, now)
-        self.acts = acts.heard(connection, pipeline.name, now, [str(one["id"]) for one in self.incidents])
+        self.acts = acts.heard(connection, pipeline.name, now, [one.id for one in self.incidents])
         self.state = findings.load_state(connection, pipeline.name)
         self.week = findings.load_week(connection, pipeline.name) if "volume" in self.state else b""
 
@@ -94,7 +95,7 @@ class SqlJudging:
         now: Micros,
         dirty: Iterable[TileKey],
         said: Sequence[Said],
-        incidents: Sequence[dict[str, Any]],
+        incidents: Sequence[Incident],
         changes: Sequence[dict[str, Any]],
         state: Mapping[str, Any],
         posts: Sequence[Post] = (),

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from reconciler.core.cases import Incident
 from reconciler.core.observations import Capacity, Count, Observation, Progress, QueueSample
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import ABSENT, SPAN, CountTile, TileKey
@@ -91,3 +92,8 @@ def cells(key: TileKey, tile: CountTile, series: Sequence[Any], sources: Sequenc
                 name = (stage, sources[source], *rest, key.span * SPAN + column)
                 found[name] = tuple(array[row, column].item() for array in values)
     return found
+
+
+def incident(number: str, *, kind: str = "loss", opened_at: Micros = 0, status: str = "open") -> Incident:
+    """An incident of which little is known."""
+    return Incident(number, "batch", "ingress>processed", kind, "", opened_at, status, opened_at)

@@ -16,7 +16,7 @@ from reconciler.core.tiles import PARTS, TileKey, VerdictTile
 from reconciler.errors import OutOfReach
 from reconciler.ports import Cursor, Said
 from reconciler.store import SqlStore, open_store
-from tests.integration.store_parts import BATCH, count, current, minute, pipelines, raw, some_of_everything
+from tests.integration.store_parts import BATCH, count, current, incident, minute, pipelines, raw, some_of_everything
 
 
 class KilledError(Exception):
@@ -53,8 +53,8 @@ def judge(store: SqlStore, _: list[Observation]) -> None:
             "ingress>processed", one, one * minute(1), one.astype(np.uint8), one.astype(np.uint32),
             np.zeros((len(PARTS), 1), np.int64), one, one > 0,
         )  # fmt: skip
-        incident = {"id": "a", "kind": "loss", "status": "open"}
-        judging.save(minute(80), keys, [said], [incident], [incident], {"lag": 1})
+        line = {"id": "a", "kind": "loss", "status": "open"}
+        judging.save(minute(80), keys, [said], [incident("a")], [line], {"lag": 1})
 
 
 @pytest.mark.parametrize("work", [record, judge], ids=["recording", "judging"])

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from reconciler import service
+from reconciler.core.cases import Incident, Share
 from reconciler.core.ledger import Ledger
 from reconciler.core.observations import Capacity, Progress, QueueSample
 from reconciler.core.pipelines import Hop
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, TileKey, VerdictTile
 from reconciler.core.times import DAY, MINUTE, Micros
+from reconciler.core.verdicts import Evidence
 from reconciler.ports import Judging, Said
 from reconciler.store import SqlStore
-from tests.integration.store_parts import BATCH, START, cells, count, minute, pipelines, raw
+from tests.integration.store_parts import BATCH, START, cells, count, incident, minute, pipelines, raw
 
 HOP = "ingress>processed"
 HERE = START // BATCH.width // SPAN
@@ -42,9 +44,11 @@ def say(bucket: int, *, source: int = 0, code: int = 4, lost: int = 0) -> Said:
 
 def save(
     judging: Judging, now: Micros, *, dirty: Iterable[TileKey] = (), said: Iterable[Said] = (),
-    incidents: Iterable[dict[str, Any]] = (), state: dict[str, Any] | None = None,
+    incidents: Iterable[Incident] = (), state: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    judging.save(now, dirty, list(said), list(incidents), [dict(one) for one in incidents], state or {})
+    found = list(incidents)
+    lines = [{"id": one.id, "status": one.status} for one in found]
+    judging.save(now, dirty, list(said), found, lines, state or {})
 
 
 def judge(store: SqlStore, now: Micros, *, active: bool = False, said: Iterable[Said] = ()) -> Judging:
@@ -259,17 +263,18 @@ def test_capacities_are_the_latest_readings_of_what_the_pipeline_depends_on(stor
 
 
 def test_incidents_are_remembered_until_a_day_after_their_end(store: SqlStore) -> None:
-    first = {"id": "a", "kind": "delay", "status": "open", "opened_at": "2021-07-20T18:45:00Z", "sources": ["ü'"]}
-    other = {"id": "b", "kind": "loss", "status": "open", "opened_at": minute(1)}
+    first = incident("a", kind="delay", opened_at=minute(5))
+    first.shares["ü'"], first.evidence = Share(1, 2, 3, 4), Evidence.SKIPPED | Evidence.LAG_EXCEEDED
+    other = incident("b", opened_at=minute(1))
     with store.judging(BATCH, minute(5)) as judging:
         save(judging, minute(5), incidents=[first, other])
     with store.judging(BATCH, minute(6)) as judging:
         assert judging.incidents == [other, first]
-        save(judging, minute(6), incidents=[first | {"status": "resolved"}])
+        save(judging, minute(6), incidents=[replace(first, status="resolved")])
     with store.judging(BATCH, minute(6) + DAY) as judging:
-        assert [one["id"] for one in judging.incidents] == ["b", "a"]
+        assert [one.id for one in judging.incidents] == ["b", "a"]
     with store.judging(BATCH, minute(7) + DAY) as judging:
-        assert [one["id"] for one in judging.incidents] == ["b"]
+        assert [one.id for one in judging.incidents] == ["b"]
     assert [one["status"] for one in store.incident_changes("a")] == ["open", "resolved"]
     assert [one["status"] for one in store.incidents("batch")] == ["open", "resolved"]
     assert [one["status"] for one in store.incidents(as_of=minute(5))] == ["open", "open"]

@@ -12,7 +12,7 @@ from reconciler.ports import Horizon
 from reconciler.reports.tally import scan
 from reconciler.service import judge
 from reconciler.store import SqlStore
-from tests.integration.store_parts import BATCH, count, current, minute, pipelines, raw
+from tests.integration.store_parts import BATCH, count, current, incident, minute, pipelines, raw
 
 OLD, NEW = 0, 3 * SPAN
 """Buckets of two spans that are far apart."""
@@ -85,7 +85,7 @@ def test_of_an_incident_that_goes_on_only_its_turns_and_what_was_said_last_are_k
         at = JUDGED + number * MINUTE
         line = {"id": "one", "kind": "loss", "status": status, "at": at, "sources": [name], "pipeline": "batch"}
         with store.judging(BATCH, at) as judging:
-            judging.save(at, [], [], [line], [line], {})
+            judging.save(at, [], [], [incident("one", opened_at=JUDGED, status=status)], [line], {})
     prune(store, Horizon(JUDGED + 2 * SPAN * MINUTE, 0))
     kept = store.incident_changes("one")
     assert [(one["at"] - JUDGED) // MINUTE for one in kept] == [0, 3, 6]

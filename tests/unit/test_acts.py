@@ -1,15 +1,14 @@
 """What people say of incidents: it is heard once, it changes no judgement, and it never hides what goes on."""
 
-import json
 from dataclasses import replace
 
 import pytest
 
 from reconciler.core.acts import Act
-from reconciler.core.cases import Condition, Incident
+from reconciler.core.cases import Condition
 from reconciler.core.times import HOUR, MINUTE, Micros
 from reconciler.core.verdicts import Verdict
-from tests.unit.test_incidents import DELETED, START, Desk
+from tests.unit.test_incidents import DELETED, START, Desk, stored
 
 END = START + 2 * HOUR
 MUTE = Act(START, "ann", "mute", "known", id=1, until=END)
@@ -125,7 +124,7 @@ def test_planned_work_keeps_a_delay_quiet(desk: Desk) -> None:
 def test_what_people_said_survives_being_stored(desk: Desk) -> None:
     loss(desk)
     hear(desk, 2, said(desk, "acknowledge"), said(desk, "confirm", 2), replace(MUTE, id=3))
-    assert Incident.restore(json.loads(json.dumps(desk.only().dump()))) == desk.only()
+    assert stored(desk.only()) == desk.only()
 
 
 # --- flapping, and one cause seen at several ages ---------------------------------------------------------------------

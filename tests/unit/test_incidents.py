@@ -1,7 +1,6 @@
 """From bad cells to incidents: one cause, one incident, told when it is sure and until it is over."""
 
-import json
-
+import msgspec
 import pytest
 
 from reconciler.core.incidents import CellChange, Condition, Incident, Register
@@ -332,18 +331,22 @@ def test_an_unusual_share_of_legal_ends_opens_at_the_second_tick(desk: Desk) -> 
 # --- at rest ----------------------------------------------------------------------------------------------------------
 
 
+def stored(incident: Incident) -> Incident:
+    """The incident, out of what a store keeps of it."""
+    return msgspec.json.decode(msgspec.json.encode(incident), type=Incident)
+
+
 def test_an_incident_survives_being_stored(desk: Desk) -> None:
     desk.say("segment", 0, Verdict.LOST, DELETED | Evidence.SKIPPED, 7)
     desk.tick(1)
-    stored = json.loads(json.dumps(desk.only().dump()))
-    assert Incident.restore(stored) == desk.only()
+    assert stored(desk.only()) == desk.only()
 
 
 def test_a_cell_that_leaves_after_a_restart_leaves_the_incident_that_it_was_in(desk: Desk) -> None:
     desk.say("segment", 0, Verdict.LOST, DELETED, 7)
     desk.tick(1)
     fresh = Desk()
-    kept = Incident.restore(desk.only().dump())
+    kept = stored(desk.only())
     fresh.register.incidents[kept.id] = kept
     fresh.said = dict(desk.said)
     fresh.say("segment", 0, Verdict.COMPLETE)
