@@ -151,7 +151,7 @@ def scan(
 def _tiles(
     store: Store, pipeline: Pipeline, hop: Hop, first: Micros, last: Micros, as_of: Micros | None
 ) -> Iterator[tuple[TileKey, VerdictTile]]:
-    name = f"{hop.from_stage}>{hop.to_stage}"
+    name = hop.part
     if as_of is None:
         return store.verdict_tiles(pipeline, name, first, last)
     return store.verdicts_as_of(pipeline, name, first, last, as_of)
