@@ -313,14 +313,6 @@ def _create_sessions() -> None:
     )
 
 
-def _drop_replays() -> None:
-    op.execute("DROP VIEW pipeline_complete_through")
-    op.execute("DROP VIEW complete_through")
-    op.drop_table("replay_act")
-    op.drop_table("replay")
-    op.drop_table("reach")
-
-
 NEVER = 2**62
 CHUNK = 256
 
@@ -378,23 +370,12 @@ def _columns(kind: sa.types.TypeEngine[Any], names: str, *, null: bool = False) 
 
 
 def downgrade() -> None:
-    op.drop_table("report")
-    op.drop_table("sending")
-    op.drop_table("outbox")
-    op.drop_table("session")
-    op.drop_table("act")
-    _drop_replays()
-    op.drop_table("model")
-    op.drop_table("horizon")
-    for name in ("retirement", "run", "lease", "token"):
+    for view in ("pipeline_complete_through", "complete_through"):
+        op.execute(f"DROP VIEW {view}")
+    for name in _TABLES.split():
         op.drop_table(name)
-    for name in ("tile", "state", "source", "series"):
-        op.drop_table(name)
-    op.drop_table("said")
-    op.drop_table("reporter")
-    op.drop_table("reading")
-    for name in ("queue_sample", "progress", "pipeline", "ledger", "judged", "incident_change"):
-        op.drop_table(name)
-    op.drop_table("incident")
-    op.drop_table("connector_cursor")
-    op.drop_table("capacity")
+
+
+_TABLES = """report sending outbox session act replay_act replay reach model horizon retirement run lease token tile
+state source series said reporter reading queue_sample progress pipeline ledger judged incident_change incident
+connector_cursor capacity"""

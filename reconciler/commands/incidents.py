@@ -10,7 +10,7 @@ import click
 from reconciler.app import App, opened
 from reconciler.commands.draft import command as draft
 from reconciler.commands.incident_acts import close, confirm, reopen
-from reconciler.commands.options import config_option, json_option, pipeline_option
+from reconciler.commands.options import Usual, config_option, json_option, pipeline_option
 from reconciler.commands.terminal import say, say_found
 from reconciler.core.times import NEVER
 from reconciler.errors import ConfigError
@@ -25,18 +25,9 @@ Line = Mapping[str, Any]
 """An incident as contract §5 writes it."""
 
 
-class _Group(click.Group):
-    """`reconciler incidents` alone, or with options, is `reconciler incidents list`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put in the word that was left out."""
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
 @click.group(
-    cls=_Group,
+    cls=Usual,
+    usual="list",
     epilog="""\b
 Examples:
   reconciler incidents

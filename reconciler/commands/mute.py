@@ -6,23 +6,23 @@ import click
 
 from reconciler import deeds
 from reconciler.app import now, opened
-from reconciler.commands.options import as_time, author_option, config_option, json_option, read_duration, reason_option
+from reconciler.commands.options import (
+    Usual,
+    as_time,
+    author_option,
+    config_option,
+    json_option,
+    read_duration,
+    reason_option,
+)
 from reconciler.commands.terminal import say, say_found
 from reconciler.core.times import Micros, format_time
 
 
-class _Group(click.Group):
-    """`reconciler mute` with options is `reconciler mute add`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put in the word that was left out."""
-        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
-            args = ["add", *args]
-        return super().parse_args(ctx, args)
-
-
 @click.group(
-    cls=_Group,
+    cls=Usual,
+    usual="add",
+    alone=False,
     epilog="""\b
 Examples:
   reconciler mute --pipeline batch --kind delay --for 2h --author ann --reason "known, being drained"

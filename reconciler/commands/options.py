@@ -1,6 +1,7 @@
 """Options that several commands share, and how their values are read."""
 
 import re
+from typing import Any
 
 import click
 
@@ -61,3 +62,17 @@ def as_duration(_context: click.Context, _option: click.Parameter, text: str) ->
 now_option = click.option(
     "--now", "at", metavar="TIME", callback=as_time, help="As of then.  [default: the machine's clock]"
 )
+
+
+class Usual(click.Group):
+    """Where options follow at once, or (`alone`) nothing at all, the `usual` command is meant."""
+
+    def __init__(self, *args: Any, usual: str, alone: bool = True, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._usual, self._alone = usual, alone
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put in the word that was left out."""
+        if args[0].startswith("-") and args[0] not in ctx.help_option_names if args else self._alone:
+            args = [self._usual, *args]
+        return super().parse_args(ctx, args)

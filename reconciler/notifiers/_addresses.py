@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, SecretStr
 
 from reconciler.settings.notifying import Secret
+from reconciler.settings.values import http_url
 
 SHORT = 6
 """What is shorter is a word and no secret."""
@@ -13,14 +14,7 @@ SHORT = 6
 
 def base_url(url: str) -> str:
     """An http or https address without a user, without a slash at its end."""
-    try:
-        parts = urlsplit(url)
-        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError("is no address such as https://host.example/path")
-    if parts.username is not None:
+    if urlsplit(http_url(url)).username is not None:
         raise ValueError("bears a user; give it as a header: Authorization: Basic ...")
     return url.rstrip("/")
 

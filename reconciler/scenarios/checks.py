@@ -66,14 +66,12 @@ def expectation(section: Section) -> Expectation:
 
 def never(section: Section) -> Never:
     """`{match: httpapi, verdict: lost}`, `{incident: low_volume}`, `{incident: loss, status: resolved, from: 876}`."""
-    verdict, incident = section.text("verdict", "") or None, _kind(section)
+    verdict, incident = _one_of(section)
     proven, status = section.take("proven", None), section.text("status", "") or None
-    if (verdict is None) == (incident is None):
-        raise StoryError(f"{section.path}: a verdict or an incident is needed, not both")
     entry = Never(
         match=section.texts("match") or ("*",),
         where=_where(section),
-        verdict=verdict and _known((verdict,), VERDICTS, section)[0],
+        verdict=verdict,
         proven=None if proven is None else bool(proven),
         incident=incident,
         status=status,
@@ -86,15 +84,12 @@ def never(section: Section) -> Never:
 
 def soonest(section: Section) -> Soonest:
     """`{t: 25, match: batch_*, verdict: lost}`"""
-    verdict, incident = section.text("verdict", "") or None, _kind(section)
-    if (verdict is None) == (incident is None):
-        raise StoryError(f"{section.path}: a verdict or an incident is needed, not both")
-    known = verdict and _known((verdict,), VERDICTS, section)[0]
+    verdict, incident = _one_of(section)
     entry = Soonest(
         t=section.whole("t"),
         match=section.texts("match") or ("*",),
         where=_where(section),
-        verdict=known,
+        verdict=verdict,
         incident=incident,
     )
     section.close()
@@ -148,6 +143,14 @@ def _known(chosen: tuple[str, ...], known: tuple[str, ...], section: Section) ->
         if entry not in known:
             raise StoryError(f"{section.path}.verdict: {entry!r} is none of {', '.join(known)}")
     return chosen
+
+
+def _one_of(section: Section) -> tuple[str | None, str | None]:
+    """A verdict, or a kind of incident."""
+    verdict, incident = section.text("verdict", "") or None, _kind(section)
+    if (verdict is None) == (incident is None):
+        raise StoryError(f"{section.path}: a verdict or an incident is needed, not both")
+    return verdict and _known((verdict,), VERDICTS, section)[0], incident
 
 
 def _kind(section: Section) -> str | None:

@@ -77,6 +77,7 @@ def _stage(value: str) -> str:
 
 
 def http_url(value: str) -> str:
+    """An http or https address."""
     try:
         parts = urlsplit(value)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

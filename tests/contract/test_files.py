@@ -57,10 +57,7 @@ class FilesCounterpart:
 def counterpart(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FilesCounterpart:
     place: Place = Disk(tmp_path / "landing")
     if request.param == "objects":
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        store = request.getfixturevalue("object_store")
-        place = Objects(store, store.bucket())
+        place = Objects.lent(request, monkeypatch)
     else:
         (tmp_path / "landing").mkdir()
     return FilesCounterpart(place, tmp_path, request.param)

@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import duckdb
+import pytest
 
 from tests.servers.objects import REGION, ObjectStore
 
@@ -50,6 +51,14 @@ class Objects:
 
     store: ObjectStore
     bucket: str
+
+    @classmethod
+    def lent(cls, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Self:
+        """An empty one, and what lets this process in."""
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "test")
+        store: ObjectStore = request.getfixturevalue("object_store")
+        return cls(store, store.bucket())
 
     @property
     def options(self) -> dict[str, Any]:

@@ -27,10 +27,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param == "disk":
         (tmp_path / "landing").mkdir()
         return Disk(tmp_path / "landing")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    store = request.getfixturevalue("object_store")
-    return Objects(store, store.bucket())
+    return Objects.lent(request, monkeypatch)
 
 
 def connector(place: Place, **changes: Any) -> FilesConnector:
