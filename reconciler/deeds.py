@@ -1,13 +1,16 @@
 """What people may say of incidents, checked before it is written down: by the commands, over HTTP, by buttons."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from reconciler.core.acts import Act, ActKind, holding
-from reconciler.core.times import DAY, Micros, format_time
+from reconciler.core.times import DAY, Micros, format_time, time_of
 from reconciler.errors import ConfigError
 from reconciler.ports import Store
+from reconciler.settings.people import IncidentKind
 
+KINDS = get_args(IncidentKind)
+"""Of incidents, as a mute may name them."""
 LONGEST_MUTE: Micros = 90 * DAY
 """A mute that lasts longer is a setting that nobody sees."""
 ENDS_BY_ITSELF = ("queue_policy", "capacity", "replay")
@@ -86,7 +89,7 @@ def mute_record(act: Act, now: Micros) -> dict[str, Any]:
         "kind": act.incident_kind or "*",
         "sources": act.sources,
         "from": format_time(act.since),
-        "until": None if act.until is None else format_time(act.until),
+        "until": time_of(act.until),
         "author": act.author,
         "reason": act.reason,
         "at": format_time(act.at),

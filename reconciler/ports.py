@@ -120,6 +120,13 @@ class Judging(Protocol):
 class Store(Protocol):
     """The ledger at rest. All its errors are `reconciler.errors.ReconcilerError`."""
 
+    tokens: "Tokens"
+    """Who may use the HTTP face."""
+    acts: "Acts"
+    """What people said of incidents."""
+    outbox: Outbox
+    """What is still to be told to whom."""
+
     def record(
         self,
         observations: Sequence[Observation],
@@ -199,18 +206,6 @@ class Store(Protocol):
 
     def closed(self, pipeline: Pipeline) -> frozenset[str] | None:
         """The names of all sources, where it has as many beyond `max_sources` as up to it; `None`: it has not."""
-
-    @property
-    def tokens(self) -> "Tokens":
-        """Who may use the HTTP face."""
-
-    @property
-    def acts(self) -> "Acts":
-        """What people said of incidents."""
-
-    @property
-    def outbox(self) -> Outbox:
-        """What is still to be told to whom."""
 
     def said(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros

@@ -83,9 +83,10 @@ class KeptReport:
 class ServiceStore(Store, Protocol):
     """What the service asks of the ledger beyond what the passes do."""
 
-    @property
-    def replays(self) -> Replays:
-        """Who sends what again."""
+    replays: Replays
+    """Who sends what again."""
+    sessions: Sessions
+    """Browsers that were let in."""
 
     @property
     def proven(self) -> bool:
@@ -162,10 +163,6 @@ class ServiceStore(Store, Protocol):
 
     def retirements(self, pipeline: str) -> list[Retirement]:
         """All that was said, in order."""
-
-    @property
-    def sessions(self) -> Sessions:
-        """Browsers that were let in."""
 
     def outlines(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros | None = None

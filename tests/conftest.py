@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,17 +98,22 @@ def ledger_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def store(ledger_url: str) -> Iterator[SqlStore]:
     """A fresh ledger; the test runs once on each kind of database."""
-    opened = open_store(ledger_url)
-    yield opened
-    opened.close()
+    with closing(open_store(ledger_url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shared(postgres_ledger: str) -> Iterator[SqlStore]:
+    """A fresh ledger on the server."""
+    with closing(open_store(postgres_ledger)) as opened:
+        yield opened
 
 
 @pytest.fixture
 def embedded(sqlite_ledger: str) -> Iterator[SqlStore]:
     """A fresh embedded ledger."""
-    opened = open_store(sqlite_ledger)
-    yield opened
-    opened.close()
+    with closing(open_store(sqlite_ledger)) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

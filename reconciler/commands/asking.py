@@ -10,7 +10,7 @@ from reconciler.abilities import Remembering
 from reconciler.announce import notifiers_of
 from reconciler.collect import connectors_of
 from reconciler.core.observations import Count, Observation, Progress, QueueSample, Refusal
-from reconciler.core.times import Micros, floor_to, format_time
+from reconciler.core.times import Micros, floor_to, format_time, time_of
 from reconciler.errors import OutOfReach, Refused
 from reconciler.ports import Connector, ConnectorFailed
 from reconciler.posting import Notifier, NotifyFailed
@@ -63,7 +63,7 @@ class Answer:
             "connector": self.connector,
             "said": dict(self.said),
             "events": self.events,
-            "through": None if self.through is None else format_time(self.through),
+            "through": time_of(self.through),
             "queues": dict(self.queues),
             "refused": self.refused,
             "notes": self.notes,

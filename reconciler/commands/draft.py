@@ -4,7 +4,7 @@ import click
 
 from reconciler import deeds
 from reconciler.app import now, opened
-from reconciler.commands.options import as_time, config_option
+from reconciler.commands.options import config_option, now_option
 from reconciler.core.drafts import PHASES, draft, phase_of
 from reconciler.core.times import Micros
 
@@ -13,7 +13,7 @@ from reconciler.core.times import Micros
 @click.argument("incident")
 @config_option
 @click.option("--phase", type=click.Choice(PHASES), help="Of the status page.  [default: the one that it is in]")
-@click.option("--now", "at", metavar="TIME", callback=as_time, help="As of then.  [default: the machine's clock]")
+@now_option
 def command(incident: str, config: str, phase: str | None, at: Micros | None) -> None:
     """Draft what customers can be told of an INCIDENT: for a person to read before it goes out.
 

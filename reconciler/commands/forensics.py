@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.app import opened
-from reconciler.commands.options import as_duration, as_time, config_option, json_option
+from reconciler.commands.options import as_duration, as_time, config_option, json_option, pipeline_option
 from reconciler.commands.terminal import counting, say
 from reconciler.core.times import Micros
 from reconciler.forensics.export import export
@@ -31,7 +31,7 @@ Exit codes: 0 done, whatever it finds; 2 usage or configuration; 4 the ledger wa
 )
 @click.option("--from", "start", metavar="TIME", required=True, callback=as_time, help="Buckets from then on.")
 @click.option("--to", "end", metavar="TIME", required=True, callback=as_time, help="Buckets before then.")
-@click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
+@pipeline_option
 @click.option("--as-of", metavar="TIME", callback=as_time, help="As it was known then.")
 @click.option("--output", "-o", metavar="FOLDER", help="Write tables, time line and drafts into this folder.")
 @click.option("--parquet/--no-parquet", default=True, show_default=True, help="With --output: Parquet beside the CSV.")

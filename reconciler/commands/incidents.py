@@ -10,8 +10,8 @@ import click
 from reconciler.app import App, opened
 from reconciler.commands.draft import command as draft
 from reconciler.commands.incident_acts import close, confirm, reopen
-from reconciler.commands.options import config_option, json_option
-from reconciler.commands.terminal import say, say_records
+from reconciler.commands.options import config_option, json_option, pipeline_option
+from reconciler.commands.terminal import say, say_found
 from reconciler.core.times import NEVER
 from reconciler.errors import ConfigError
 
@@ -61,7 +61,7 @@ command.add_command(draft, "draft")
 @command.command("list", epilog="Example: reconciler incidents list --all")
 @config_option
 @click.option("--all", "every", is_flag=True, help="Those that are over too.")
-@click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
+@pipeline_option
 @click.option(
     "--exit-code",
     is_flag=True,
@@ -74,10 +74,7 @@ def list_(config: str, pipeline: str | None, *, every: bool, exit_code: bool, as
         found = told(app, pipeline)
     still_open = [line for line in found if line["status"] != "resolved"]
     shown = found if every else still_open
-    if as_json:
-        say_records(shown)
-    else:
-        say(_table(shown, over=len(found) - len(shown)))
+    say_found(shown, _table(shown, over=len(found) - len(shown)), as_json=as_json)
     return int(exit_code and any(line["severity"] == "page" and line["mode"] == "alert" for line in still_open))
 
 

@@ -9,8 +9,8 @@ import click
 from reconciler.abilities import Holed
 from reconciler.app import App, now, opened
 from reconciler.commands import missing_ids
-from reconciler.commands.options import as_time, config_option, json_option
-from reconciler.commands.terminal import say, say_records
+from reconciler.commands.options import as_time, config_option, json_option, pipeline_option
+from reconciler.commands.terminal import say, say_found, say_records
 from reconciler.core.files import FileSeen, changed, missing, seen_in
 from reconciler.core.identities import Oddity
 from reconciler.core.pipelines import Hop, Pipeline
@@ -56,7 +56,7 @@ Examples:
 Exit codes: 0 done, whatever it finds; 2 usage or configuration; 4 a database or the ledger was out of reach.
 """,
 )
-@click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
+@pipeline_option
 @click.option("--from", "start", metavar="TIME", callback=as_time, help="From then on.  [default: a day ago]")
 @click.option("--to", "end", metavar="TIME", callback=as_time, help="Before then.  [default: the machine's clock]")
 @click.option("--ids", is_flag=True, help="Which events: ids that are missing, double, extra or elsewhere.")
@@ -81,10 +81,7 @@ def command(
             _events(app, pipeline, first, last, as_json=as_json)
             return
         found = [one for flow in app.pipelines(pipeline).values() for one in findings(app, flow, first, last)]
-    if as_json:
-        say_records([one.record() for one in found])
-    else:
-        say(as_text(found))
+    say_found((one.record() for one in found), as_text(found), as_json=as_json)
 
 
 def _events(app: App, pipeline: str | None, start: Micros, end: Micros, *, as_json: bool) -> None:

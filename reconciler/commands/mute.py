@@ -7,13 +7,8 @@ import click
 from reconciler import deeds
 from reconciler.app import now, opened
 from reconciler.commands.options import as_time, author_option, config_option, json_option, read_duration, reason_option
-from reconciler.commands.terminal import say, say_records
+from reconciler.commands.terminal import say, say_found
 from reconciler.core.times import Micros, format_time
-
-KINDS = (
-    "loss", "at_risk", "delay", "surplus", "low_volume", "rejects", "missing_counts", "queue_policy", "capacity",
-    "replay",
-)  # fmt: skip
 
 
 class _Group(click.Group):
@@ -47,7 +42,7 @@ def command() -> None:
 @command.command("add", epilog="""Example: reconciler mute --kind delay --for 2h --author ann --reason "known" """)
 @config_option
 @click.option("--pipeline", default="", metavar="PATTERN", help="Of these pipelines only.")
-@click.option("--kind", default="", type=click.Choice(["", *KINDS]), metavar="KIND", help="Of this kind only.")
+@click.option("--kind", default="", type=click.Choice(["", *deeds.KINDS]), metavar="KIND", help="Of this kind only.")
 @click.option(
     "--source", "sources", default="*", metavar="PATTERN", help="Only where no source is touched but such as these."
 )
@@ -80,10 +75,8 @@ def list_(config: str, *, as_json: bool) -> None:
     moment = now()
     with opened(config) as app:
         found = deeds.mutes(app.store, moment)
-    if as_json:
-        say_records(deeds.mute_record(act, moment) for act in found)
-    else:
-        say([deeds.mute_text(act, moment) for act in found] or ["nothing is muted"])
+    lines = [deeds.mute_text(act, moment) for act in found] or ["nothing is muted"]
+    say_found((deeds.mute_record(act, moment) for act in found), lines, as_json=as_json)
 
 
 @command.command("end", epilog="""Example: reconciler mute end 7 --author ann --reason "drained" """)

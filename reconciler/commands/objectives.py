@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from reconciler.app import opened
-from reconciler.commands.options import config_option, json_option
-from reconciler.commands.terminal import say, say_records
+from reconciler.commands.options import config_option, json_option, pipeline_option
+from reconciler.commands.terminal import say_found
 from reconciler.core.objectives import Standing
 from reconciler.core.times import format_duration
 from reconciler.reports.objectives import exported, record, standings
@@ -22,7 +22,7 @@ Examples:
 """
 )
 @config_option
-@click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
+@pipeline_option
 @click.option(
     "--export",
     type=click.Choice(["prometheus", "sloth", "openslo"]),
@@ -40,10 +40,7 @@ def command(config: str, pipeline: str | None, export: str | None, *, as_json: b
             click.echo(exported(export, list(pipelines.values())), nl=False)
             return
         found = [one for each in pipelines.values() for one in standings(app.store, each)]
-    if as_json:
-        say_records(record(one) for one in found)
-    else:
-        say(_table(found))
+    say_found(map(record, found), _table(found), as_json=as_json)
 
 
 def _table(found: list[Standing]) -> Iterator[str]:

@@ -17,6 +17,7 @@ config_option = click.option(
     help="The configuration.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+pipeline_option = click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
 author_option = click.option("--author", required=True, metavar="NAME", help="Who says so; kept in the ledger.")
 reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the ledger.")
 
@@ -55,3 +56,8 @@ def as_time(_context: click.Context, _option: click.Parameter, text: str | None)
 def as_duration(_context: click.Context, _option: click.Parameter, text: str) -> Micros:
     """Callback of an option that names a duration."""
     return read_duration(text)
+
+
+now_option = click.option(
+    "--now", "at", metavar="TIME", callback=as_time, help="As of then.  [default: the machine's clock]"
+)

@@ -7,7 +7,8 @@ from typing import IO, Any
 
 import click
 
-from reconciler.commands.terminal import Tell, printable
+from reconciler.commands.terminal import Tell
+from reconciler.core.wording import visible
 from reconciler.errors import ConfigError
 from reconciler.reading import RefusedLine
 
@@ -31,7 +32,7 @@ class Refusals:
         """Say it, or only count it if many were said."""
         reason = line.reason if len(line.reason) <= REASON else f"{line.reason[:REASON]}…"
         # What stands in a file of somebody else's must not steer the terminal.
-        text = printable(f"{file}:{line.line}: {line.field[:REASON]}: {reason}")
+        text = visible(f"{file}:{line.line}: {line.field[:REASON]}: {reason}")
         self.count += 1
         if self._out is not None:
             self._out.write(f"{text}\n")

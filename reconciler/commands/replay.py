@@ -1,23 +1,17 @@
 """`reconciler replay`: who sends what again, and the proof of what came of it."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import click
 
 from reconciler.app import now, opened
-from reconciler.commands.options import as_time, config_option, json_option
-from reconciler.commands.terminal import say, say_records
+from reconciler.commands.options import as_time, config_option, json_option, now_option
+from reconciler.commands.terminal import say_found, say_whole
 from reconciler.core.times import Micros, format_time, parse_time
 from reconciler.reports import replay_deeds
 from reconciler.reports.replay_deeds import Deed
 from reconciler.reports.replay_text import list_text, part_record, plan_text, proof_text, record
 
-now_option = click.option(
-    "--now", "at", metavar="TIME", callback=as_time, help="As of then.  [default: the machine's clock]"
-)
 author_option = click.option("--author", required=True, metavar="WHO", help="Who says so.")
 source_option = click.option(
     "--source", "pattern", metavar="PATTERN", default="*", show_default=True, help="Of sources such as partner/*."
@@ -68,7 +62,7 @@ def plan_(
         flow, span = app.pipelines(pipeline)[pipeline], (start, moment if end is None else end)
         deed = Deed(author, moment)
         made = replay_deeds.plan(app.store, app.settings.senders, flow, span, pattern, deed)
-    _say(record(made), list(plan_text(made)), as_json=as_json)
+    say_whole(record(made), plan_text(made), as_json=as_json)
 
 
 @command.command("show", epilog="Example: reconciler replay show replay-3f2a…")
@@ -81,7 +75,7 @@ def show(replay: str, config: str, *, as_json: bool) -> None:
         found, acts = replay_deeds.found_replay(app.store, replay), app.store.replays.acts(replay)
     done = [asdict(act) | {"at": format_time(act.at)} for act in acts]
     lines = [f"{act['at']}  {act['act']} {act['author']} {act['reason']}".rstrip() for act in done]
-    _say(record(found) | {"acts": done}, [*plan_text(found), "", *lines], as_json=as_json)
+    say_whole(record(found) | {"acts": done}, [*plan_text(found), "", *lines], as_json=as_json)
 
 
 @command.command("list", epilog="Example: reconciler replay list --all --json")
@@ -93,10 +87,7 @@ def list_(config: str, *, every: bool, as_json: bool) -> None:
     with opened(config) as app:
         found = [one for one in app.store.replays.all() if every or one.state != "closed"]
     found.sort(key=lambda one: (one.state == "closed", one.due or parse_time("9999-01-01T00:00:00Z"), one.id))
-    if as_json:
-        say_records([record(one) for one in found])
-    else:
-        say(list_text(found))
+    say_found(map(record, found), list_text(found), as_json=as_json)
 
 
 @command.command("start", epilog="Example: reconciler replay start replay-3f2a… --source vacuum --author ann")
@@ -117,7 +108,9 @@ def start_(
     with opened(config) as app:
         deed = Deed(author, now() if at is None else at, reason)
         found, begun = replay_deeds.start(app.store, replay, pattern, label, deed, consented=consented)
-    _say(record(found), [f"{part.source}: started under the label {part.label}" for part in begun], as_json=as_json)
+    say_whole(
+        record(found), [f"{part.source}: started under the label {part.label}" for part in begun], as_json=as_json
+    )
 
 
 @command.command("verify", epilog="Example: reconciler replay verify replay-3f2a… --json")
@@ -135,7 +128,7 @@ def verify(replay: str, at: Micros | None, config: str, *, as_json: bool) -> int
     with opened(config) as app:
         found, proofs = replay_deeds.verify(app.store, app.pipelines(), replay, Deed("", moment))
     told = [part_record(part, proof, moment) for part, proof in proofs]
-    _say(record(found) | {"sources": told}, list(proof_text(found, proofs, moment)), as_json=as_json)
+    say_whole(record(found) | {"sources": told}, proof_text(found, proofs, moment), as_json=as_json)
     return int(
         any((proof.missing or proof.waiting or proof.unknown) and part.state != "closed" for part, proof in proofs)
     )
@@ -157,11 +150,4 @@ def close(
         deed = Deed(author, now() if at is None else at, reason)
         found, final = replay_deeds.close(app.store, app.pipelines(), replay, pattern, deed)
     lines = [f"{source}: closed, {missing:,} events missing for good" for source, missing in final.items()]
-    _say(record(found), lines, as_json=as_json)
-
-
-def _say(found: dict[str, Any], lines: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
-        say(lines)
+    say_whole(record(found), lines, as_json=as_json)

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from reconciler.app import App, now, opened
-from reconciler.commands.options import as_time, config_option
-from reconciler.commands.terminal import say, say_records
-from reconciler.core.times import Micros, format_time
+from reconciler.commands.options import as_time, config_option, pipeline_option
+from reconciler.commands.terminal import say, say_found
+from reconciler.core.times import Micros, format_time, time_of
 from reconciler.errors import ConfigError
 from reconciler.reports import archive
 from reconciler.reports.archive import report
@@ -51,7 +51,7 @@ Exit codes: 0 done, whatever it says; 2 usage or configuration; 4 the ledger was
 @click.option(
     "--zone", default="UTC", show_default=True, callback=as_zone, metavar="ZONE", help="Whose midnights make the day."
 )
-@click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
+@pipeline_option
 @click.option("--as-of", metavar="TIME", callback=as_time, help="As it was known then.")
 @click.option("--format", "kind", type=click.Choice(list(FORMATS)), help="How it is written.  [default: text]")
 @click.option("--output", "-o", metavar="FILE", help="Where it goes.  [default: standard output]")
@@ -105,18 +105,16 @@ def _kept(app: App, number: int) -> KeptReport:
 
 
 def _list(found: Sequence[KeptReport], *, as_json: bool) -> None:
-    if as_json:
-        say_records(
-            {"number": one.id, "day": one.day, "zone": one.zone, "made_at": format_time(one.made_at),
-             "as_of": None if one.as_of is None else format_time(one.as_of), "version": one.version,
-             "settings": one.settings, "sent_to": one.sent_to}
-            for one in found
-        )  # fmt: skip
-        return
-    for one in found:
-        known = "" if one.as_of is None else f", as known at {format_time(one.as_of)}"
-        sent = ", ".join(one.sent_to) or "kept by hand"
-        made = f"made at {format_time(one.made_at)} by {one.version}, settings {one.settings}"
-        say([f"{one.id}: {one.day} ({one.zone}){known}, {made}: {sent}"])
-    if not found:
-        say(["no report was sent or kept yet"])
+    records = (
+        {"number": one.id, "day": one.day, "zone": one.zone, "made_at": format_time(one.made_at),
+         "as_of": time_of(one.as_of), "version": one.version, "settings": one.settings, "sent_to": one.sent_to}
+        for one in found
+    )  # fmt: skip
+    say_found(records, map(_line, found) if found else ["no report was sent or kept yet"], as_json=as_json)
+
+
+def _line(one: KeptReport) -> str:
+    known = "" if one.as_of is None else f", as known at {format_time(one.as_of)}"
+    sent = ", ".join(one.sent_to) or "kept by hand"
+    made = f"made at {format_time(one.made_at)} by {one.version}, settings {one.settings}"
+    return f"{one.id}: {one.day} ({one.zone}){known}, {made}: {sent}"

@@ -6,9 +6,16 @@ from typing import Any
 import click
 
 from reconciler.app import App, now, opened
-from reconciler.commands.options import as_time, config_option, json_option
+from reconciler.commands.options import (
+    author_option,
+    config_option,
+    json_option,
+    now_option,
+    pipeline_option,
+    reason_option,
+)
 from reconciler.commands.sources import the_pipeline
-from reconciler.commands.terminal import say, say_records
+from reconciler.commands.terminal import say, say_found
 from reconciler.core.pipelines import HEARD_WITHIN, Pipeline
 from reconciler.core.stages import stage_now
 from reconciler.core.times import HOUR, Micros, format_time
@@ -29,9 +36,9 @@ def command() -> None:
 
 @command.command("list", epilog="Example: reconciler reporters list --missing --json")
 @config_option
-@click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
+@pipeline_option
 @click.option("--missing", is_flag=True, help="Only those whose counts are missing.")
-@click.option("--now", "at", metavar="TIME", callback=as_time, help="As of then.  [default: the machine's clock]")
+@now_option
 @json_option
 def list_reporters(config: str, pipeline: str | None, at: Micros | None, *, missing: bool, as_json: bool) -> None:
     """Each reporter: how far it has reported, and whether it is waited for, missing, or has ended."""
@@ -39,10 +46,7 @@ def list_reporters(config: str, pipeline: str | None, at: Micros | None, *, miss
     with opened(config) as app:
         found = [record for one in app.pipelines(pipeline).values() for record in _records(app, one, moment)]
     found = [record for record in found if record["state"] == "missing" or not missing]
-    if as_json:
-        say_records(found)
-    else:
-        say(_table(found))
+    say_found(found, _table(found), as_json=as_json)
 
 
 @command.command(
@@ -52,8 +56,8 @@ def list_reporters(config: str, pipeline: str | None, at: Micros | None, *, miss
 @config_option
 @click.option("--pipeline", metavar="NAME", help="The pipeline; may be left out where there is one only.")
 @click.option("--stage", metavar="NAME", help="The stage; may be left out where it counts at one only.")
-@click.option("--author", required=True, metavar="NAME", help="Who says so; kept in the ledger.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the ledger.")
+@author_option
+@reason_option
 def retire(reporter: str, config: str, pipeline: str | None, stage: str | None, author: str, reason: str) -> None:
     """Say that REPORTER counts no more: what it has reported is all that it will ever report.
 

@@ -5,10 +5,17 @@ from collections.abc import Iterator
 import click
 
 from reconciler.app import App, now, opened
-from reconciler.commands.options import as_time, config_option, json_option
-from reconciler.commands.terminal import say, say_records
+from reconciler.commands.options import (
+    as_time,
+    author_option,
+    config_option,
+    json_option,
+    pipeline_option,
+    reason_option,
+)
+from reconciler.commands.terminal import say, say_found
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import NEVER, Micros, format_time
+from reconciler.core.times import Micros, format_time, time_of
 from reconciler.errors import ConfigError
 from reconciler.ports import Retirement
 
@@ -26,16 +33,13 @@ def command() -> None:
 
 @command.command("list", epilog="Example: reconciler sources list --json")
 @config_option
-@click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
+@pipeline_option
 @json_option
 def list_sources(config: str, pipeline: str | None, *, as_json: bool) -> None:
     """Each source: its first bucket, and since when it is retired, by whom and why."""
     with opened(config) as app:
         found = [record for one in app.pipelines(pipeline).values() for record in _records(app, one)]
-    if as_json:
-        say_records(found)
-    else:
-        say(_table(found))
+    say_found(found, _table(found), as_json=as_json)
 
 
 @command.command("retire", epilog="""Example: reconciler sources retire partner/old --author ann --reason "ended" """)
@@ -43,8 +47,8 @@ def list_sources(config: str, pipeline: str | None, *, as_json: bool) -> None:
 @config_option
 @click.option("--pipeline", metavar="NAME", help="The pipeline; may be left out where there is one only.")
 @click.option("--at", metavar="TIME", callback=as_time, help="Has no buckets from then on.  [default: now]")
-@click.option("--author", required=True, metavar="NAME", help="Who says so; kept in the ledger.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the ledger.")
+@author_option
+@reason_option
 @click.option("--undo", is_flag=True, help="It has not ended after all.")
 def retire(
     source: str, config: str, pipeline: str | None, at: Micros | None, author: str, reason: str, *, undo: bool
@@ -78,8 +82,8 @@ def _records(app: App, pipeline: Pipeline) -> Iterator[dict[str, str | None]]:
         yield {
             "pipeline": pipeline.name,
             "source": name,
-            "first_bucket": _time(directory.first_bucket[ordinal]),
-            "retired_at": _time(retired),
+            "first_bucket": time_of(directory.first_bucket[ordinal]),
+            "retired_at": time_of(retired),
             "author": why.author if why else None,
             "reason": why.reason if why else None,
         }
@@ -94,7 +98,3 @@ def _table(records: list[dict[str, str | None]]) -> Iterator[str]:
             life += f", retired at {one['retired_at']}"
         said = f" ({one['author']}: {one['reason']})" if one["author"] else ""
         yield f"{one['pipeline']}  {one['source']}  {life}{said}"
-
-
-def _time(instant: Micros) -> str | None:
-    return None if instant >= NEVER else format_time(instant)

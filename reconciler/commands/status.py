@@ -1,14 +1,13 @@
 """`reconciler status`: how far everything is, and what is missing."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from reconciler.app import now, opened
-from reconciler.commands.options import as_time, config_option, json_option
-from reconciler.commands.terminal import say
+from reconciler.commands.options import config_option, json_option, now_option
+from reconciler.commands.terminal import say_whole
 from reconciler.core.times import Micros
 from reconciler.running.status import status
 
@@ -26,7 +25,7 @@ missing, or a channel has dead letters; 2 usage or configuration; 4 the ledger w
 """,
 )
 @config_option
-@click.option("--now", "at", metavar="TIME", callback=as_time, help="As of then.  [default: the machine's clock]")
+@now_option
 @click.option(
     "--exit-code", "tells", is_flag=True, help="End with 1 if a pipeline is not judged, or counts are missing."
 )
@@ -38,10 +37,7 @@ def command(config: str, at: Micros | None, *, tells: bool, as_json: bool) -> in
     """
     with opened(config) as app:
         found = status(app.store, app.settings, now() if at is None else at)
-    if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
-        say(_text(found))
+    say_whole(found, _text(found), as_json=as_json)
     wrong = any(one["blind"] or one["missing"] for one in found["pipelines"])
     wrong |= any(one["dead_letters"] for one in found["channels"])
     return 1 if tells and wrong else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.core.wording import visible
 from reconciler.reading import STDIN
 
 if TYPE_CHECKING:
@@ -20,21 +21,32 @@ Advance = Callable[[int], None]
 """Moves the bar on by so much."""
 
 
-def printable(text: str) -> str:
-    """The text with everything that could steer a terminal made visible."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
 def say(lines: Iterable[str], *, err: bool = False) -> None:
     """Print lines for people; names in them may be anybody's."""
     for line in lines:
-        click.echo(printable(line), err=err)
+        click.echo(visible(line), err=err)
 
 
 def say_records(records: Iterable[Mapping[str, Any]]) -> None:
     """Print one JSON object a line."""
     for record in records:
         click.echo(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+
+
+def say_found(records: Iterable[Mapping[str, Any]], lines: Iterable[str], *, as_json: bool) -> None:
+    """What was found: for programs one JSON object a line, or for people. Only what is printed is gone through."""
+    if as_json:
+        say_records(records)
+    else:
+        say(lines)
+
+
+def say_whole(record: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """The same where it is one object."""
+    if as_json:
+        click.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    else:
+        say(lines)
 
 
 @contextmanager

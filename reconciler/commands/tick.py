@@ -10,7 +10,7 @@ from reconciler.announce import Channel
 from reconciler.app import App, now, opened
 from reconciler.collect import Collected, collect
 from reconciler.commands.options import as_time, config_option, json_option
-from reconciler.commands.terminal import say, say_records
+from reconciler.commands.terminal import say, say_found
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Verdict
@@ -58,10 +58,7 @@ def run(app: App, at: Micros, *, as_json: bool) -> int:
         lines = judge(app.store, pipeline, at, every=True, telling=app.telling)
         learn(app.store, pipeline, at)
         own = [done for done in collected if app.pipeline_of(done.connector) == name]
-        if as_json:
-            say_records(lines)
-        else:
-            say(_text(pipeline, own, lines, at, former))
+        say_found(lines, _text(pipeline, own, lines, at, former), as_json=as_json)
     return troubles(collected)
 
 

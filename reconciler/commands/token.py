@@ -7,8 +7,8 @@ import click
 
 from reconciler.app import now, opened
 from reconciler.commands.options import config_option, json_option
-from reconciler.commands.terminal import say, say_records
-from reconciler.core.times import format_time
+from reconciler.commands.terminal import say_found, say_records
+from reconciler.core.times import format_time, time_of
 from reconciler.errors import ConfigError
 from reconciler.ports import Token
 
@@ -69,12 +69,8 @@ def list_(config: str, *, as_json: bool) -> None:
     """List every token, revoked ones too: what it may do, and when it was last used."""
     with opened(config) as app:
         tokens = app.store.tokens.all()
-    if as_json:
-        say_records(map(_record, tokens))
-    elif not tokens:
-        click.echo("there is no token; `reconciler token create` makes one")
-    else:
-        say(_row(token) for token in tokens)
+    lines = map(_row, tokens) if tokens else ["there is no token; `reconciler token create` makes one"]
+    say_found(map(_record, tokens), lines, as_json=as_json)
 
 
 @command.command(epilog="Example: reconciler token revoke 5f0c9ab41d27")
@@ -102,4 +98,4 @@ def _row(token: Token) -> str:
 
 def _record(token: Token) -> dict[str, Any]:
     times = {name: value for name, value in asdict(token).items() if name.endswith("_at")}
-    return asdict(token) | {name: None if value is None else format_time(value) for name, value in times.items()}
+    return asdict(token) | {name: time_of(value) for name, value in times.items()}

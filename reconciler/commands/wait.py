@@ -1,6 +1,5 @@
 """`reconciler wait`: for schedulers, which must not read past what is complete."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,9 +7,9 @@ import click
 
 from reconciler.app import now, opened, pause
 from reconciler.commands.options import as_duration, config_option, json_option, read_time
-from reconciler.commands.terminal import say
+from reconciler.commands.terminal import say_whole
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import Micros, format_time, parse_duration
+from reconciler.core.times import Micros, format_time, parse_duration, time_of
 from reconciler.ports import Store
 from reconciler.reports.completion import completion, hindrances, in_the_way
 
@@ -65,10 +64,7 @@ def command(
         while not answer["complete"] and now() < end:
             pause(min(every, end - now()))
             answer = look(app.store, flow, pattern, through)
-    if as_json:
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
-    else:
-        say(as_text(answer))
+    say_whole(answer, as_text(answer), as_json=as_json)
     return 0 if answer["complete"] else 1
 
 
@@ -82,13 +78,13 @@ def look(store: Store, pipeline: Pipeline, pattern: str, through: Micros) -> dic
         "pipeline": pipeline.name,
         "source": pattern,
         "through": format_time(through),
-        "judged_at": None if judged_at is None else format_time(judged_at),
+        "judged_at": time_of(judged_at),
         "sources": len(asked),
         "behind": len(behind),
         "waits_for": [
             {
                 "source": source,
-                "complete_through": None if at is None else format_time(at),
+                "complete_through": time_of(at),
                 "text": in_the_way(source, at, said),
                 "said": said,
             }

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo, model_validator
 
-from reconciler.abilities import Note
+from reconciler.abilities import Identified, Note, Remembering
 from reconciler.connectors import _shapes
 from reconciler.connectors._files_ids import FileIds, Piece
 from reconciler.connectors._files_memory import Memory, Rows
@@ -114,7 +114,7 @@ def _epoch(seconds: object) -> Micros:
     return int(str(seconds)) * SECOND
 
 
-class FilesConnector(_shapes.Counting):
+class FilesConnector(_shapes.Counting, Remembering, Identified):
     """Lists files and counts their rows."""
 
     options: Options
@@ -131,15 +131,12 @@ class FilesConnector(_shapes.Counting):
         return not self.first and self.options.manifest is None
 
     def recall(self, memory: Mapping[str, Any]) -> None:
-        """See `abilities.Remembering`."""
         self._memory.recall(memory)
 
     def memory(self) -> dict[str, Any]:
-        """See `abilities.Remembering`."""
         return self._memory.dump()
 
     def notes(self) -> Sequence[Note]:
-        """See `abilities.Remembering`."""
         return self._memory.notes
 
     def permissions(self) -> list[str]:
@@ -174,18 +171,15 @@ class FilesConnector(_shapes.Counting):
 
     @property
     def unnamed(self) -> str | None:
-        """See `abilities.Identified`."""
         return None if self.options.columns and self.options.columns.id else "has no `columns.id`"
 
     def summaries(self, start: Micros, end: Micros, slots: int, *, handed_on: bool) -> Iterator[Summary]:
-        """See `abilities.Identified`."""
         for row in self._ids(start, end, lambda counting: counting.summaries(slots, "", handed_on=handed_on)):
             yield summary_of(row, _epoch)
 
     def identities(
         self, start: Micros, end: Micros, slots: int, wanted: Sequence[int], *, handed_on: bool
     ) -> Iterator[Identity]:
-        """See `abilities.Identified`."""
         for row in self._ids(start, end, lambda counting: counting.identities(slots, wanted, "", handed_on=handed_on)):
             yield identity_of(row, _epoch)
 

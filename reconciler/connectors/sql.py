@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.abilities import Hole
+from reconciler.abilities import Hole, Identified
 from reconciler.connectors import _shapes
 from reconciler.connectors._identities import identity_of, summary_of
 from reconciler.connectors._sql_database import Database, database_url
@@ -130,7 +130,7 @@ def build(name: str, options: Options, pipelines: Mapping[str, Pipeline]) -> "Sq
 
 
 @dataclass(frozen=True, slots=True)
-class SqlConnector(_shapes.Counting):
+class SqlConnector(_shapes.Counting, Identified):
     """Asks one query for the counts of one stage."""
 
     name: str
@@ -192,7 +192,6 @@ class SqlConnector(_shapes.Counting):
 
     @property
     def unnamed(self) -> str | None:
-        """See `abilities.Identified`."""
         if self.options.by == "offset":
             return "counts offsets, which name no event"
         if self.options.table is None:
@@ -200,7 +199,6 @@ class SqlConnector(_shapes.Counting):
         return None if self.options.table.id else "has no `table.id`"
 
     def summaries(self, start: Micros, end: Micros, slots: int, *, handed_on: bool) -> Iterator[Summary]:
-        """See `abilities.Identified`."""
         usual, read = self.target.usual_outcome(self.stage), self._read_counts
         for row in self._rows(start, end, lambda counting: counting.summaries(slots, usual, handed_on=handed_on)):
             yield summary_of(row, read)
@@ -208,7 +206,6 @@ class SqlConnector(_shapes.Counting):
     def identities(
         self, start: Micros, end: Micros, slots: int, wanted: Sequence[int], *, handed_on: bool
     ) -> Iterator[Identity]:
-        """See `abilities.Identified`."""
         usual, read = self.target.usual_outcome(self.stage), self._read_counts
         ask = lambda counting: counting.identities(slots, wanted, usual, handed_on=handed_on)  # noqa: E731  one name less
         for row in self._rows(start, end, ask):

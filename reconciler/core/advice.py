@@ -53,11 +53,7 @@ def _who(incident: Incident) -> str:
 
 
 def _at_risk(incident: Incident, pipeline: Pipeline, now: Micros) -> str:
-    queues = [
-        name
-        for name, queue in pipeline.queues.items()
-        if f"{queue.hop.from_stage}>{queue.hop.to_stage}" == incident.hop
-    ]
+    queues = [name for name, queue in pipeline.queues.items() if queue.hop.part == incident.hop]
     queue = " and ".join(queues) or "the queue"
     until = "soon"
     if incident.loss_at:

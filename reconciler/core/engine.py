@@ -12,7 +12,7 @@ from reconciler.core.acts import Act
 from reconciler.core.changes import Changes
 from reconciler.core.conditions import capacities, crowd, queue_policies
 from reconciler.core.incidents import KINDS, CellChange, Incident, Register
-from reconciler.core.judge import HopJudge, part_of
+from reconciler.core.judge import HopJudge
 from reconciler.core.lanes import Lane, lanes_of
 from reconciler.core.ledger import Ledger
 from reconciler.core.objectives import Objectives
@@ -79,7 +79,7 @@ class Engine:
         self.objectives.move(now)
         for position, judge in enumerate(self.judges):
             judged = judge.judge(ledger, self.queues, now, self.judged_at)
-            name = part_of(judge.hop)
+            name = judge.hop.part
             changes.append((name, judged.changes))
             dirty += judged.dirty
             self.register.take(name, _cells(judged.changes, ledger), now)
@@ -95,7 +95,7 @@ class Engine:
         self.register.hold(alarms(self.pipeline, ledger.dues(ledger), now), now)
         self.register.hold(silent_samplers(self.pipeline, self.queues, now), now)
         for hop in self.pipeline.hops:
-            self.register.explain(part_of(hop), "missing_counts", partial(silent_reporters, ledger, hop, now))
+            self.register.explain(hop.part, "missing_counts", partial(silent_reporters, ledger, hop, now))
         ledger.touched.clear()
         self.judged_at = now
         self.register.hear(acts, now)
@@ -114,7 +114,7 @@ class Engine:
 
     def _reaction(self, hop: str) -> Micros:
         """The time that people need to act where events of this hop are about to be deleted."""
-        queues = [queue for queue in self.pipeline.queues.values() if part_of(queue.hop) == hop]
+        queues = [queue for queue in self.pipeline.queues.values() if queue.hop.part == hop]
         return max((self.pipeline.reaction_for(queue, None) for queue in queues), default=0)
 
     def _foretell(self, hop: str, ledger: Ledger) -> None:
@@ -166,7 +166,7 @@ class Engine:
     @property
     def _accepting(self) -> str:
         """The first hop that begins where events are accepted."""
-        return next(part_of(judge.hop) for judge in self.judges if judge.hop.from_stage == self.volume.stage)
+        return next(judge.hop.part for judge in self.judges if judge.hop.from_stage == self.volume.stage)
 
     def learn(self, ledger: Ledger, tiles: Tiles, now: Micros) -> bool:
         """Once a day: learn the volume anew from the weeks behind. `False`: there is nothing to learn yet."""
@@ -195,9 +195,7 @@ class Engine:
     def _netted_around(self, ledger: Ledger, ordinal: int) -> bool:
         """Whether a cell before this bucket may have been netted with one from it on."""
         reach = self.pipeline.reach
-        parts = [
-            TileKey(part_of(hop), chunk, 0) for hop in self.pipeline.hops for chunk in range(ledger.directory.chunks)
-        ]
+        parts = [TileKey(hop.part, chunk, 0) for hop in self.pipeline.hops for chunk in range(ledger.directory.chunks)]
         return any(
             all(_misplaced(ledger, key, range(first, first + reach)) for first in (ordinal - reach, ordinal))
             for key in parts

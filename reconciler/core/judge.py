@@ -50,11 +50,6 @@ class HopJudgement:
     """By lane: events that a queue deleted unread and that cannot be given to a source yet."""
 
 
-def part_of(hop: Hop) -> str:
-    """The name under which a hop's verdict tiles are kept."""
-    return f"{hop.from_stage}>{hop.to_stage}"
-
-
 @dataclass(slots=True)
 class HopJudge:
     """Judges one hop again and again; what it remembers in between are its lanes."""
@@ -108,7 +103,7 @@ class HopJudge:
 
     def _keys(self, ledger: Ledger, now: Micros, judged_at: Micros | None) -> list[TileKey]:
         """Tiles that were touched, that are open, and those of the time that has passed since the last judgement."""
-        part = part_of(self.hop)
+        part = self.hop.part
         stages = (self.hop.from_stage, self.hop.to_stage)
         keys = {TileKey(part, key.chunk, key.span) for key in ledger.touched if key.part in stages}
         keys |= {key for key in ledger.open if key.part == part}
@@ -118,7 +113,7 @@ class HopJudge:
         return sorted(TileKey(part, *place) for place in places)
 
     def _borders(self, ledger: Ledger, spans: set[int]) -> dict[TilePlace, int]:
-        part, reach = part_of(self.hop), ledger.pipeline.reach
+        part, reach = self.hop.part, ledger.pipeline.reach
         keys = [TileKey(part, chunk, span) for span in spans for chunk in range(ledger.directory.chunks)]
         return {key[1:]: borders(ledger.verdicts[key], reach) for key in keys if key in ledger.verdicts}
 

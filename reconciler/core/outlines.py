@@ -3,6 +3,7 @@
 An outline is a fiftieth of its tile. What looks at many tiles at once (ten thousand sources over a day) reads outlines.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ SUMS = (
     "misplaced",
 )
 """Events. `late`: may still arrive. `at_risk`: passed over, or unread and about to be deleted. `undetermined`: missing
-where counts are unknown. They add up as in a day's report: accepted = processed + accounted + late + at_risk +
+where counts are unknown. They add up, as in a day's report: accepted = processed + accounted + late + at_risk +
 undetermined + lost − surplus + misplaced."""
 
 
@@ -50,16 +51,24 @@ def outline(tile: VerdictTile) -> Outline:
     for number, name in enumerate(SUMS):
         if name in PARTS and not tile.parts.is_blank(name):
             sums[number] = _quartered(tile.parts[name])
-    retained, passed = tile.parts["retained"], tile.parts["passed_over"]
-    waiting = retained + tile.parts["in_flight"] + tile.parts["unproven"]
-    if waiting.any() or passed.any():
-        unknown, at_risk = tile.code == Verdict.UNKNOWN, tile.code == Verdict.AT_RISK
-        risked = passed + np.where(at_risk, retained, 0)
-        sums[SUMS.index("undetermined")] = _quartered(np.where(unknown, waiting + passed, 0))
-        sums[SUMS.index("at_risk")] = _quartered(np.where(unknown, 0, risked))
-        sums[SUMS.index("late")] = _quartered(np.where(unknown, 0, waiting + passed - risked))
+    open_ones = ("retained", "in_flight", "passed_over", "unproven")
+    if any(tile.parts[name].any() for name in open_ones):
+        for name, plane in unsettled(tile.code, {name: tile.parts[name] for name in open_ones}).items():
+            sums[SUMS.index(name)] = _quartered(plane)
     cells = (code != Verdict.NONE).sum(axis=2, dtype=np.uint8)
     return Outline(code.max(axis=2), cells, sums)
+
+
+def unsettled(code: NDArray[np.uint8], parts: Mapping[str, Ints]) -> dict[str, Ints]:
+    """`late`, `at_risk` and `undetermined` of each cell, events; `code` and the planes of `parts` are of one shape."""
+    unknown, passed = code == Verdict.UNKNOWN, parts["passed_over"]
+    missing = parts["retained"] + parts["in_flight"] + parts["unproven"] + passed
+    risked = passed + np.where(code == Verdict.AT_RISK, parts["retained"], 0)
+    return {
+        "late": np.where(unknown, 0, missing - risked),
+        "at_risk": np.where(unknown, 0, risked),
+        "undetermined": np.where(unknown, missing, 0),
+    }
 
 
 def _quartered(plane: Ints) -> Ints:

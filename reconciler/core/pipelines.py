@@ -15,6 +15,11 @@ class Hop:
     from_stage: str
     to_stage: str
 
+    @property
+    def part(self) -> str:
+        """``from>to``, as `TileKey.part` names it."""
+        return f"{self.from_stage}>{self.to_stage}"
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

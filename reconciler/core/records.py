@@ -3,7 +3,7 @@
 from typing import Any
 
 from reconciler.core.observations import Capacity, Count, Observation, Progress, QueueSample
-from reconciler.core.times import SECOND, Micros, format_time
+from reconciler.core.times import SECOND, format_time, time_of
 
 
 def record_of(seen: Observation) -> dict[str, Any]:
@@ -63,8 +63,8 @@ def _queue(seen: QueueSample) -> dict[str, Any]:
         "start_offset": seen.start_offset,
         "end_offset": seen.end_offset,
         "depth": seen.depth,
-        "oldest_at": _time(seen.oldest_at),
-        "committed_at": _time(seen.committed_at),
+        "oldest_at": time_of(seen.oldest_at),
+        "committed_at": time_of(seen.committed_at),
         "retention_seconds": None if seen.retention is None else seen.retention // SECOND,
         "retention_bytes": seen.retention_bytes,
         "replicas": seen.replicas,
@@ -83,7 +83,3 @@ def _capacity(seen: Capacity) -> dict[str, Any]:
         "limit": seen.limit,
         "pipelines": list(seen.pipelines),
     }
-
-
-def _time(instant: Micros | None) -> str | None:
-    return None if instant is None else format_time(instant)

@@ -237,7 +237,7 @@ def _rewinds(
     start, end = windows[0].start, windows[-1].end + MISPLACED_WITHIN
     for (name, partition), last in sorted(_latest(samples).items()):
         queue = pipeline.queue(name)
-        if f"{queue.hop.from_stage}>{queue.hop.to_stage}" != hop or not queue.carries(source):
+        if queue.hop.part != hop or not queue.carries(source):
             continue
         own = [one for one in samples if (one.queue, one.partition, one.epoch) == (name, partition, last.epoch)]
         before = [one.end_offset for one in own if one.at <= start and one.end_offset is not None]

@@ -30,7 +30,7 @@ class Scene:
         """The queues between the stages of a hop, or the one of this name."""
         return [
             queue for name, queue in self.pipeline.queues.items()
-            if f"{queue.hop.from_stage}>{queue.hop.to_stage}" == hop or name == hop
+            if queue.hop.part == hop or name == hop
         ]  # fmt: skip
 
     def unseen(self, hop: str) -> bool:

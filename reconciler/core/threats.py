@@ -68,7 +68,7 @@ def _at_risk(one: Watched, since: Micros, now: Micros) -> Iterator[Notice]:
     if not seen.threatened.any():
         return
     unread, first = int(seen.unread[seen.threatened].sum()), int(seen.deleted_at[seen.threatened].min())
-    hop = f"{ledger.queue.hop.from_stage}>{ledger.queue.hop.to_stage}"
+    hop = ledger.queue.hop.part
     case = Incident("", pipeline.name, hop, "at_risk", "at_risk", since, status="open", since=since)
     case.evidence = Evidence.FORECAST
     title = f"{pipeline.name}: {many(unread, 'record')} of {ledger.queue.name} will be deleted before they are read"

@@ -61,6 +61,11 @@ def format_time(instant: Micros) -> str:
     return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 
 
+def time_of(instant: Micros | None) -> str | None:
+    """The instant as text; `None` where there is none: `None` or `NEVER`."""
+    return None if instant is None or instant >= NEVER else format_time(instant)
+
+
 def parse_duration(text: object) -> Micros:
     """Read ``90s``, ``5m``, ``12h`` or ``7d``."""
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None  # a file may say anything

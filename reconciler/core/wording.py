@@ -34,6 +34,13 @@ def stretch(since: Micros, until: Micros, now: Micros) -> str:
     return f"{clock(since, now).removesuffix(' UTC')} to {last}, {format_duration(until - since)}"
 
 
+def visible(text: object, *, keep: str = "") -> str:
+    """The text with whatever cannot be printed, or turns the direction of reading, spelt out; `keep` stays."""
+    return "".join(
+        one if one.isprintable() or one in keep else one.encode("unicode_escape").decode() for one in str(text)
+    )
+
+
 def many(amount: int, noun: str) -> str:
     """``1 event``, ``2,000 events``."""
     return f"{amount:,} {noun}{'' if amount == 1 else 's'}"

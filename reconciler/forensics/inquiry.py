@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.judge import part_of
 from reconciler.core.observations import Capacity, Observation, Progress, QueueSample
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import DAY, HOUR, NEVER, Micros, format_time
@@ -90,9 +89,9 @@ def _pipeline(
         raise ConfigError(f"{pipeline.name}: what was known of buckets before {instant} has been removed (`retention`)")
     seen = list(store.observations(pipeline, span[0] - BEFORE, min(span[1] + AFTER, as_of or NEVER), counts=False))
     samples = [one for one in seen if isinstance(one, QueueSample)]
-    found = [losses(store, pipeline, part_of(hop), *span, as_of) for hop in pipeline.hops]
+    found = [losses(store, pipeline, hop.part, *span, as_of) for hop in pipeline.hops]
     until = NEVER if as_of is None else as_of
-    told = [list(standings(store, pipeline, part_of(hop), span, until)) for hop in pipeline.hops]
+    told = [list(standings(store, pipeline, hop.part, span, until)) for hop in pipeline.hops]
     shown = moves(samples)
     deleted = ranges(shown)
     changes = _changes(store, pipeline, span, until)
@@ -157,7 +156,7 @@ def _windows(pipeline: Pipeline, found: Iterable[Losses], samples: Sequence[Queu
     made: list[Range] = []
     for one in found:
         for name, queue in pipeline.queues.items():
-            if part_of(queue.hop) == one.hop:
+            if queue.hop.part == one.hop:
                 own = [sample for sample in samples if sample.queue == name]
                 for start, end, _ in one.ranges():
                     made += window(own, start, end, "lost")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.times import Micros, format_time
+from reconciler.core.times import Micros, format_time, time_of
 from reconciler.core.verdicts import Evidence, Verdict
 from reconciler.errors import ConfigError
 from reconciler.forensics.inquiry import Found, Investigation
@@ -152,7 +152,7 @@ def record(looked: Investigation, otherwise: "WhatIf | None" = None) -> dict[str
     return {
         "from": format_time(looked.start),
         "to": format_time(looked.end),
-        "as_of": None if looked.as_of is None else format_time(looked.as_of),
+        "as_of": time_of(looked.as_of),
         "made_by": looked.made_by,
         "timeline": [entry.record() for entry in looked.timeline],
         "what_if": None if otherwise is None else otherwise.record(),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from reconciler.core.observations import Capacity, Progress
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import MINUTE, Micros, format_duration, format_time, parse_time
+from reconciler.core.times import MINUTE, Micros, format_duration, format_time, parse_time, time_of
 from reconciler.forensics.losses import Losses
 from reconciler.forensics.offsets import Move, Range
 from reconciler.forensics.standing import Standing
@@ -49,7 +49,7 @@ class Entry:
             "text": self.text,
             "severity": self.severity or None,
             "incident": self.incident or None,
-            "seen_at": None if self.seen_at is None else format_time(self.seen_at),
+            "seen_at": time_of(self.seen_at),
         }
 
 

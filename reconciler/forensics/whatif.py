@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.backtest import backtest
 from reconciler.core.observations import Capacity, Count, Observation, Progress
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import DAY, NEVER, Micros, format_duration, format_time, parse_time
+from reconciler.core.times import DAY, NEVER, Micros, format_duration, format_time, parse_time, time_of
 from reconciler.errors import ConfigError
 from reconciler.forensics.inquiry import AFTER, Investigation
 from reconciler.forensics.standing import WAYS
@@ -60,8 +60,8 @@ class Difference:
             "pipeline": self.pipeline,
             "kind": self.kind,
             "about": self.about,
-            "said_at": None if self.then is None else format_time(self.then),
-            "otherwise_at": None if self.otherwise is None else format_time(self.otherwise),
+            "said_at": time_of(self.then),
+            "otherwise_at": time_of(self.otherwise),
             "severity": self.severity or None,
             "severity_otherwise": self.severity_otherwise or None,
             "text": self.text,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from reconciler.core import wording
 from reconciler.core.notices import Notice
 from reconciler.core.times import format_time
 
@@ -87,10 +88,7 @@ def plain(text: str) -> str:
 
 def visible(text: str) -> str:
     """The text with whatever cannot be printed, or turns the direction of reading, spelt out; line breaks stay."""
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
+    return wording.visible(text, keep="\n")
 
 
 def cut(text: str, most: int) -> str:

@@ -116,7 +116,7 @@ def _read(
     worst, cells = (np.zeros((size, last - first), np.uint8) for _ in range(2))
     sums = np.zeros((len(SUMS), size), np.int64)
     step = pipeline.width * QUARTER
-    part = f"{hop.from_stage}>{hop.to_stage}"
+    part = hop.part
     for key, found in store.outlines(pipeline, part, first * step, last * step - 1, as_of):
         rows = slice(key.chunk * CHUNK, min((key.chunk + 1) * CHUNK, size))
         count, begins = rows.stop - rows.start, key.span * QUARTERS

@@ -10,7 +10,6 @@ import numpy as np
 
 from reconciler.core.changes import Changes
 from reconciler.core.directory import Directory
-from reconciler.core.judge import part_of
 from reconciler.core.lines import verdict_lines
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, SPAN, Bools, Ints, TileKey, VerdictTile
@@ -79,7 +78,7 @@ def cells(
 def _hops(store: Store, pipelines: Mapping[str, Pipeline], asked: Asked, after: Mark | None) -> Iterator[_Hop]:
     for name in sorted(pipelines):
         pipeline = pipelines[name]
-        hops = [(number, part_of(hop)) for number, hop in enumerate(pipeline.hops)]
+        hops = [(number, hop.part) for number, hop in enumerate(pipeline.hops)]
         hops = [one for one in hops if asked.hop in (None, one[1]) and (after is None or (name, one[0]) >= after[:2])]
         if not hops:
             continue

@@ -41,7 +41,7 @@ def course_of(store: Store, pipeline: Pipeline, incident: str) -> Course | None:
     lines = store.incident_changes(incident)
     if state is None or not lines:
         return None
-    parts = [f"{hop.from_stage}>{hop.to_stage}" for hop in pipeline.hops]
+    parts = [hop.part for hop in pipeline.hops]
     hop = state["hop"] if state.get("hop") in parts else parts[0]
     since, until = parse_time(lines[-1]["from"]), parse_time(lines[-1]["to"])
     last = max(until, parse_time(lines[-1]["at"]), since + pipeline.width)

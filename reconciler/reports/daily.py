@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import NEVER, Micros, format_time
+from reconciler.core.times import NEVER, Micros, format_time, time_of
 from reconciler.reports.budgets import Budget, budget
 from reconciler.reports.days import Day
 from reconciler.reports.maker import maker
@@ -60,7 +60,7 @@ class PipelineDay:
             "mode": "alert" if self.pipeline.alert else "observe",
             "objective": self.pipeline.objective,
             "budget": self.budget.record(),
-            "judged_at": None if self.judged_at is None else format_time(self.judged_at),
+            "judged_at": time_of(self.judged_at),
             "hops": [one.record() for one in self.hops],
             "incidents": self.incidents,
             "still_open": self.still_open,
@@ -92,7 +92,7 @@ class Daily:
             "from": format_time(self.day.start),
             "to": format_time(self.day.end),
             "over": self.over,
-            "as_of": None if self.as_of is None else format_time(self.as_of),
+            "as_of": time_of(self.as_of),
             "made_at": format_time(self.made_at),
             "made_by": maker([one.pipeline for one in self.pipelines]),
             "pipelines": [one.record() for one in self.pipelines],

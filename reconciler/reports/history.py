@@ -66,7 +66,7 @@ def history(
         first * width, width, np.zeros(size, np.uint8), np.zeros(size, np.int64),
         np.zeros((len(PARTS), size), np.int64), np.zeros(size, np.int64), np.zeros(size, np.bool_),
     )  # fmt: skip
-    name, row = f"{hop.from_stage}>{hop.to_stage}", source % CHUNK
+    name, row = hop.part, source % CHUNK
     for number, tile in store.source_tiles(pipeline, name, source, first * width, (last - 1) * width, as_of):
         low, high = max(first, number * SPAN), min(last, (number + 1) * SPAN)
         here, there = slice(low - first, high - first), slice(low - number * SPAN, high - number * SPAN)

@@ -51,7 +51,7 @@ def holes(store: Store, pipeline: Pipeline, start: Micros, end: Micros) -> list[
     """All holes of [start, end), the worst first."""
     names = store.directory(pipeline).sources
     found: list[Hole] = []
-    for hop in (f"{hop.from_stage}>{hop.to_stage}" for hop in pipeline.hops):
+    for hop in (hop.part for hop in pipeline.hops):
         cells = [np.zeros((4, 0), np.int64)]
         for key, tile in store.verdict_tiles(pipeline, hop, start, end - pipeline.width):
             cells.append(_bad(tile, key.chunk * CHUNK, key.span * SPAN))

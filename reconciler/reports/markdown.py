@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from reconciler.reports.text import incident, objective
+from reconciler.reports.text import objective, sections
 from reconciler.reports.words import (
     HEADS,
     LONGEST_LINE,
@@ -54,12 +54,8 @@ def _pipeline(found: Record) -> Iterator[str]:
             yield from ("", f"### {plain(hop_name(one))}", "", *_hop(one))
     if not found["forgotten"]:
         yield from _list("Objective", [objective(found)])
-    yield from _list("Incidents", [incident(line) for line in found["incidents"]])
-    yield from _list("Still open from other days", [incident(line) for line in found["still_open"]])
-    yield from _list("Blind spots", found["blind_spots"])
-    yield from _list("Not known", found["not_known"])
-    yield from _list("Not monitored", found["not_monitored"])
-    yield from _list("Kept quiet", found.get("quiet", []))
+    for title, lines in sections(found):
+        yield from _list(title, lines)
 
 
 def _hop(found: Record) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from reconciler.core.replays import Part, Proof, Replay
 from reconciler.core.senders import Way
-from reconciler.core.times import Micros, format_duration, format_time
+from reconciler.core.times import Micros, format_duration, format_time, time_of
 
 SHOWN = 5
 """Windows of a source, and partitions of a queue, that are written out in text; programs get all."""
@@ -27,7 +27,7 @@ def record(replay: Replay) -> dict[str, Any]:
         "pipeline": replay.pipeline,
         "state": replay.state,
         "created_at": format_time(replay.created_at),
-        "due": _time(replay.due),
+        "due": time_of(replay.due),
         "events": sum(part.events for part in replay.parts),
         "sources": [_planned(part) for part in replay.parts],
     }
@@ -49,9 +49,9 @@ def _planned(part: Part) -> dict[str, Any]:
         "who": part.who,
         "contact": part.contact,
         "consent": part.consent,
-        "dedupe": {"by": part.identity or None, "until": _time(part.copies_until), "rule": part.rule},
-        "until": _time(part.until),
-        "rewind": [asdict(one) | {"until": _time(one.until)} for one in part.rewinds],
+        "dedupe": {"by": part.identity or None, "until": time_of(part.copies_until), "rule": part.rule},
+        "until": time_of(part.until),
+        "rewind": [asdict(one) | {"until": time_of(one.until)} for one in part.rewinds],
         "warnings": list(part.warnings),
     }
 
@@ -106,7 +106,7 @@ def _part_text(part: Part) -> Iterator[str]:
     if len(part.rewinds) > SHOWN:
         yield f"           and {len(part.rewinds) - SHOWN:,} more partitions (--json has all)"
     yield f"  copies   {part.rule}"
-    yield f"  by       {_time(part.until) or 'no deadline is known'}"
+    yield f"  by       {time_of(part.until) or 'no deadline is known'}"
     yield f"  label    {part.label}"
 
 
@@ -121,7 +121,7 @@ def proof_text(replay: Replay, proofs: Sequence[tuple[Part, Proof]], now: Micros
             proof.missing,
         )  # fmt: skip
         row = f"{part.source:<{width}}" + "".join(f" {amount:>13,}" for amount in amounts)
-        yield f"{row}  {_time(part.until) or '-'}  {outcome(part, proof, now)}"
+        yield f"{row}  {time_of(part.until) or '-'}  {outcome(part, proof, now)}"
     accepted = sum(proof.live_accepted for _, proof in proofs)
     processed = sum(proof.live_processed for _, proof in proofs)
     yield f"live events of these windows, in none of the columns: {accepted:,} accepted, {processed:,} processed then"
@@ -153,9 +153,5 @@ def list_text(replays: Sequence[Replay]) -> Iterator[str]:
     yield f"{'replay':<20} {'state':<8} {'due':<20} {'events':>13} {'sources':>8}  pipeline"
     for one in replays:
         events = f"{sum(part.events for part in one.parts):,}"
-        row = f"{one.id:<20} {one.state:<8} {_time(one.due) or '-':<20} {events:>13} {len(one.parts):>8,}"
+        row = f"{one.id:<20} {one.state:<8} {time_of(one.due) or '-':<20} {events:>13} {len(one.parts):>8,}"
         yield f"{row}  {one.pipeline}"
-
-
-def _time(instant: Micros | None) -> str | None:
-    return None if instant is None else format_time(instant)

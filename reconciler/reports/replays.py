@@ -38,9 +38,9 @@ def planned(
     names = store.directory(pipeline).sources
     found: dict[tuple[str, str], list[Window]] = defaultdict(list)
     for hop in pipeline.hops:
-        for source, window in _gone(store, pipeline, f"{hop.from_stage}>{hop.to_stage}", names, span):
+        for source, window in _gone(store, pipeline, hop.part, names, span):
             if sources is None or source in sources:
-                found[f"{hop.from_stage}>{hop.to_stage}", source].append(window)
+                found[hop.part, source].append(window)
     windows = [window for own in found.values() for window in own]
     return plan(pipeline, found, senders, _samples(store, pipeline, windows, now), now)
 

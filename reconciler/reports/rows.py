@@ -9,7 +9,7 @@ import numpy as np
 
 from reconciler.core.pipelines import Hop
 from reconciler.core.tiles import Ints
-from reconciler.core.times import HOUR, NEVER, Micros, format_time
+from reconciler.core.times import HOUR, NEVER, Micros, format_time, time_of
 from reconciler.core.verdicts import Verdict
 from reconciler.reports.tally import AMOUNTS, COURSE, Tally
 
@@ -65,7 +65,7 @@ class Row:
             "completeness": self.completeness,
             "delivered": self.delivered,
             "proven": self.proven,
-            "complete_through": None if through is None else format_time(through),
+            "complete_through": time_of(through),
             "before": {name: None if row is None else _brief(row) for name, row in self.before.items()},
         }
 

@@ -6,29 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reconciler.core.completeness import advance
+from reconciler.core.outlines import SUMS, unsettled
 from reconciler.core.pipelines import Hop, Pipeline
 from reconciler.core.tiles import CHUNK, PARTS, SPAN, Bools, Ints, TileKey, VerdictTile
 from reconciler.core.times import NEVER, Micros, floor_to
 from reconciler.core.verdicts import Verdict
 from reconciler.ports import Store
 
-AMOUNTS = (
-    "accepted",
-    "processed",
-    "accounted",
-    "late",
-    "at_risk",
-    "undetermined",
-    "lost",
-    "lost_proven",
-    "recovered",
-    "duplicated",
-    "surplus",
-    "misplaced",
-)
-"""Sums of events. `late`: may still arrive. `at_risk`: passed over, or unread and about to be deleted. `undetermined`:
-missing where counts are unknown. accepted = processed + accounted + late + at_risk + undetermined + lost − surplus +
-misplaced, in each row."""
+AMOUNTS = (*SUMS[:8], "recovered", "duplicated", *SUMS[8:])
+"""Sums of events, as in `SUMS`: they add up in each row."""
 COURSE = ("accepted", "missing", "lost", "worst")
 """What is summed bucket by bucket over all sources: events, `missing` with those that may still arrive; and the value
 of the worst verdict."""
@@ -106,23 +92,19 @@ class Tally:
         count = len(mine)
         code = np.where(mine, tile.code[:count], 0)
         part = {name: np.where(mine, tile.parts[name][:count], 0) for name in PARTS}
-        unknown, at_risk = code == Verdict.UNKNOWN, code == Verdict.AT_RISK
-        waiting = part["retained"] + part["in_flight"] + part["unproven"]
-        risked = part["passed_over"] + np.where(at_risk, part["retained"], 0)
-        part["undetermined"] = np.where(unknown, waiting + part["passed_over"], 0)
-        part["at_risk"] = np.where(unknown, 0, risked)
-        part["late"] = np.where(unknown, 0, waiting - np.where(at_risk, part["retained"], 0))
+        waits = unsettled(code, part)
+        part |= waits
         for name in AMOUNTS:
             self.amounts[name][rows] += part[name].sum(axis=1)
         self.judged[rows] += mine.sum(axis=1)
-        self.missing[rows] += unknown.sum(axis=1)
+        self.missing[rows] += (code == Verdict.UNKNOWN).sum(axis=1)
         self.unproven[rows] += (mine & ~tile.proven[:count]).sum(axis=1)
         self.worst[rows] = np.maximum(self.worst[rows], code.max(axis=1))
         here = (starts - self.first) // self.width
-        waiting += part["passed_over"] + part["lost"]
+        missing = sum(waits.values(), part["lost"])
         columns = slice(int(here[0]), int(here[-1]) + 1)
         inside = starts // self.width % SPAN
-        for number, amount in enumerate((part["accepted"], waiting, part["lost"])):
+        for number, amount in enumerate((part["accepted"], missing, part["lost"])):
             self.course[number, columns] += amount[:, inside].sum(axis=0)
         self.course[3, columns] = np.maximum(self.course[3, columns], code[:, inside].max(axis=0))
 
@@ -169,7 +151,7 @@ def scan(
 def _tiles(
     store: Store, pipeline: Pipeline, hop: Hop, first: Micros, last: Micros, as_of: Micros | None
 ) -> Iterator[tuple[TileKey, VerdictTile]]:
-    name = f"{hop.from_stage}>{hop.to_stage}"
+    name = hop.part
     if as_of is None:
         return store.verdict_tiles(pipeline, name, first, last)
     return store.verdicts_as_of(pipeline, name, first, last, as_of)

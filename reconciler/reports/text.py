@@ -42,16 +42,22 @@ def _pipeline(found: Record) -> Iterator[str]:
             yield from _hop(one)
     if not found["forgotten"]:
         yield from _section("objective", [objective(found)])
-    yield from _section("incidents", [incident(line) for line in found["incidents"]])
-    yield from _section("still open from other days", [incident(line) for line in found["still_open"]])
-    yield from _section("blind spots", found["blind_spots"])
-    yield from _section("not known", found["not_known"])
-    yield from _section("not monitored", found["not_monitored"])
-    yield from _section("kept quiet", found.get("quiet", []))
+    for title, lines in sections(found):
+        yield from _section(title.lower(), lines)
     if found["mode"] == "observe":
         paging = [line for line in found["incidents"] if line["id"] in found["would_have_paged"]]
         paged = [f"{line['opened_at']}  {line['summary']}" for line in paging]
         yield from _section("this would have paged", paged or ["nobody: there was no reason to"])
+
+
+def sections(found: Record) -> Iterator[tuple[str, Sequence[str]]]:
+    """What is said of a pipeline beside its hops and its objective: titles, and lines under them."""
+    yield "Incidents", [incident(line) for line in found["incidents"]]
+    yield "Still open from other days", [incident(line) for line in found["still_open"]]
+    yield "Blind spots", found["blind_spots"]
+    yield "Not known", found["not_known"]
+    yield "Not monitored", found["not_monitored"]
+    yield "Kept quiet", found.get("quiet", [])
 
 
 def objective(found: Record) -> str:

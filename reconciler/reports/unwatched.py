@@ -8,6 +8,7 @@ from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import Micros, format_time
 from reconciler.core.verdicts import Verdict
+from reconciler.core.wording import many
 from reconciler.reports.days import Day
 from reconciler.reports.rows import HopDay
 
@@ -82,8 +83,3 @@ def _stages(pipeline: Pipeline, told: Ledger) -> Iterator[str]:
             yield f"{stage}: nothing has ever been counted there."
         elif stage not in progressed:
             yield f"{stage}: nobody says how far it has reported, so it is judged by its counts alone and never proven."
-
-
-def many(amount: int, noun: str) -> str:
-    """``1 cell``, ``2 cells``."""
-    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"

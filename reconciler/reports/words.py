@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from reconciler.core.wording import visible
+
 Record = Mapping[str, Any]
 """A part of a report as programs get it."""
 
@@ -32,11 +34,6 @@ def compared(row: Record, name: str) -> str:
         return "-"
     points = (row["completeness"] - other["completeness"]) * 100
     return "=" if abs(points) < 0.00005 else f"{points:+.4f}".replace("-", "−")
-
-
-def visible(text: object) -> str:
-    """The text with everything that is no letter, mark or space made visible, so that it can steer nothing."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text))
 
 
 def short(text: object, longest: int = LONGEST_NAME) -> str:

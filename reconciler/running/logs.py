@@ -6,6 +6,7 @@ import sys
 from typing import Any, Literal
 
 from reconciler.core.times import SECOND, format_time
+from reconciler.core.wording import visible
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 """What every record has; the rest are the fields of this one."""
@@ -37,8 +38,8 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """``2021-07-20T18:46:00Z info judged pipeline=batch said=3``."""
-        fields = [f"{name}={_plain(value)}" for name, value in _fields(record).items()]
-        line = " ".join([_at(record), record.levelname.lower(), _plain(record.getMessage()), *fields])
+        fields = [f"{name}={visible(value)}" for name, value in _fields(record).items()]
+        line = " ".join([_at(record), record.levelname.lower(), visible(record.getMessage()), *fields])
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -48,9 +49,3 @@ def _at(record: logging.LogRecord) -> str:
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in _OWN}
-
-
-def _plain(value: object) -> str:
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(value)
-    )

@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.core.ledger import Ledger
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.stages import stage_now
-from reconciler.core.times import NEVER, SECOND, Micros, floor_to, format_time
+from reconciler.core.times import NEVER, SECOND, Micros, floor_to, format_time, time_of
 from reconciler.deeds import mute_record, mutes
 from reconciler.ports import Run, Tenure
 from reconciler.reports.objectives import record, standings
@@ -61,7 +61,7 @@ def _pipeline(
     return {
         "pipeline": pipeline.name,
         "mode": "alert" if pipeline.alert else "observe",
-        "judged_at": _time(judged_at),
+        "judged_at": time_of(judged_at),
         "next_at": format_time(floor_to(following, settings.tick) + settings.tick),
         "blind": judged_at is None or now - judged_at > settings.blind_after,
         "failure": failed,
@@ -99,9 +99,9 @@ def _channels(store: ServiceStore, settings: Settings, now: Micros) -> Iterator[
             "kind": known.get(name),
             "pending": one.pending if one else 0,
             "dead_letters": one.dead if one else 0,
-            "failing_since": _time(since),
+            "failing_since": time_of(since),
             "failing_seconds": (now - since) // SECOND if since else 0,
-            "sent_at": _time(one.sent_at if one else None),
+            "sent_at": time_of(one.sent_at if one else None),
             "failure": one.error if one and one.error else None,
         }
 
@@ -110,9 +110,9 @@ def _stage(ledger: Ledger, name: str, now: Micros) -> Record:
     stage = stage_now(ledger, name, now)
     return {
         "stage": name,
-        "through": _time(stage.through or None),
+        "through": time_of(stage.through or None),
         "reporters": sum(1 for one in ledger.reporters.values() if one.stage == name and not one.final),
-        "missing": [{"reporter": gone.name, "through": _time(gone.through or None)} for gone in stage.missing],
+        "missing": [{"reporter": gone.name, "through": time_of(gone.through or None)} for gone in stage.missing],
     }
 
 
@@ -132,10 +132,6 @@ def _run(run: Run) -> Record:
         "duty": run.duty,
         "at": format_time(run.at),
         "took_seconds": run.took / SECOND,
-        "succeeded_at": _time(run.succeeded_at),
+        "succeeded_at": time_of(run.succeeded_at),
         "failure": run.failure,
     }
-
-
-def _time(instant: Micros | None) -> str | None:
-    return None if instant is None else format_time(instant)

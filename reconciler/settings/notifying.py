@@ -7,13 +7,11 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, Validat
 
 from reconciler.core.outbox import Manner, Route
 from reconciler.core.times import DAY, HOUR, SECOND
+from reconciler.settings.people import IncidentKind
 from reconciler.settings.schema import Duration, Name, Section
 
 Severity = Literal["page", "ticket", "info"]
-Kind = Literal[
-    "loss", "at_risk", "delay", "surplus", "low_volume", "rejects", "missing_counts", "queue_policy", "capacity",
-    "replay", "watchdog", "self_alarm", "observed",
-]  # fmt: skip
+Kind = Literal[IncidentKind, "watchdog", "self_alarm", "observed"]
 
 
 def _secret(value: object, info: ValidationInfo) -> object:

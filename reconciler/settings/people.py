@@ -9,11 +9,13 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from reconciler.core.times import DAY
 from reconciler.settings.values import Duration, Instant, Name, Objective, Positive, Section, Zone
 
-Kind = Literal[
+IncidentKind = Literal[
     "loss", "at_risk", "delay", "surplus", "low_volume", "rejects", "missing_counts", "queue_policy", "capacity",
-    "replay", "default",
+    "replay",
 ]  # fmt: skip
-"""Of incidents (contract §5); `default` stands for those that are not named."""
+"""Contract §5."""
+Kind = Literal[IncidentKind, "default"]
+"""`default` stands for those that are not named."""
 
 
 class PagingSettings(Section):

@@ -7,27 +7,26 @@ from sqlalchemy import ColumnElement, Connection, insert, or_, select
 
 from reconciler.core.acts import Act
 from reconciler.core.times import Micros
+from reconciler.ports import Acts
 from reconciler.store import tables
 from reconciler.store.database import Database
 
 _COLUMNS = [tables.act.c[part.name] for part in fields(Act)]
 
 
-class SqlActs:
-    """See `reconciler.ports.Acts`."""
+class SqlActs(Acts):
+    """Those of one ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, act: Act) -> Act:
-        """See `reconciler.ports.Acts.add`."""
         row = {name: value for name, value in asdict(act).items() if name != "id"}
         with self._database.writing() as connection:
             number = connection.execute(insert(tables.act).returning(tables.act.c.id), [row]).scalar_one()
         return replace(act, id=int(number))
 
     def all(self, incident: str | None = None) -> list[Act]:
-        """See `reconciler.ports.Acts.all`."""
         table = tables.act.c
         with self._database.reading() as connection:
             return _read(connection, *([] if incident is None else [table.incident == incident]))

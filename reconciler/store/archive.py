@@ -14,13 +14,7 @@ _BRIEF = ("id", "day", "zone", "made_at", "as_of", "version", "settings", "sent_
 
 def keep(connection: Connection, report: KeptReport) -> int:
     """Add a report; returns its number."""
-    row = {
-        "day": report.day,
-        "zone": report.zone,
-        "made_at": report.made_at,
-        "as_of": report.as_of,
-        "version": report.version,
-        "settings": report.settings,
+    row = {name: getattr(report, name) for name in _BRIEF if name != "id"} | {
         "sent_to": json.dumps(report.sent_to),
         "record": zlib.compress(json.dumps(report.record, ensure_ascii=False).encode()),
         "html": zlib.compress(report.html.encode()),

@@ -12,10 +12,10 @@ from reconciler.core.cases import Incident
 from reconciler.core.ledger import Ledger
 from reconciler.core.outbox import Post
 from reconciler.core.outlines import outline
-from reconciler.core.pipelines import Hop, Pipeline
+from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
 from reconciler.core.times import Micros
-from reconciler.ports import Portion, Said
+from reconciler.ports import Judging, Portion, Said
 from reconciler.store import acts, facts, findings, journal, outbox, reach, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
@@ -23,12 +23,6 @@ from reconciler.store.journal import Place
 from reconciler.store.marks import advance, horizon_of, position_of
 from reconciler.store.outlines import pack_outline
 from reconciler.store.replays import Deadlines
-
-
-def part_of(hop: Hop) -> str:
-    """The hop as `TileKey.part` names it."""
-    return f"{hop.from_stage}>{hop.to_stage}"
-
 
 COUNTED = ("series", "count", "peak", "digest", "digested", "error")
 """What a judgement needs of a count tile."""
@@ -61,8 +55,8 @@ def portions(connection: Connection, pipeline: Pipeline, most: int) -> list[Port
     return [Portion(first, last, position, is_last=last == WHOLE) for first, last in zip(firsts, lasts, strict=True)]
 
 
-class SqlJudging:
-    """See `reconciler.ports.Judging`."""
+class SqlJudging(Judging):
+    """In one transaction of a ledger."""
 
     def __init__(
         self,
@@ -100,7 +94,6 @@ class SqlJudging:
         state: Mapping[str, Any],
         posts: Sequence[Post] = (),
     ) -> None:
-        """See `reconciler.ports.Judging.save`."""
         connection, name, changed = self._connection, self._pipeline.name, sorted(dirty)
         for some in tiles.batches(changed, tiles.WRITE):
             tiles.save(connection, name, tiles.VERDICT, [self._row(key) for key in some])
@@ -121,7 +114,7 @@ class SqlJudging:
             # A portion that is all there is was loaded in this very transaction: nothing can have come since.
             judged = position if self._portion.first == -WHOLE else self._portion.position
             mark = {"pipeline": name, "at": now, "position": judged}
-            upsert(connection, tables.judged, [mark | {"hop": part_of(hop)} for hop in self._pipeline.hops])
+            upsert(connection, tables.judged, [mark | {"hop": hop.part} for hop in self._pipeline.hops])
 
     def _row(self, key: TileKey) -> dict[str, Any]:
         tile = self.ledger.verdicts[key]
@@ -132,7 +125,6 @@ class SqlJudging:
         }
 
     def keep(self, now: Micros, state: Mapping[str, Any], week: bytes) -> None:
-        """See `reconciler.ports.Judging.keep`."""
         findings.save_state(self._connection, self._pipeline.name, now, state)
         findings.save_week(self._connection, self._pipeline.name, now, week)
 
@@ -141,7 +133,7 @@ class SqlJudging:
         table = tables.judged.c
         query = select(table.hop, table.at, table.position).where(table.pipeline == self._pipeline.name)
         found = {row.hop: row for row in self._connection.execute(query)}
-        parts = [part_of(hop) for hop in self._pipeline.hops]
+        parts = [hop.part for hop in self._pipeline.hops]
         if not all(part in found for part in parts):
             return 0, -1
         return min(found[part].at for part in parts), min(found[part].position for part in parts)
@@ -169,10 +161,10 @@ class SqlJudging:
         for hop in self._pipeline.hops:
             stages = (hop.from_stage, hop.to_stage)
             places = {key[1:] for key in self.ledger.touched if key.part in stages} | self._passed()
-            places |= {one.key[1:] for one in active if one.key.part == part_of(hop)}
+            places |= {one.key[1:] for one in active if one.key.part == hop.part}
             places = {(chunk, span) for chunk, span in places if span in spans}
-            places = self._with_neighbours(part_of(hop), places)
-            verdicts |= {TileKey(part_of(hop), *place) for place in places}
+            places = self._with_neighbours(hop.part, places)
+            verdicts |= {TileKey(hop.part, *place) for place in places}
             counts |= {TileKey(stage, *place) for stage in stages for place in places}
         self.ledger.verdicts.update(tiles.load(self._connection, self._find(tiles.VERDICT, verdicts), VerdictTile))
         self.ledger.open = {key for key, tile in self.ledger.verdicts.items() if tile.active.any()}

@@ -16,7 +16,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, Ints, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retirement, Run, Said, Tenure
-from reconciler.serving import Judgement, KeptReport, Reading
+from reconciler.serving import Judgement, KeptReport, Reading, ServiceStore
 from reconciler.store import (
     archive,
     drills,
@@ -52,8 +52,8 @@ TILES_AT_ONCE = 64
 """Tiles of sources by buckets that one transaction judges, about a million cells."""
 
 
-class SqlStore:
-    """See `reconciler.serving.ServiceStore`. One for each process; threads may share it."""
+class SqlStore(ServiceStore):
+    """One for each process; threads may share it."""
 
     def __init__(self, database: Database, lease: Lease | None = None) -> None:
         self.database = database
@@ -68,11 +68,9 @@ class SqlStore:
 
     @property
     def proven(self) -> bool:
-        """See `reconciler.serving.ServiceStore.proven`."""
         return self.database.first is None
 
     def prove(self) -> None:
-        """See `reconciler.serving.ServiceStore.prove`."""
         with self.database.reading():
             pass
 
@@ -84,7 +82,6 @@ class SqlStore:
         skip_unchanged: bool = False,
         cursor: Cursor | None = None,
     ) -> Recorded:
-        """See `reconciler.ports.Store.record`."""
         with self._writing() as connection:
             recording = Recording(connection, self._directories, skip_unchanged=skip_unchanged)
             kept = recording.take(observations, pipelines)
@@ -95,32 +92,27 @@ class SqlStore:
         return Recorded(kept, len(observations) - kept - too_old, too_old)
 
     def portions(self, pipeline: Pipeline, now: Micros) -> list[Portion]:
-        """See `reconciler.ports.Store.portions`."""
         with self.database.reading() as connection:
             return portions(connection, pipeline, TILES_AT_ONCE)
 
     @contextmanager
     def judging(self, pipeline: Pipeline, now: Micros, portion: Portion | None = None) -> Iterator[SqlJudging]:
-        """See `reconciler.ports.Store.judging`."""
         with self._writing() as connection:
             yield SqlJudging(connection, self._directories, pipeline, now, portion)
 
     def cursor(self, name: str) -> Cursor | None:
-        """See `reconciler.ports.Store.cursor`."""
         table = tables.connector_cursor
         with self.database.reading() as connection:
             row = connection.execute(select(table).where(table.c.name == name)).first()
         return None if row is None else Cursor(row.name, json.loads(row.payload), row.at)
 
     def directory(self, pipeline: Pipeline) -> Directory:
-        """See `reconciler.ports.Store.directory`."""
         with self.database.reading() as connection:
             return self._directories.load(connection, pipeline)
 
     def counts_as_of(
         self, pipeline: Pipeline, stage: str, first: Micros, last: Micros, as_of: Micros | None = None
     ) -> Iterator[tuple[TileKey, CountTile]]:
-        """See `reconciler.ports.Store.counts_as_of`."""
         with self.database.reading() as connection:
             directory = self._directories.load(connection, pipeline)
             place = Place(pipeline.name, stage, pipeline.width)
@@ -133,7 +125,6 @@ class SqlStore:
     def verdict_tiles(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros
     ) -> Iterator[tuple[TileKey, VerdictTile]]:
-        """See `reconciler.ports.Store.verdict_tiles`."""
         with self.database.reading() as connection:
             for _, stored in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
                 yield from tiles.load(connection, stored, VerdictTile)
@@ -141,7 +132,6 @@ class SqlStore:
     def verdicts_as_of(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
     ) -> Iterator[tuple[TileKey, VerdictTile]]:
-        """See `reconciler.ports.Store.verdicts_as_of`."""
         with self.database.reading() as connection:
             for _, stored in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
                 yield from past.tiles_as_of(connection, pipeline, hop, stored, as_of)
@@ -149,175 +139,142 @@ class SqlStore:
     def said(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
     ) -> Generator[tuple[TileKey, VerdictTile, Ints], None, None]:
-        """See `reconciler.ports.Store.said`."""
         with self.database.reading() as connection:
             for span, _ in _by_span(connection, pipeline, tiles.VERDICT, hop, first, last):
                 yield from findings.said_when(connection, pipeline, hop, span, as_of)
 
     def incidents(self, pipeline: str | None = None, as_of: Micros | None = None) -> list[dict[str, Any]]:
-        """See `reconciler.ports.Store.incidents`."""
         with self.database.reading() as connection:
             return findings.incidents(connection, pipeline, as_of)
 
     def incident_changes(self, incident: str) -> list[dict[str, Any]]:
-        """See `reconciler.ports.Store.incident_changes`."""
         with self.database.reading() as connection:
             return findings.incident_changes(connection, incident)
 
     def learned_at(self, pipeline: Pipeline) -> Micros | None:
-        """See `reconciler.ports.Store.learned_at`."""
         with self.database.reading() as connection:
             return findings.learned_at(connection, pipeline.name)
 
     def remembered(self, pipeline: Pipeline) -> dict[str, Any]:
-        """See `reconciler.ports.Store.remembered`."""
         with self.database.reading() as connection:
             return findings.load_state(connection, pipeline.name)
 
     def judged_at(self, pipeline: Pipeline) -> Micros | None:
-        """See `reconciler.ports.Store.judged_at`."""
         table = tables.judged.c
         with self.database.reading() as connection:
             found = connection.execute(select(table.at).where(table.pipeline == pipeline.name)).scalars().all()
         return min(found, default=None)
 
     def samples(self, pipeline: Pipeline, first: Micros, last: Micros) -> list[QueueSample]:
-        """See `reconciler.ports.Store.samples`."""
         with self.database.reading() as connection:
             return facts.samples(connection, pipeline.name, first, last)
 
     def reached(self, pipeline: Pipeline) -> Ints:
-        """See `reconciler.ports.Store.reached`."""
         with self.database.reading() as connection:
             return reach.reached(connection, pipeline, self._directories.load(connection, pipeline))
 
     def take_lease(self, holder: str, length: Micros) -> Lease | None:
-        """See `reconciler.serving.ServiceStore.take_lease`."""
         return self._leases.take(holder, length)
 
     def renew_lease(self, lease: Lease, length: Micros) -> bool:
-        """See `reconciler.serving.ServiceStore.renew_lease`."""
         return self._leases.renew(lease, length)
 
     def release_lease(self, lease: Lease) -> None:
-        """See `reconciler.serving.ServiceStore.release_lease`."""
         self._leases.release(lease)
 
     def tenure(self) -> Tenure | None:
-        """See `reconciler.serving.ServiceStore.tenure`."""
         return self._leases.tenure()
 
     def leased(self, lease: Lease) -> "SqlStore":
-        """See `reconciler.serving.ServiceStore.leased`."""
         other = SqlStore(self.database, lease)
         other._directories, other._leases = self._directories, self._leases
         return other
 
     def note_runs(self, runs: Sequence[Run]) -> None:
-        """See `reconciler.serving.ServiceStore.note_runs`."""
         with self._writing() as connection:
             services.note_runs(connection, runs)
 
     def runs(self) -> list[Run]:
-        """See `reconciler.serving.ServiceStore.runs`."""
         with self.database.reading() as connection:
             return services.runs(connection)
 
     def reporters(self, pipeline: Pipeline, now: Micros) -> Ledger:
-        """See `reconciler.serving.ServiceStore.reporters`."""
         with self.database.reading() as connection:
             return services.reporters(connection, pipeline, self._directories.load(connection, pipeline), now)
 
     def standing(self) -> list[dict[str, Any]]:
-        """See `reconciler.serving.ServiceStore.standing`."""
         with self.database.reading() as connection:
             return findings.standing(connection)
 
     def drills(self) -> list[str]:
-        """See `reconciler.serving.ServiceStore.drills`."""
         with self.database.reading() as connection:
             return drills.names(connection)
 
     def forget_drill(self, name: str) -> None:
-        """See `reconciler.serving.ServiceStore.forget_drill`."""
         with self._writing() as connection:
             drills.forget(connection, name)
         self._directories.forget()
 
     def horizon(self, pipeline: Pipeline) -> Horizon:
-        """See `reconciler.serving.ServiceStore.horizon`."""
         with self.database.reading() as connection:
             return marks.horizon_of(connection, pipeline.name)
 
     def closed(self, pipeline: Pipeline) -> frozenset[str] | None:
-        """See `reconciler.ports.Store.closed`."""
         with self.database.reading() as connection:
             return self._directories.closed(connection, pipeline)
 
     def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
-        """See `reconciler.serving.ServiceStore.prune`."""
         with self._writing() as connection:
             return pruning.prune(connection, pipeline, horizon, most)
 
     def retire(self, pipeline: Pipeline, retirement: Retirement) -> None:
-        """See `reconciler.serving.ServiceStore.retire`."""
         with self._writing() as connection:
             retirements.retire(connection, self._directories, pipeline, retirement)
 
     def retirements(self, pipeline: str) -> list[Retirement]:
-        """See `reconciler.serving.ServiceStore.retirements`."""
         with self.database.reading() as connection:
             return retirements.told(connection, pipeline)
 
     def outlines(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros | None = None
     ) -> Iterator[tuple[TileKey, Outline]]:
-        """See `reconciler.serving.ServiceStore.outlines`."""
         with self.database.reading() as connection:
             yield from outlines(connection, pipeline, hop, first, last, as_of)
 
     def source_tiles(
         self, pipeline: Pipeline, hop: str, source: int, first: Micros, last: Micros, as_of: Micros | None = None
     ) -> Iterator[tuple[int, VerdictTile]]:
-        """See `reconciler.serving.ServiceStore.source_tiles`."""
         with self.database.reading() as connection:
             yield from looks.source_tiles(connection, pipeline, hop, source, first, last, as_of)
 
     def judgements(self, pipeline: Pipeline, hop: str, source: int, bucket: Micros, as_of: Micros) -> list[Judgement]:
-        """See `reconciler.serving.ServiceStore.judgements`."""
         with self.database.reading() as connection:
             return looks.judgements(connection, pipeline, hop, source, bucket, as_of)
 
     def readings(self, pipeline: Pipeline, stage: str, source: int, bucket: Micros, as_of: Micros) -> list[Reading]:
-        """See `reconciler.serving.ServiceStore.readings`."""
         with self.database.reading() as connection:
             directory = self._directories.load(connection, pipeline)
             return looks.readings(connection, pipeline, directory, stage, source, bucket, as_of)
 
     def latest_samples(self, pipeline: str, since: Micros, until: Micros, most: int) -> list[QueueSample]:
-        """See `reconciler.serving.ServiceStore.latest_samples`."""
         with self.database.reading() as connection:
             return facts.latest_samples(connection, pipeline, since, until, most)
 
     def capacities(self, pipeline: str, now: Micros) -> dict[str, list[Capacity]]:
-        """See `reconciler.serving.ServiceStore.capacities`."""
         with self.database.reading() as connection:
             return facts.capacities(connection, pipeline, now)
 
     def state(self, pipeline: str) -> dict[str, Any]:
-        """See `reconciler.serving.ServiceStore.state`."""
         with self.database.reading() as connection:
             return findings.load_state(connection, pipeline)
 
     def usual_week(self, pipeline: str, start: int, length: int) -> bytes:
-        """See `reconciler.serving.ServiceStore.usual_week`."""
         with self.database.reading() as connection:
             return findings.part_of_week(connection, pipeline, start, length)
 
     def observations(
         self, pipeline: Pipeline, first: Micros, last: Micros, *, counts: bool = True
     ) -> Iterator[Observation]:
-        """See `reconciler.serving.ServiceStore.observations`."""
         with self.database.reading() as connection:
             directory = self._directories.load(connection, pipeline)
             yield from history.observations(connection, pipeline, directory if counts else None, first, last)
@@ -325,27 +282,22 @@ class SqlStore:
     def spoken(
         self, pipeline: Pipeline, hop: str, first: Micros, last: Micros, as_of: Micros
     ) -> Iterator[tuple[Micros, Said]]:
-        """See `reconciler.serving.ServiceStore.spoken`."""
         with self.database.reading() as connection:
             yield from history.spoken(connection, pipeline, hop, first, last, as_of)
 
     def keep_report(self, report: KeptReport) -> int:
-        """See `reconciler.serving.ServiceStore.keep_report`."""
         with self._writing() as connection:
             return archive.keep(connection, report)
 
     def kept_reports(self, day: str | None = None, zone: str | None = None) -> list[KeptReport]:
-        """See `reconciler.serving.ServiceStore.kept_reports`."""
         with self.database.reading() as connection:
             return archive.kept(connection, day, zone)
 
     def kept_report(self, number: int) -> KeptReport | None:
-        """See `reconciler.serving.ServiceStore.kept_report`."""
         with self.database.reading() as connection:
             return archive.whole(connection, number)
 
     def close(self) -> None:
-        """See `reconciler.ports.Store.close`."""
         self.database.engine.dispose()
 
     @contextmanager

@@ -11,7 +11,7 @@ from reconciler.core import notices
 from reconciler.core.notices import Notice
 from reconciler.core.outbox import DIGEST, OVER_AGAIN, Entry, Manner, Post, in_order, mood
 from reconciler.core.times import SECOND, Micros
-from reconciler.posting import Backlog, NotifyFailed, Sending
+from reconciler.posting import Backlog, NotifyFailed, Outbox, Sending
 from reconciler.store import tables
 from reconciler.store.database import Database
 
@@ -45,20 +45,18 @@ def put(connection: Connection, posts: Sequence[Post], now: Micros) -> None:
             connection.execute(insert(_TABLE), [key | fresh | _BEGUN])
 
 
-class SqlOutbox:
-    """See `reconciler.posting.Outbox`."""
+class SqlOutbox(Outbox):
+    """The one of a ledger."""
 
     def __init__(self, database: Database, writing: Callable[[], AbstractContextManager[Connection]]) -> None:
         self._database, self._writing = database, writing
 
     def post(self, posts: Sequence[Post], now: Micros) -> None:
-        """See `reconciler.posting.Outbox.post`."""
         if posts:
             with self._writing() as connection:
                 put(connection, posts, now)
 
     def introduce(self, posts: Sequence[Post], now: Micros) -> int:
-        """See `reconciler.posting.Outbox.introduce`."""
         if not posts:
             return 0
         named = {one.notice.id for one in posts}
@@ -70,14 +68,12 @@ class SqlOutbox:
         return len(fresh)
 
     def newest(self, incident: str) -> Notice | None:
-        """See `reconciler.posting.Outbox.newest`."""
         query = select(_ROW.notice).where(_ROW.incident == incident).order_by(_ROW.updated_at.desc()).limit(1)
         with self._database.reading() as connection:
             found = connection.execute(query).scalar()
         return None if found is None else notices.load(found)
 
     def due(self, channel: str, now: Micros, manner: Manner, most: int) -> list[Entry]:
-        """See `reconciler.posting.Outbox.due`."""
         due = _UNSENT & (_ROW.next_try_at <= now)
         if manner.resend:
             alive = (_ROW.status != "resolved") | (_ROW.updated_at > now - OVER_AGAIN)
@@ -85,18 +81,15 @@ class SqlOutbox:
         return self._entries((_ROW.channel == channel) & (_ROW.claimed_until <= now) & due)[:most]
 
     def crowd(self, channel: str) -> int:
-        """See `reconciler.posting.Outbox.crowd`."""
         with self._database.reading() as connection:
             own = _ROW.incident.not_like(f"{DIGEST}-%")
             query = select(func.count()).where(_ROW.channel == channel, _ROW.status != "resolved", own)
             return int(connection.execute(query).scalar_one())
 
     def digested(self, channel: str, name: str) -> list[Entry]:
-        """See `reconciler.posting.Outbox.digested`."""
         return self._entries((_ROW.channel == channel) & (_ROW.digested == name) & (_ROW.reference == "{}"))
 
     def claim(self, entry: Entry, now: Micros, until: Micros) -> bool:
-        """See `reconciler.posting.Outbox.claim`."""
         still = (_ROW.wanted == entry.wanted) & (_ROW.sent == entry.sent)
         still &= _ROW.claimed_until == entry.claimed_until
         values = {"claimed_until": until, "doubt_since": entry.doubt_since or now}
@@ -104,7 +97,6 @@ class SqlOutbox:
             return connection.execute(update(_TABLE).where(_this(entry), still).values(values)).rowcount == 1
 
     def delivered(self, entry: Entry, reference: Mapping[str, Any], now: Micros) -> None:
-        """See `reconciler.posting.Outbox.delivered`."""
         with self._writing() as connection:
             said = _said(entry, now) | {"reference": json.dumps(reference, separators=(",", ":"))}
             connection.execute(update(_TABLE).where(_this(entry)).values(said))
@@ -112,7 +104,6 @@ class SqlOutbox:
                 _note(connection, entry, now, "sent")
 
     def share(self, channel: str, entries: Sequence[Entry], now: Micros) -> str:
-        """See `reconciler.posting.Outbox.share`."""
         open_one = (_ROW.channel == channel) & (_ROW.digested != "") & (_ROW.status != "resolved")
         with self._writing() as connection:
             name = next((entry.digested for entry in entries if entry.digested), "")
@@ -125,12 +116,10 @@ class SqlOutbox:
         return name
 
     def wait(self, entry: Entry, until: Micros) -> None:
-        """See `reconciler.posting.Outbox.wait`."""
         with self._writing() as connection:
             connection.execute(update(_TABLE).where(_this(entry)).values(next_try_at=until))
 
     def failed(self, entry: Entry, failure: NotifyFailed, now: Micros, until: Micros, *, dead: bool) -> None:
-        """See `reconciler.posting.Outbox.failed`."""
         values: dict[str, Any] = {
             "attempts": entry.attempts + 1,
             "failing_since": entry.failing_since or now,
@@ -147,13 +136,11 @@ class SqlOutbox:
                 _note(connection, entry, now, "dead")
 
     def wake(self, channel: str, now: Micros) -> None:
-        """See `reconciler.posting.Outbox.wake`."""
         waiting = (_ROW.channel == channel) & _UNSENT & (_ROW.attempts > 0)
         with self._writing() as connection:
             connection.execute(update(_TABLE).where(waiting).values(next_try_at=now))
 
     def backlogs(self) -> list[Backlog]:
-        """See `reconciler.posting.Outbox.backlogs`."""
         failing = case((_UNSENT & (_ROW.failing_since > 0), _ROW.failing_since))
         query = select(
             _ROW.channel,
@@ -171,7 +158,6 @@ class SqlOutbox:
             ]
 
     def sendings(self, incident: str) -> list[Sending]:
-        """See `reconciler.posting.Outbox.sendings`."""
         row = tables.sending.c
         query = select(
             row.channel, row.at, row.version, row.status, row.severity, row.what, row.posted_at

@@ -51,7 +51,7 @@ def _history(connection: Connection, pipeline: Pipeline, horizon: Horizon, most:
     removed = 0
     for table, part, names in (
         (tables.reading, tables.reading.c.stage, pipeline.stages),
-        (tables.said, tables.said.c.hop, [f"{hop.from_stage}>{hop.to_stage}" for hop in pipeline.hops]),
+        (tables.said, tables.said.c.hop, [hop.part for hop in pipeline.hops]),
     ):
         query = select(*table.primary_key).where(
             table.c.pipeline == pipeline.name, part.in_(names), table.c.max_bucket < horizon.detail

@@ -34,7 +34,7 @@ def carry_on(
     first = np.array(directory.first_bucket, np.int64)
     known = _load(connection, pipeline.name)
     rows = []
-    hops = [f"{hop.from_stage}>{hop.to_stage}" for hop in pipeline.hops]
+    hops = [hop.part for hop in pipeline.hops]
     for part, chunk in ((part, chunk) for part in hops for chunk in range(directory.chunks)):
         reach = known.get((part, chunk), Reach())
         before = reach.born.tobytes(), reach.through.tobytes()
@@ -60,7 +60,7 @@ def reached(connection: Connection, pipeline: Pipeline, directory: Directory) ->
     for position, hop in enumerate(pipeline.hops):
         at = born.copy()  # where nothing was said of a source yet, it is complete before it began, and no further
         for chunk in range(directory.chunks):
-            reach = known.get((f"{hop.from_stage}>{hop.to_stage}", chunk), Reach())
+            reach = known.get((hop.part, chunk), Reach())
             rows = slice(chunk * CHUNK, chunk * CHUNK + min(len(reach.through), len(born) - chunk * CHUNK))
             own = reach.through[: rows.stop - rows.start]
             at[rows] = np.where(own < NEVER, own, at[rows])

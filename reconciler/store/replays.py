@@ -13,7 +13,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.replays import Due, Part, Replay, dump, is_near, restore
 from reconciler.core.tiles import CHUNK, SPAN, TileKey, VerdictTile
 from reconciler.core.times import MINUTE, Micros
-from reconciler.replaying import ReplayAct
+from reconciler.replaying import ReplayAct, Replays
 from reconciler.store import replay_tables, tables, tiles
 from reconciler.store.database import Database, upsert
 
@@ -22,14 +22,13 @@ COUNTED_EVERY: Micros = 15 * MINUTE
 _GAP = ("lost", "passed_over", "retained", "in_flight", "unproven")
 
 
-class SqlReplays:
-    """See `reconciler.ports.Replays`."""
+class SqlReplays(Replays):
+    """Those of one ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def all(self, pipeline: str | None = None) -> list[Replay]:
-        """See `reconciler.ports.Replays.all`."""
         table = replay_tables.replay.c
         query = select(table.state).order_by(table.created_at, table.id)
         with self._database.reading() as connection:
@@ -37,7 +36,6 @@ class SqlReplays:
             return [restore(json.loads(state)) for state in rows]
 
     def find(self, replay: str) -> Replay | None:
-        """See `reconciler.ports.Replays.find`."""
         with self._database.reading() as connection:
             state = connection.execute(
                 select(replay_tables.replay.c.state).where(replay_tables.replay.c.id == replay)
@@ -45,7 +43,6 @@ class SqlReplays:
         return None if state is None else restore(json.loads(state))
 
     def save(self, replay: Replay, act: ReplayAct) -> None:
-        """See `reconciler.ports.Replays.save`."""
         row = {
             "id": replay.id,
             "pipeline": replay.pipeline,
@@ -62,7 +59,6 @@ class SqlReplays:
             connection.execute(insert(replay_tables.replay_act), [done | {"payload": json.dumps(act.payload)}])
 
     def acts(self, replay: str) -> list[ReplayAct]:
-        """See `reconciler.ports.Replays.acts`."""
         table = replay_tables.replay_act.c
         query = select(table.replay, table.at, table.act, table.author, table.reason, table.payload)
         with self._database.reading() as connection:

@@ -39,6 +39,14 @@ class Caller:
     """All pipelines, those too that are yet to come."""
 
 
+def caller_of(token: Token, settings: Settings) -> Caller:
+    """What the token is for."""
+    allowed = settings.pipelines
+    if token.pipelines:
+        allowed = {name: found for name, found in allowed.items() if name in token.pipelines}
+    return Caller(token.id, allowed, not token.pipelines)
+
+
 class Gate:
     """Lets callers in."""
 
@@ -64,10 +72,7 @@ class Gate:
         if now - max(token.used_at or 0, self._noted.get(token.id, 0)) >= MINUTE:
             self._noted[token.id] = now
             later.add_task(self._note_use, token, now)
-        allowed = self._settings.pipelines
-        if token.pipelines:
-            allowed = {name: found for name, found in allowed.items() if name in token.pipelines}
-        return Caller(token.id, allowed, not token.pipelines)
+        return caller_of(token, self._settings)
 
     def local(self, request: Request) -> Caller:
         """Somebody on the same machine, where an embedded ledger never had a token; raises 401 for all others."""

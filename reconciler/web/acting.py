@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from reconciler import deeds
-from reconciler.core.times import Micros, parse_time
+from reconciler.core.times import Micros
 from reconciler.web.access import Caller, Reader, Writer
 from reconciler.web.answers import said
-from reconciler.web.library import Library
+from reconciler.web.library import library_of, read_time
 
 router = APIRouter(responses=said(400, 401, 403, 404, 409, 422, 503))
 
@@ -80,7 +80,7 @@ Deed = Literal["acknowledge", "close", "confirm", "reopen"]
 @router.post("/v1/incidents/{incident}/{deed}", response_model=Noted)
 def speak(request: Request, caller: Writer, incident: str, deed: Deed, body: Said) -> Any:
     """Acknowledge, close, confirm or re-open an incident. The next judgement takes it."""
-    library = _library(request)
+    library = library_of(request)
     found = library.incident(incident)
     if found is None or not _may(caller, found["incident"]["pipeline"]):
         raise HTTPException(404, f"there is no incident {incident!r}; /v1/incidents lists all")
@@ -92,7 +92,7 @@ def speak(request: Request, caller: Writer, incident: str, deed: Deed, body: Sai
 def mutes(request: Request, _: Reader) -> Any:
     """What is kept quiet now, or will be."""
     now = _now(request)
-    found = deeds.mutes(_library(request).store, now)
+    found = deeds.mutes(library_of(request).store, now)
     return JSONResponse({"mutes": [deeds.mute_record(act, now) for act in found]})
 
 
@@ -102,8 +102,8 @@ def mute(request: Request, caller: Writer, body: Muting) -> Any:
     _all_or_own(caller, body.pipeline)
     now = _now(request)
     act = deeds.mute(
-        _library(request).store, body.author, body.reason, now, _time("until", body.until),
-        since=None if body.from_ is None else _time("from", body.from_), pipeline=body.pipeline, kind=body.kind,
+        library_of(request).store, body.author, body.reason, now, read_time("until", body.until),
+        since=None if body.from_ is None else read_time("from", body.from_), pipeline=body.pipeline, kind=body.kind,
         sources=body.sources, planned=body.planned,
     )  # fmt: skip
     return JSONResponse(deeds.mute_record(act, now))
@@ -112,7 +112,7 @@ def mute(request: Request, caller: Writer, body: Muting) -> Any:
 @router.post("/v1/mutes/{number}/end", response_model=Noted)
 def end(request: Request, caller: Writer, number: int, body: Said) -> Any:
     """End a mute now."""
-    library, now = _library(request), _now(request)
+    library, now = library_of(request), _now(request)
     found = next((act for act in deeds.mutes(library.store, now) if act.id == number), None)
     if found is None:
         raise HTTPException(404, f"there is no mute {number} that still holds; /v1/mutes lists all")
@@ -131,18 +131,6 @@ def _all_or_own(caller: Caller, pipeline: str) -> None:
         raise HTTPException(403, "this token is for some pipelines only: name one of them")
 
 
-def _library(request: Request) -> Library:
-    library: Library = request.app.state.library
-    return library
-
-
 def _now(request: Request) -> Micros:
-    now: Micros = request.app.state.now()
+    now: Micros = request.app.state.clock()
     return now
-
-
-def _time(name: str, text: str) -> Micros:
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise HTTPException(422, f"{name}: {error}") from None

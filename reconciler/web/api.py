@@ -46,7 +46,6 @@ def build_api(store: ServiceStore, settings: Settings, now: Callable[[], Micros]
     app.include_router(reads.router)
     app.include_router(buttons.router)
     app.include_router(acting.router)
-    app.state.now = now
     app.add_middleware(Draining)
     app.add_middleware(SafeHeaders)
     answers.install(app)

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import NEVER, Micros, format_time
+from reconciler.core.times import NEVER, Micros, parse_time, time_of
 from reconciler.reports.completion import completion, completion_of
 from reconciler.reports.tally import Tally, complete_through, scan
 from reconciler.serving import ServiceStore
@@ -81,9 +84,18 @@ class Library:
         }
 
 
-def time_of(instant: Micros | None) -> str | None:
-    """The instant as text; none where there is none."""
-    return None if instant is None or instant == NEVER else format_time(instant)
+def library_of(request: Request) -> Library:
+    """The one that all requests share."""
+    library: Library = request.app.state.library
+    return library
+
+
+def read_time(name: str, text: str) -> Micros:
+    """A parameter of this name that is an instant. Raises 422."""
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise HTTPException(422, f"{name}: {error}") from None
 
 
 def _alike(tallies: list[Tally]) -> list[Tally]:

@@ -8,14 +8,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import NEVER, Micros, parse_time
+from reconciler.core.times import NEVER, Micros, parse_time, time_of
 from reconciler.core.verdicts import Verdict
 from reconciler.reports.cells import Asked, cells
 from reconciler.reports.cells import Mark as CellMark
 from reconciler.web import paging, shapes
 from reconciler.web.access import Caller, Reader
 from reconciler.web.answers import said
-from reconciler.web.library import Library, Line, time_of
+from reconciler.web.library import Line, library_of, read_time
 from reconciler.web.paging import Cursor, Limit
 
 router = APIRouter(responses=said(401, 403, 404, 409, 422, 503))
@@ -55,7 +55,7 @@ def verdicts(
     )
     mark = paging.read(cursor, str, int, int, str)
     after = None if mark is None else cast(CellMark, tuple(mark))
-    page, end = cells(_library(request).store, found, asked, after, limit)
+    page, end = cells(library_of(request).store, found, asked, after, limit)
     return JSONResponse({"verdicts": page, "next": paging.write(None if end is None else list(end))})
 
 
@@ -76,7 +76,9 @@ def incidents(
     """What was last said of each incident, the oldest first; of those that cover a bucket between `from` and `to`."""
     found = _pipelines(caller, pipeline)
     first, end = _time("from", from_) or 0, _or_never(_time("to", to))
-    lines = _library(request).incidents(found, _time("as_of", as_of), everything=caller.everything and pipeline is None)
+    lines = library_of(request).incidents(
+        found, _time("as_of", as_of), everything=caller.everything and pipeline is None
+    )
     lines = [
         line
         for line in lines
@@ -98,7 +100,7 @@ def incidents(
 @router.get("/v1/incidents/{incident}", response_model=shapes.IncidentInFull)
 def incident(request: Request, caller: Reader, incident: str) -> Any:
     """One incident: what was last said of it, all that was said before, and what each source has lost."""
-    found = _library(request).incident(incident)
+    found = library_of(request).incident(incident)
     if found is None or not (caller.everything or found["incident"]["pipeline"] in caller.pipelines):
         raise HTTPException(404, f"there is no incident {incident!r}; /v1/incidents lists all")
     return JSONResponse(found)
@@ -118,7 +120,7 @@ def completeness(
 
     Every bucket before `complete_through` is settled and complete at every hop; it never jumps over a hole.
     """
-    library, then = _library(request), _time("as_of", as_of)
+    library, then = library_of(request), _time("as_of", as_of)
     found = _pipelines(caller, pipeline)
     through = {name: library.through(one, then) for name, one in found.items()}
     pipelines = [
@@ -149,7 +151,7 @@ def sources(
     cursor: Cursor = None,
 ) -> Any:
     """Every source that was ever counted, since when, and who answers for it."""
-    library = _library(request)
+    library = library_of(request)
     every = (
         line
         for one in _pipelines(caller, pipeline).values()
@@ -173,11 +175,6 @@ def _page(lines: Iterator[Line], cursor: str | None, limit: int) -> tuple[list[L
     return page, None
 
 
-def _library(request: Request) -> Library:
-    library: Library = request.app.state.library
-    return library
-
-
 def _pipelines(caller: Caller, name: str | None) -> Mapping[str, Pipeline]:
     """Those that are asked for and that the caller may see, in order of name."""
     if name is not None and name not in caller.pipelines:
@@ -186,14 +183,9 @@ def _pipelines(caller: Caller, name: str | None) -> Mapping[str, Pipeline]:
     return {key: caller.pipelines[key] for key in sorted(caller.pipelines) if name in (None, key)}
 
 
-def _time(name: str, text: str | None) -> Micros | None:
-    if text is None:
-        return None
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise HTTPException(422, f"{name}: {error}") from None
-
-
 def _or_never(instant: Micros | None) -> Micros:
     return NEVER if instant is None else instant
+
+
+def _time(name: str, text: str | None) -> Micros | None:
+    return None if text is None else read_time(name, text)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 Json = dict[str, Any]
@@ -87,8 +87,11 @@ class Fake:
         return status, {"Content-Type": "application/json"}, json.dumps(told).encode()
 
 
+SomeFake = TypeVar("SomeFake", bound=Fake)
+
+
 @contextmanager
-def running(fake: Fake) -> Iterator[Fake]:
+def running(fake: SomeFake) -> Iterator[SomeFake]:
     """Serve it in a thread."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -195,8 +195,6 @@ def worlds(url: str, folder: Path, server: Alertmanager, start: Micros) -> Itera
     seeded = random.Random(11)
     chances = {name: Chance(random.Random(seeded.random())) for name in ("slack", "pager", "alerts")}
     with running(FakeSlack()) as slack, running(FakePagerDuty()) as pager, running(Before(behind=server)) as before:
-        assert isinstance(slack, FakeSlack)
-        assert isinstance(pager, FakePagerDuty)
         assert isinstance(before, Before)
         world = World(url, folder, start, slack, pager, before, chances)
         slack.clock = lambda: world.now / SECOND

@@ -47,8 +47,6 @@ class Evening:
 def evening(folder: Path, pipelines: Mapping[str, Any]) -> Iterator[tuple[Evening, Settings]]:
     """Slack hears of pages and tickets, PagerDuty of pages."""
     with running(FakePagerDuty()) as pager, running(FakeSlack()) as slack:
-        assert isinstance(pager, FakePagerDuty)
-        assert isinstance(slack, FakeSlack)
         told = {
             "slack": CHANNEL | {"api": slack.url},
             "pager": {"kind": "pagerduty", "severities": ["page"], "routing_key": "k", "url": pager.url},

@@ -53,8 +53,6 @@ def test_killed_in_the_middle_of_a_sending_it_tells_each_incident_once_and_to_it
 ) -> None:
     fate = Fate()
     with running(FakeSlack(clock=lambda: now() / SECOND)) as slack, running(FakePagerDuty()) as pager:
-        assert isinstance(slack, FakeSlack)
-        assert isinstance(pager, FakePagerDuty)
         slack.faults = pager.faults = fate.fault
         shared = {"timeout": "1s", "severities": ["page"]}
         config = {

@@ -34,7 +34,6 @@ class TestSlack(NotifierContract):
     @pytest.fixture
     def bench(self) -> Iterator[Bench]:
         with running(FakeSlack()) as fake:
-            assert isinstance(fake, FakeSlack)
             options = {
                 "kind": "slack",
                 "token": "xoxb-TOPSECRET",

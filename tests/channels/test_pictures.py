@@ -27,7 +27,6 @@ def judged(store: SqlStore, found: Any) -> None:
 
 def test_a_loss_becomes_one_message_and_a_chart_that_adds_up(embedded: SqlStore, tmp_path: Path) -> None:
     with running(FakeSlack(clock=lambda: LOSS_START / SECOND)) as slack:
-        assert isinstance(slack, FakeSlack)
         found = settings({"oncall": SLACK | {"api": slack.url}}, tmp_path)
         judged(embedded, found)
         (notifier,) = notifiers_of(found)

@@ -126,8 +126,6 @@ class Watch:
 def watching(store: SqlStore, folder: Path, **options: Any) -> Iterator[Watch]:
     """Slack hears of all, PagerDuty of pages."""
     with running(FakePagerDuty()) as pager, running(FakeSlack(clock=lambda: BEGIN / SECOND + 3600)) as slack:
-        assert isinstance(pager, FakePagerDuty)
-        assert isinstance(slack, FakeSlack)
         queue = {"from": "ingress", "to": "processed", "policy": {"retention": "7d"}}
         batch = {"stages": ["ingress", "processed"], "mode": "alert", "queues": {ONE: queue}}
         found = settings(
@@ -363,7 +361,6 @@ def test_the_service_itself_pages_while_its_ledger_is_stopped_and_starts_without
     url, bare = databases.pop(), databases.pop()
     migrate(url)
     with running(FakePagerDuty()) as pager, house(tmp_path, url) as built, house(tmp_path / "bare", bare) as other:
-        assert isinstance(pager, FakePagerDuty)
         (tmp_path / "bare").mkdir()
         built.config["schedule"] = {"tick": "1s"}
         built.config["notifiers"] = {"pager": {"kind": "pagerduty", "routing_key": "k", "url": pager.url}}

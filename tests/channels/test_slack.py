@@ -21,7 +21,6 @@ SLACK = {"kind": "slack", "token": "xoxb-secret", "channel": "C0123ABCD", "signi
 @pytest.fixture
 def slack() -> Iterator[FakeSlack]:
     with running(FakeSlack(clock=lambda: NOW / SECOND)) as fake:
-        assert isinstance(fake, FakeSlack)
         yield fake
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from reconciler.cli import group, run
 from reconciler.collect import collect
@@ -15,6 +14,7 @@ from reconciler.core.times import HOUR, Micros, parse_time
 from reconciler.ports import Store
 from reconciler.service import judge_all
 from tests.contract.suite import NAME, SECRET, Bench, ConnectorContract
+from tests.integration.tables import Database
 
 pytestmark = pytest.mark.postgres
 
@@ -33,14 +33,10 @@ class LimitsCounterpart:
     def options(self) -> dict[str, Any]:
         return {"url": self.url, "label": "main", "transactions": False}
 
-    def run(self, *statements: str) -> None:
-        engine = sa.create_engine(self.url, poolclass=sa.NullPool)
-        with engine.begin() as connection:
-            for statement in statements:
-                connection.execute(sa.text(statement))
-
     def fill(self) -> tuple[int, int]:
-        self.run("CREATE TABLE events (id serial PRIMARY KEY)", "SELECT setval('events_id_seq', 2000000000)")
+        Database(self.url).run_all(
+            "CREATE TABLE events (id serial PRIMARY KEY)", "SELECT setval('events_id_seq', 2000000000)"
+        )
         return 2_000_000_000, 2**31 - 1
 
 
@@ -65,7 +61,7 @@ class TestPostgresLimits(ConnectorContract):
         theirs.fill()
         settings, incidents = bench.settings(), []
         for hour in range(3):
-            theirs.run(f"SELECT setval('events_id_seq', {2_000_000_000 + 2_500_000 * hour})")
+            Database(theirs.url).run_all(f"SELECT setval('events_id_seq', {2_000_000_000 + 2_500_000 * hour})")
             now = bench.now + hour * HOUR
             collect(store, [bench.connector()], settings.pipelines, now)
             incidents += [line for line in judge_all(store, settings.pipelines, now) if line["type"] == "incident"]
@@ -78,7 +74,9 @@ class TestPostgresLimits(ConnectorContract):
             "about 50,000,000 more a day"
         )
         assert incidents[-1]["loss_at"].startswith("2021-07-22T")
-        theirs.run("ALTER SEQUENCE events_id_seq AS bigint", "ALTER TABLE events ALTER id TYPE bigint")
+        Database(theirs.url).run_all(
+            "ALTER SEQUENCE events_id_seq AS bigint", "ALTER TABLE events ALTER id TYPE bigint"
+        )
         now = bench.now + 4 * HOUR
         collect(store, [bench.connector()], settings.pipelines, now)
         told = judge_all(store, settings.pipelines, now)

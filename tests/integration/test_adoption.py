@@ -16,7 +16,8 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.errors import ConfigError
 from reconciler.settings import parse
 from tests.integration.shell import Shell
-from tests.integration.test_sql_tables import END, NOW, START, Warehouse, digest
+from tests.integration.tables import Warehouse
+from tests.integration.test_sql_tables import END, NOW, START, digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "adoption.md").read_text()
@@ -43,12 +44,6 @@ def config(first: dict[str, Any] | None, second: dict[str, Any] | None, **pipeli
     return yaml.safe_dump(
         {"pipelines": {"batch": {"stages": ["ingress", "stored"]} | pipeline}, "connectors": connectors}
     )
-
-
-@pytest.fixture
-def home(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    return Shell(tmp_path, capsys)
 
 
 def adoption(home: Shell, text: str) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from tests.integration.shell import LOSS_END, Shell
 
 
@@ -78,17 +76,3 @@ def test_a_page_of_a_pipeline_that_is_only_observed_is_no_page(shell: Shell) -> 
     wrong(shell, mode="observe")
     assert shell("incidents", "--exit-code") == 0
     assert "page" in shell.out
-
-
-@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    {
-        "no such incident": (["show", "loss-0"], "there is no incident 'loss-0'; `reconciler incidents --all` lists"),
-        "no such pipeline": (["--pipeline", "x"], "there is no pipeline 'x'; configured: batch"),
-        "no such command": (["shew"], "No such command 'shew'"),
-    }.values(),
-)
-def test_a_wrong_call_says_why(shell: Shell, arguments: list[str], said: str) -> None:
-    assert shell("incidents", *arguments) == 2
-    assert said in shell.err

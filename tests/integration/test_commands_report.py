@@ -117,16 +117,3 @@ def test_a_ledger_that_was_never_judged_is_not_good(shell: Shell) -> None:
     assert shell("report", "--day", DAY) == 0
     assert "batch (mode: observe; nobody is paged), never judged" in shell.out
     assert "  It was never judged: nothing is known." in shell.out
-
-
-@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    {
-        "no day": (["--day", "yesterday"], "not a date such as"),
-        "no pipeline": (["--pipeline", "x"], "there is no pipeline 'x'; configured: batch"),
-    }.values(),
-)
-def test_a_wrong_call_says_why(shell: Shell, arguments: list[str], said: str) -> None:
-    assert shell("report", *arguments) == 2
-    assert said in shell.err

@@ -142,18 +142,6 @@ def test_now_is_the_clock_of_the_machine(shell: Shell, story: str, monkeypatch: 
     assert f"batch as of {LOSS_END}" in shell.out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    {
-        "no configuration": (["-c", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
-        "no time": (["--now", "soon"], "not a time such as"),
-    }.values(),
-)
-def test_a_wrong_call_does_nothing_and_says_why(shell: Shell, arguments: list[str], said: str) -> None:
-    assert shell("tick", *arguments) == 2
-    assert said in shell.err
-
-
 @pytest.mark.parametrize("command", ["tick", "report", "incidents"])
 def test_a_ledger_out_of_reach_is_said(shell: Shell, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILER_LEDGER", "postgresql://user:hush@127.0.0.1:1/ledger")

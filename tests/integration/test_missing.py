@@ -10,19 +10,10 @@ import pytest
 from reconciler.core.times import SECOND, format_time, parse_time
 from tests.integration.places import Disk, ndjson, parquet
 from tests.integration.shell import Shell
-from tests.integration.test_sql_tables import Warehouse
+from tests.integration.tables import Warehouse
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 HOUR_OF = "acme/dt=2021-07-20/hour={:02}/part-0.parquet"
-
-
-@pytest.fixture
-def home(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """A folder with nothing in it, to call the command in."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("RECONCILER_LEDGER", "VACUUM_FILES", "EVENTS_DATABASE"):
-        monkeypatch.delenv(name, raising=False)
-    return Shell(tmp_path, capsys)
 
 
 def example(home: Shell, name: str) -> None:

@@ -1,7 +1,6 @@
 """Which events are missing and which are double: tables in three databases, and files."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,28 +9,9 @@ import yaml
 from reconciler.core import identities
 from tests.integration.places import Disk, ndjson
 from tests.integration.shell import Shell
-from tests.integration.test_sql_tables import Warehouse
+from tests.integration.tables import Warehouse
 
 SPAN = ("--from", "2021-07-20T18:00:00Z", "--to", "2021-07-20T19:00:00Z")
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres), "duckdb"])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
-    """Both tables in a database of each kind that can run here."""
-    if request.param == "duckdb":
-        url = f"duckdb:///{tmp_path / 'events.duckdb'}"
-    else:
-        url = request.getfixturevalue("sqlite_database" if request.param == "sqlite" else "postgres_database")
-    made = Warehouse(url)
-    made.make()
-    return made
-
-
-@pytest.fixture
-def home(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RECONCILER_LEDGER", raising=False)
-    return Shell(tmp_path, capsys)
 
 
 def configure(home: Shell, accepted: dict[str, Any], stored: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import MINUTE, parse_time
 from reconciler.errors import ConfigError
 from reconciler.ports import ConnectorFailed
+from tests.integration.tables import Database
 
 NOW = parse_time("2021-07-20T11:45:00Z")
 PIPELINES = {name: Pipeline(name, ("ingress", "processed")) for name in ("batch", "streaming")}
@@ -21,16 +22,8 @@ pytestmark = pytest.mark.postgres
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A database to make things in."""
-
-    url: str
-
-    def run(self, *statements: str) -> None:
-        engine = sa.create_engine(self.url, poolclass=sa.NullPool)
-        with engine.begin() as connection:
-            for statement in statements:
-                connection.execute(sa.text(statement))
+class Server(Database):
+    """A database whose limits are read."""
 
     def said(self, **changes: Any) -> list[Capacity | Refusal]:
         options = {"pipeline": "batch", "url": self.url, "label": "main", "transactions": False} | changes
@@ -53,12 +46,12 @@ def server(postgres_database: str) -> Server:
 
 
 def test_a_serial_key_is_as_large_as_its_column_and_as_far_as_its_sequence(server: Server) -> None:
-    server.run("CREATE TABLE events (id serial PRIMARY KEY)", "SELECT setval('events_id_seq', 2147000000)")
+    server.run_all("CREATE TABLE events (id serial PRIMARY KEY)", "SELECT setval('events_id_seq', 2147000000)")
     assert server.used() == {"public.events_id_seq": (2_147_000_000, INT)}
 
 
 def test_an_identity_and_a_large_key_are_read_too(server: Server) -> None:
-    server.run(
+    server.run_all(
         "CREATE TABLE a (id smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)",
         "INSERT INTO a DEFAULT VALUES",
         "CREATE TABLE b (id bigserial PRIMARY KEY)",
@@ -67,7 +60,7 @@ def test_an_identity_and_a_large_key_are_read_too(server: Server) -> None:
 
 
 def test_a_large_sequence_that_feeds_a_small_column_ends_with_the_column(server: Server) -> None:
-    server.run(
+    server.run_all(
         "CREATE SEQUENCE ids",
         "CREATE TABLE events (id integer PRIMARY KEY DEFAULT nextval('ids'))",
         "INSERT INTO events DEFAULT VALUES",
@@ -76,12 +69,12 @@ def test_a_large_sequence_that_feeds_a_small_column_ends_with_the_column(server:
 
 
 def test_a_sequence_that_counts_down_is_used_from_its_top(server: Server) -> None:
-    server.run("CREATE SEQUENCE down INCREMENT -1 MINVALUE -100 MAXVALUE -1", "SELECT setval('down', -90)")
+    server.run_all("CREATE SEQUENCE down INCREMENT -1 MINVALUE -100 MAXVALUE -1", "SELECT setval('down', -90)")
     assert server.used() == {"public.down": (90, 100)}
 
 
 def test_a_key_that_no_sequence_feeds_is_as_far_as_its_greatest_value(server: Server) -> None:
-    server.run(
+    server.run_all(
         'CREATE TABLE "Odd:Events" ("The Id" integer PRIMARY KEY)',
         'INSERT INTO "Odd:Events" VALUES (7), (2000000000)',
         "CREATE TABLE empty (id integer PRIMARY KEY)",
@@ -101,7 +94,7 @@ def test_a_key_that_no_sequence_feeds_is_as_far_as_its_greatest_value(server: Se
 
 
 def test_only_the_schemas_that_are_meant_are_looked_at(server: Server) -> None:
-    server.run("CREATE SCHEMA app_1", "CREATE SEQUENCE app_1.ids", "CREATE SEQUENCE ids")
+    server.run_all("CREATE SCHEMA app_1", "CREATE SEQUENCE app_1.ids", "CREATE SEQUENCE ids")
     assert server.used(schemas=["app_*"]) == {"app_1.ids": (0, BIG)}
 
 
@@ -111,14 +104,14 @@ def test_the_age_of_transaction_ids_of_every_database_is_told(server: Server) ->
     assert {"postgres:main/transaction ids of postgres", "postgres:main/multixact ids of postgres"} <= names
     assert {one.limit for one in said} == {STOP}
     before = {one.resource: one.used for one in said}["postgres:main/transaction ids of postgres"]
-    server.run(*["SELECT txid_current()"] * 1)
-    server.run("SELECT txid_current()")
+    server.run_all(*["SELECT txid_current()"] * 1)
+    server.run_all("SELECT txid_current()")
     after = {one.resource: one.used for one in server.said(transactions=True) if isinstance(one, Capacity)}
     assert after["postgres:main/transaction ids of postgres"] >= before + 2, "each transaction takes one"
 
 
 def test_every_reading_names_the_pipelines_that_depend_on_it(server: Server) -> None:
-    server.run("CREATE SEQUENCE ids")
+    server.run_all("CREATE SEQUENCE ids")
     (one,) = server.said(also=["streaming"])
     assert isinstance(one, Capacity)
     assert one.pipelines == ("batch", "streaming")
@@ -128,7 +121,7 @@ def test_every_reading_names_the_pipelines_that_depend_on_it(server: Server) -> 
 
 def test_what_may_not_be_read_is_refused_with_the_grant_that_is_missing(server: Server) -> None:
     role = f"reader_{sa.make_url(server.url).database}"
-    server.run(
+    server.run_all(
         "CREATE SEQUENCE ids",
         "CREATE TABLE events (id integer PRIMARY KEY)",
         "CREATE TABLE mine (id integer PRIMARY KEY)",
@@ -143,10 +136,10 @@ def test_what_may_not_be_read_is_refused_with_the_grant_that_is_missing(server: 
             "public.events.id: may not be read: GRANT SELECT ON public.events",
             "public.mine.id: hides rows from this user: let it bypass row security",
         ]
-        server.run(f"GRANT pg_read_all_data TO {role}", f"ALTER ROLE {role} BYPASSRLS")
+        server.run_all(f"GRANT pg_read_all_data TO {role}", f"ALTER ROLE {role} BYPASSRLS")
         assert theirs.used() == {"public.ids": (0, BIG), "public.events.id": (0, INT), "public.mine.id": (0, INT)}
     finally:
-        server.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+        server.run_all(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 def test_a_server_out_of_reach_is_a_failure(server: Server) -> None:

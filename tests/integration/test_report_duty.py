@@ -101,7 +101,6 @@ def test_a_day_as_of_an_instant_says_what_has_changed_since_then(config: str, sh
 @pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_slack_is_told_in_a_few_lines_with_a_picture_and_again_only_if_it_did_not_hear(config: str) -> None:
     with running(FakeSlack()) as slack:
-        assert isinstance(slack, FakeSlack)
         place = {"kind": "slack", "token": "xoxb-secret", "channel": "C0123ABCD", "api": slack.url}
         path = Path(config)
         told = path.read_text().replace("formats: [html, csv]", "formats: [csv], notify: [data]")

@@ -2,12 +2,10 @@
 
 import json
 import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -17,6 +15,7 @@ from reconciler.core.observations import Count, Observation, Progress
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import SECOND, Micros
 from reconciler.store import SqlStore, open_store, tables
+from tests.channels.servers import Fake, running
 from tests.integration.services import House, house
 from tests.integration.tables import COUNT_BUCKETS, Tables
 from tests.until import until
@@ -182,35 +181,17 @@ def test_a_connector_that_hangs_is_missing_and_holds_up_neither_the_judging_nor_
     assert process.end() == 0
 
 
-class _Listener(BaseHTTPRequestHandler):
-    called: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        self.called.append(self.path)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
 def test_another_watcher_hears_of_each_whole_look(tmp_path: Path, sqlite_ledger: str) -> None:
-    _Listener.called.clear()
-    listener = HTTPServer(("127.0.0.1", 0), _Listener)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
-    with house(tmp_path, sqlite_ledger) as home:
-        url = f"http://127.0.0.1:{listener.server_port}/ping/abc"
-        home.config["service"]["heartbeat"] = {"url": url, "timeout": "2s"}
+    with running(Fake()) as other, house(tmp_path, sqlite_ledger) as home:
+        home.config["service"]["heartbeat"] = {"url": f"{other.url}/ping/abc", "timeout": "2s"}
         home.start()
-        until(lambda: len(_Listener.called) >= 2)
-    assert set(_Listener.called) == {"/ping/abc"}
-    listener.shutdown()
-    listener.server_close()
+        until(lambda: len(other.requests) >= 2)
+    assert {one.path for one in other.requests} == {"/ping/abc"}
 
 
 def test_an_address_that_is_taken_stops_the_start(tmp_path: Path, sqlite_ledger: str) -> None:
     with house(tmp_path, sqlite_ledger) as home:
-        listener = HTTPServer(("127.0.0.1", 0), _Listener)
+        listener = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
         home.config["service"]["listen"] = f"127.0.0.1:{listener.server_port}"
         process = home.start()
         assert process.popen.wait(60) == 4

@@ -2,8 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,64 +10,13 @@ import sqlalchemy as sa
 from reconciler.connectors.sql import Options, SqlConnector, build
 from reconciler.core.observations import Count, Observation, Progress, Refusal
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import MINUTE, SECOND, Micros, format_time, parse_time, to_datetime
+from reconciler.core.times import MINUTE, SECOND, Micros, format_time, parse_time
 from reconciler.ports import ConnectorFailed
+from tests.integration.tables import Warehouse
 
 NOW = parse_time("2021-07-20T18:45:30Z")
-START, END = parse_time("2021-07-20T18:40:00Z"), parse_time("2021-07-20T18:46:00Z")
 PIPELINES = {"batch": Pipeline("batch", ("ingress", "stored"))}
-TIMES = {"sqlite": "TEXT", "postgresql": "TIMESTAMPTZ", "duckdb": "TIMESTAMPTZ"}
-
-
-@dataclass(frozen=True, slots=True)
-class Warehouse:
-    """A table of records as a sink writes them."""
-
-    url: str
-
-    @property
-    def backend(self) -> str:
-        return sa.make_url(self.url).get_backend_name()
-
-    def run(self, statement: str, rows: list[dict[str, Any]] | None = None) -> None:
-        engine = sa.create_engine(self.url, poolclass=sa.NullPool)
-        with engine.begin() as connection:
-            connection.execute(sa.text(statement), rows)
-
-    def make(self) -> None:
-        self.run(
-            f"CREATE TABLE events (source TEXT, accepted {TIMES[self.backend]}, id TEXT, kind TEXT, topic TEXT,"
-            ' "partition" INTEGER, "offset" BIGINT)'
-        )
-
-    def add(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Records; what is not said of one is usual."""
-        usual = {"source": "a", "time": "18:44:00", "id": None, "kind": "track", "topic": "t", "partition": 0}
-        filled = [usual | {"offset": None} | row for row in rows]
-        for row in filled:
-            row["time"] = self.moment(parse_time(f"2021-07-20T{row['time']}Z"))
-        self.run("INSERT INTO events VALUES (:source, :time, :id, :kind, :topic, :partition, :offset)", filled)
-
-    def moment(self, instant: Micros) -> Any:
-        moment = to_datetime(instant)
-        return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if self.backend == "sqlite" else moment
-
-    def connector(self, table: dict[str, str] | None = None, **changes: Any) -> SqlConnector:
-        columns = {"name": "events", "time": "accepted"} | (table or {"source": "source"})
-        options = {"pipeline": "batch", "stage": "ingress", "url": self.url, "table": columns} | changes
-        return build("table", Options.model_validate(options), PIPELINES)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres), "duckdb"])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
-    """An empty table in a database of each kind that can run here."""
-    if request.param == "duckdb":
-        url = f"duckdb:///{tmp_path / 'events.duckdb'}"
-    else:
-        url = request.getfixturevalue("sqlite_database" if request.param == "sqlite" else "postgres_database")
-    made = Warehouse(url)
-    made.make()
-    return made
+START, END = parse_time("2021-07-20T18:40:00Z"), parse_time("2021-07-20T18:46:00Z")
 
 
 def ask(connector: SqlConnector, start: Micros = START, end: Micros = END) -> list[Observation | Refusal]:
@@ -233,7 +180,7 @@ ENDLESS = {
 
 
 def test_a_query_that_takes_too_long_is_broken_off(warehouse: Warehouse) -> None:
-    query = ENDLESS[warehouse.backend]
+    query = ENDLESS[sa.make_url(warehouse.url).get_backend_name()]
     options = {"pipeline": "batch", "stage": "ingress", "url": warehouse.url, "query": query, "timeout": "1s"}
     with pytest.raises(ConnectorFailed, match="It may take 1 s"):
         ask(build("table", Options.model_validate(options), PIPELINES))

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.servers.install import ALERTMANAGER
 from tests.servers.kafka import free_ports, until
+from tests.servers.prometheus import is_ready
 
 START_SECONDS = 60
 
@@ -40,7 +40,7 @@ class Alertmanager:
         process = self.process = subprocess.Popen(
             command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
         )
-        until(lambda: process.poll() is not None or self._ready(), START_SECONDS)
+        until(lambda: process.poll() is not None or is_ready(self.url), START_SECONDS)
         if process.poll() is not None:
             raise RuntimeError(f"Alertmanager did not start:\n{(self.folder / 'server.log').read_text()[-4000:]}")
 
@@ -54,13 +54,6 @@ class Alertmanager:
         """What fires."""
         with urlopen(f"{self.url}/api/v2/alerts", timeout=10) as answer:  # noqa: S310  our own process
             return list(json.load(answer))
-
-    def _ready(self) -> bool:
-        try:
-            with urlopen(f"{self.url}/-/ready", timeout=1) as answer:  # noqa: S310  our own process
-                return bool(answer.status == 200)
-        except (URLError, OSError):
-            return False
 
 
 @contextmanager

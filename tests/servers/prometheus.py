@@ -38,6 +38,7 @@ def running_prometheus(samples: Iterable[Sample]) -> Iterator[str]:
         fill = ("tsdb", "create-blocks-from", "openmetrics", "samples", "data")
         subprocess.run((PROMETHEUS / "promtool", *fill), cwd=folder, check=True, capture_output=True)
         (port,) = free_ports(1)
+        url = f"http://127.0.0.1:{port}"
         command = (
             PROMETHEUS / "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data",
             "--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}",
@@ -45,18 +46,19 @@ def running_prometheus(samples: Iterable[Sample]) -> Iterator[str]:
         with (folder / "server.log").open("w") as output:
             server = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
-            until(lambda: server.poll() is not None or _ready(port), START_SECONDS)
+            until(lambda: server.poll() is not None or is_ready(url), START_SECONDS)
             if server.poll() is not None:
                 raise RuntimeError(f"Prometheus did not start:\n{(folder / 'server.log').read_text()[-4000:]}")
-            yield f"http://127.0.0.1:{port}"
+            yield url
         finally:
             server.kill()
             server.wait()
 
 
-def _ready(port: int) -> bool:
+def is_ready(url: str) -> bool:
+    """Whether a program of Prometheus' family says so."""
     try:
-        with urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1) as answer:
+        with urlopen(f"{url}/-/ready", timeout=1) as answer:  # noqa: S310  our own process
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False

@@ -139,7 +139,7 @@ class Watch:
         )
 
     def hops(self) -> list[str]:
-        return [f"{hop.from_stage}>{hop.to_stage}" for hop in self.plan.pipeline.hops]
+        return [hop.part for hop in self.plan.pipeline.hops]
 
 
 def watched(plan: Plan) -> Iterable[tuple[Watch, Findings, Micros]]:

@@ -17,22 +17,13 @@ from reconciler.core.observations import (
 )
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.times import DAY, SECOND, format_time, parse_time
+from tests.lines import COUNT
 
 PIPELINES = {"batch": Pipeline("batch", ("ingress", "processed"))}
-AT = "2021-07-20T18:46:10Z"
-BUCKET = "2021-07-20T18:45:00Z"
+AT, BUCKET = COUNT["at"], COUNT["bucket"]
 MISSING = object()
 """The field is left out."""
 
-COUNT = {
-    "type": "count",
-    "at": AT,
-    "pipeline": "batch",
-    "stage": "ingress",
-    "source": "segment",
-    "bucket": BUCKET,
-    "count": 1234,
-}
 PROGRESS = {"type": "progress", "at": AT, "pipeline": "batch", "stage": "ingress", "through": "2021-07-20T18:46:00Z"}
 QUEUE = {
     "type": "queue",

@@ -18,17 +18,9 @@ from reconciler.core.times import parse_time
 from reconciler.errors import ConfigError
 from reconciler.reading import RefusedLine, read
 from reconciler.reading.lines import LONGEST_LINE
+from tests.lines import COUNT
 
 PIPELINES = {"batch": Pipeline("batch", ("ingress", "processed"))}
-COUNT: dict[str, Any] = {
-    "type": "count",
-    "at": "2021-07-20T18:46:10Z",
-    "pipeline": "batch",
-    "stage": "ingress",
-    "source": "segment",
-    "bucket": "2021-07-20T18:45:00Z",
-    "count": 1234,
-}
 AT = parse_time("2021-07-20T18:46:10Z")
 BUCKET = parse_time("2021-07-20T18:45:00Z")
 HEADER = "at,pipeline,stage,source,bucket,count\n"

@@ -2,10 +2,8 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -19,6 +17,7 @@ from reconciler.running.logs import JsonLines, Lines
 from reconciler.running.look import CATCH_UP, ticks
 from reconciler.running.meters import Meters
 from reconciler.settings.schema import HeartbeatSettings
+from tests.channels.servers import Fake, Request, running
 
 NOON = 1_000 * 60 * MINUTE
 
@@ -93,45 +92,29 @@ def test_who_does_the_work_no_more_says_nothing_of_what_it_knew() -> None:
     assert not any("batch" in name for name in found)
 
 
-class _Other(BaseHTTPRequestHandler):
-    called: ClassVar[list[str]] = []
+class Other(Fake):
+    """Is well, ill or away, by path."""
 
-    def do_GET(self) -> None:
-        self.called.append(self.path)
-        code = {"/well": 200, "/away": 302, "/ill": 500}.get(self.path, 204)
-        self.send_response(code)
-        if code == 302:
-            self.send_header("Location", "/elsewhere")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def other() -> Iterator[str]:
-    _Other.called.clear()
-    server = HTTPServer(("127.0.0.1", 0), _Other)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    def take(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+        """Note who called."""
+        self.requests.append(request)
+        code = {"/well": 200, "/away": 302, "/ill": 500}[request.path]
+        return code, {"Location": "/elsewhere"} if code == 302 else {}, b""
 
 
 @pytest.mark.parametrize(("path", "well"), [("/well", True), ("/ill", False), ("/away", False)])
 def test_a_heartbeat_goes_where_it_is_told_to_and_nowhere_else(
-    other: str, path: str, *, well: bool, caplog: pytest.LogCaptureFixture
+    path: str, *, well: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert heartbeat.call(HeartbeatSettings.model_validate({"url": other + path})) is well
-    assert _Other.called == [path]
+    with running(Other()) as other:
+        assert heartbeat.call(HeartbeatSettings.model_validate({"url": other.url + path})) is well
+    assert [one.path for one in other.requests] == [path]
     assert bool(caplog.records) is not well
-    assert other not in caplog.text, "the address may be a secret"
+    assert other.url not in caplog.text, "the address may be a secret"
 
 
 def test_a_heartbeat_that_nobody_takes_is_told_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    server = HTTPServer(("127.0.0.1", 0), _Other)  # it listens, and never answers
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)  # it listens, and never answers
     settings = {"url": f"http://127.0.0.1:{server.server_port}/", "timeout": "1s"}
     assert not heartbeat.call(HeartbeatSettings.model_validate(settings))
     assert [record.getMessage() for record in caplog.records] == ["the heartbeat was not taken"]

@@ -12,25 +12,17 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.swift import CountReader
 from reconciler.core.times import HOUR
 from reconciler.reading import LineReader
+from tests.lines import COUNT
 
 PIPELINES = {
     "batch": Pipeline("batch", ("ingress", "processed")),
     "hourly": Pipeline("hourly", ("ingress", "processed"), width=HOUR),
 }
-LINE = {
-    "type": "count",
-    "at": "2021-07-20T18:46:10Z",
-    "pipeline": "batch",
-    "stage": "ingress",
-    "source": "segment",
-    "bucket": "2021-07-20T18:45:00Z",
-    "count": 1234,
-}
 MORE = {"outcome": "rejected", "reporter": "r", "digest": "18446744073709551615", "error": 1.5, "replay": "again"}
 
 
 def line(**changes: Any) -> bytes:
-    return json.dumps(LINE | changes).encode()
+    return json.dumps(COUNT | changes).encode()
 
 
 def both(text: bytes) -> tuple[Count | None, object]:
@@ -39,7 +31,7 @@ def both(text: bytes) -> tuple[Count | None, object]:
 
 @pytest.mark.parametrize("more", [{}, {"source": "é/\u2028"}, {"count": 0}, {"count": 2**63 - 1}, MORE, {"error": 3}])
 def test_a_sound_count_is_read_fast_and_as_the_careful_way_reads_it(more: dict[str, Any]) -> None:
-    for text in (line(**more), json.dumps(LINE | more, ensure_ascii=False, indent=1).encode() + b"\r\n"):
+    for text in (line(**more), json.dumps(COUNT | more, ensure_ascii=False, indent=1).encode() + b"\r\n"):
         swift, careful = both(text)
         assert isinstance(careful, Count)
         if b"\\" not in text:
@@ -91,16 +83,16 @@ VALUES = st.one_of(
     st.floats(),
     st.none() | st.booleans(),
 )
-CHANGES = st.dictionaries(st.sampled_from([*LINE, *MORE, "x_own", "other"]), VALUES, max_size=2)
+CHANGES = st.dictionaries(st.sampled_from([*COUNT, *MORE, "x_own", "other"]), VALUES, max_size=2)
 
 
 @settings(deadline=None, max_examples=500)
-@given(CHANGES, st.sampled_from([*LINE, *MORE]), st.booleans(), st.booleans())
+@given(CHANGES, st.sampled_from([*COUNT, *MORE]), st.booleans(), st.booleans())
 @example({}, "at", True, False)
 def test_what_the_fast_way_takes_the_careful_way_takes_alike(
     changes: dict[str, Any], again: str, twice: bool, escaped: bool
 ) -> None:
-    record = LINE | changes
+    record = COUNT | changes
     text = json.dumps(record, ensure_ascii=escaped)
     if twice and again in record:
         text = text[:-1] + f", {json.dumps(again)}: {json.dumps(record[again], ensure_ascii=escaped)}}}"

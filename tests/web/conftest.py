@@ -5,7 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.store import SqlStore
+from tests.web.listener import Listener, listening
 from tests.web.serving import Service, service
+
+
+@pytest.fixture
+def heard() -> Iterator[Listener]:
+    """Somebody to push to, who keeps what was pushed."""
+    with listening() as listener:
+        yield listener
 
 
 @pytest.fixture

@@ -16,19 +16,12 @@ from reconciler.core.times import Micros, parse_time
 from reconciler.settings import Settings, parse
 from reconciler.store import SqlStore
 from reconciler.web.api import build_api
+from tests.lines import COUNT as SENT
 
 NOW = parse_time("2021-07-20T18:46:30Z")
 CONFIG = "pipelines: {batch: {stages: [ingress, processed]}, other: {stages: [ingress, processed]}}\n"
-COUNT: dict[str, Any] = {
-    "type": "count",
-    "at": "2021-07-20T18:46:10Z",
-    "pipeline": "batch",
-    "stage": "ingress",
-    "source": "segment",
-    "bucket": "2021-07-20T18:45:00Z",
-    "count": 1234,
-    "reporter": "ingest-01",
-}
+PAGE = {"Accept": "text/html"}
+COUNT = SENT | {"reporter": "ingest-01"}
 
 
 @dataclass(slots=True)
@@ -112,3 +105,8 @@ def service(store: SqlStore, more: str = "", *, needs_token: bool = False, confi
         if not settings.ledger.startswith("sqlite") and not needs_token:
             client.headers.update(made.token(reads=True, writes=True))
         yield made
+
+
+def look(running: Service, path: str, **query: str) -> httpx.Response:
+    """What a browser is answered."""
+    return running.client.get(path, params=query or None, headers=PAGE)

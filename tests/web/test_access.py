@@ -2,7 +2,6 @@
 
 import http.client
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +9,7 @@ import httpx
 import pytest
 
 from reconciler.core.times import MINUTE, parse_time
-from reconciler.store import SqlStore, open_store
+from reconciler.store import SqlStore
 from reconciler.web.api import build_api
 from tests.integration.store_parts import raw
 from tests.web.serving import COUNT, NOW, Clock, Service, configured, service, serving
@@ -54,13 +53,6 @@ def test_without_a_token_another_machine_is_not_answered(embedded: SqlStore) -> 
 
     with serving(elsewhere) as url:
         assert status(httpx.get(f"{url}/v1/sources"), "203.0.113.9") == 401
-
-
-@pytest.fixture
-def shared(postgres_ledger: str) -> Iterator[SqlStore]:
-    opened = open_store(postgres_ledger)
-    yield opened
-    opened.close()
 
 
 @pytest.mark.postgres

@@ -16,14 +16,8 @@ from reconciler.core.times import DAY, MINUTE, SECOND, format_time
 from reconciler.errors import ConfigError
 from reconciler.store import SqlStore
 from tests.web.agents import BUCKET, Rig, count, progress, rig
-from tests.web.listener import Listener, listening
+from tests.web.listener import Listener
 from tests.web.serving import NOW, service, serving
-
-
-@pytest.fixture
-def heard() -> Iterator[Listener]:
-    with listening() as listener:
-        yield listener
 
 
 @pytest.fixture

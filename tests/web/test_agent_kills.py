@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,18 +20,13 @@ import pytest
 from reconciler.agent import outbox, spool
 from reconciler.agent.centre import Centre
 from reconciler.core.times import MINUTE
+from tests.integration.forks import free_port
 from tests.until import until
 from tests.web.agents import BUCKET, SETTINGS, Rig, count, progress, rig
-from tests.web.listener import Listener, listening
+from tests.web.listener import Listener
 from tests.web.serving import NOW
 
 KILLS = int(os.environ.get("RECONCILER_KILLS", "2"))
-
-
-@pytest.fixture
-def heard() -> Iterator[Listener]:
-    with listening() as listener:
-        yield listener
 
 
 class Killed(BaseException):
@@ -125,7 +119,7 @@ def test_killed_again_and_again_under_load_the_centre_has_exactly_what_was_answe
                "--keep", "9000d"]  # fmt: skip
     chance, answered = random.Random(7), dict.fromkeys(range(100), 0)
     for life in range(KILLS + 1):
-        port = _free_port()  # of the last life it may be somebody else's by now
+        port = free_port()  # of the last life it may be somebody else's by now
         listen = ["--listen", f"127.0.0.1:{port}"]
         process = subprocess.Popen([*command, *listen], cwd=tmp_path, stderr=subprocess.DEVNULL)
         try:
@@ -144,12 +138,6 @@ def test_killed_again_and_again_under_load_the_centre_has_exactly_what_was_answe
     found = {int(name.split()[0][1:]): number for name, number in heard.known()["counts"].items()}
     assert found == {source: number for source, number in answered.items() if number}
     assert len({one["reporter"] for one in heard.confirmed}) == 1, "one spool is one reporter, however often it dies"
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _all_told(heard: Listener, answered: dict[int, int]) -> bool:

@@ -6,8 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from reconciler.client import Counter
 from reconciler.core.times import SECOND, parse_time
 from reconciler.store import SqlStore
 from tests.integration.store_parts import current
+from tests.until import until
 from tests.web.listener import Listener, listening, reporters
 from tests.web.serving import Service, service
 
@@ -35,26 +34,12 @@ class Hand:
 
 
 @pytest.fixture
-def heard() -> Iterator[Listener]:
-    with listening() as listener:
-        yield listener
-
-
-@pytest.fixture
 def hand() -> Hand:
     return Hand()
 
 
 def counter(heard: Listener, hand: Hand, **settings: Any) -> Counter:
     return Counter(heard.url, "batch", "ingress", **{"every": None, "reporter": "ingest", "clock": hand} | settings)
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline
-        pause.wait(0.01)
 
 
 def test_many_threads_lose_no_event(heard: Listener, hand: Hand) -> None:

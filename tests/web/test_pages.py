@@ -18,9 +18,8 @@ from reconciler.service import judge_all
 from reconciler.store import open_store
 from reconciler.store.outlines import pack_outline, unpack_outline
 from tests.integration.shell import LOSS_END, LOSS_START, a_loss
-from tests.web.serving import Service, configured, service
+from tests.web.serving import PAGE, Service, configured, look, service
 
-PAGE = {"Accept": "text/html"}
 HOP = "ingress>processed"
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -63,11 +62,6 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def parse_end() -> int:
     """The last instant of the story."""
     return parse_time(LOSS_END)
-
-
-def look(running: Service, path: str, **query: str) -> httpx.Response:
-    """What a browser is answered."""
-    return running.client.get(path, params=query or None, headers=PAGE)
 
 
 def links(page: httpx.Response) -> set[str]:

@@ -7,9 +7,8 @@ import pytest
 
 from reconciler.core.times import HOUR
 from reconciler.store import SqlStore
-from tests.web.serving import NOW, Service, service
+from tests.web.serving import NOW, PAGE, Service, service
 
-PAGE = {"Accept": "text/html"}
 PROXY = """
 access:
   session: 2h

@@ -18,9 +18,8 @@ from reconciler.reports.days import day_of
 from reconciler.service import judge_all
 from reconciler.store import open_store
 from tests.integration.shell import LOSS_END, LOSS_START, a_loss
-from tests.web.serving import Service, configured, service
+from tests.web.serving import PAGE, Service, configured, look, service
 
-PAGE = {"Accept": "text/html"}
 CONFIG = """
 pipelines: {batch: {stages: [ingress, processed], mode: alert}, other: {stages: [ingress, processed]}}
 senders:
@@ -54,11 +53,6 @@ def lost(judged: Path, tmp_path: Path) -> Iterator[Service]:
         running.clock.instant = NOW
         yield running
     store.close()
-
-
-def look(running: Service, path: str, **query: str) -> httpx.Response:
-    """What a browser is answered."""
-    return running.client.get(path, params=query or None, headers=PAGE)
 
 
 def send(running: Service, at: str, path: str, **fields: str) -> httpx.Response:

@@ -159,20 +159,13 @@ def a_pod_is_killed(world: World) -> Counter:
     return living
 
 
-def test_a_pod_that_was_killed_leaves_nothing_unknown_for_ever(world: World) -> None:
+def test_only_the_bucket_in_which_a_pod_was_killed_is_unknown_for_ever(world: World) -> None:
     living = a_pod_is_killed(world)
     world.later(25 * HOUR // SECOND, living)
     world.later(60, living)
-    after = format_time(START + 6 * MINUTE), format_time(START + 10 * MINUTE)
-    assert set().union(*world.words(**{"from": after[0], "to": after[1]}).values()) == {"complete"}
-
-
-def test_the_bucket_in_which_a_pod_was_killed_is_never_complete(world: World) -> None:
-    living = a_pod_is_killed(world)
-    world.later(25 * HOUR // SECOND, living)
-    world.later(60, living)
-    died = format_time(START + 5 * MINUTE), format_time(START + 6 * MINUTE)
-    assert set().union(*world.words(**{"from": died[0], "to": died[1]}).values()) == {"unknown"}
+    for first, last, word in ((5, 6, "unknown"), (6, 10, "complete")):
+        span = {"from": format_time(START + first * MINUTE), "to": format_time(START + last * MINUTE)}
+        assert set().union(*world.words(**span).values()) == {word}
 
 
 def test_a_pod_that_comes_back_after_a_silence_makes_good_what_was_unknown(world: World) -> None:

@@ -13,10 +13,6 @@ from reconciler.web.pages.incidents import lines_of
 from reconciler.web.pages.view import Acting, Form, Looking, View, author_of, read_instant, refused, see_other
 
 router = APIRouter()
-KINDS = (
-    "loss", "at_risk", "delay", "surplus", "low_volume", "rejects", "missing_counts", "queue_policy", "capacity",
-    "replay",
-)  # fmt: skip
 PAST = 50
 """Mutes that are over and are still listed."""
 
@@ -32,7 +28,7 @@ def mutes(view: Looking) -> Response:
     quiet = [line for line in lines_of(view) if line["status"] != "resolved" and line.get("muted")]
     return view.page(
         "mutes.html", "Mutes and planned work", standing=standing, over=over[:PAST], more=max(0, len(over) - PAST),
-        ends=ends, at=at, kinds=KINDS, quiet=quiet, all_of_them=view.visitor.caller.everything,
+        ends=ends, at=at, kinds=deeds.KINDS, quiet=quiet, all_of_them=view.visitor.caller.everything,
     )  # fmt: skip
 
 
@@ -45,7 +41,7 @@ def _seen(view: View, act: Act) -> bool:
 def add(view: Acting, form: Form) -> Response:
     """Keep what fits quiet until an end."""
     pipeline, kind = form.get("pipeline", "").strip(), form.get("kind", "")
-    if kind and kind not in KINDS:
+    if kind and kind not in deeds.KINDS:
         raise HTTPException(422, f"There is no kind {words.name(kind)!r}.")
     _all_or_own(view, pipeline)
     since = read_instant("from", form.get("from", "").strip())

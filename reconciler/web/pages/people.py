@@ -10,11 +10,10 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from reconciler.core.times import Micros
-from reconciler.ports import Token
 from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
 from reconciler.settings.access import ProxySettings
-from reconciler.web.access import Caller, Gate
+from reconciler.web.access import Caller, Gate, caller_of
 
 COOKIE = "reconciler"
 """Holds a long random secret: of a session, or of a browser that needs none, for whose forms it stands."""
@@ -87,14 +86,6 @@ class People:
         groups = request.headers.get(proxy.groups, "").split(",") if proxy.groups else []
         names = {user, *(group.strip() for group in groups)}
         return user, not names.isdisjoint(proxy.operators)
-
-
-def caller_of(token: Token, settings: Settings) -> Caller:
-    """What the token is for."""
-    allowed = settings.pipelines
-    if token.pipelines:
-        allowed = {name: found for name, found in allowed.items() if name in token.pipelines}
-    return Caller(token.id, allowed, not token.pipelines)
 
 
 def _comes_from(request: Request, proxy: ProxySettings) -> bool:

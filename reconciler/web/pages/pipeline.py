@@ -7,7 +7,6 @@ import numpy as np
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from reconciler.core.judge import part_of
 from reconciler.core.lanes import Lane, lanes_of
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.stages import Stage, stage_now
@@ -82,4 +81,4 @@ def _curves(view: View, one: Pipeline) -> Iterator[Curve]:
                 points = " ".join(
                     f"{number * step:.2f},{100 - 100 * share:.2f}" for number, (_, share) in enumerate(rows)
                 )
-                yield Curve(part_of(hop), names, rows, points, lane.read.longest, lane.read.seen)
+                yield Curve(hop.part, names, rows, points, lane.read.longest, lane.read.seen)

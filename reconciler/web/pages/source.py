@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from reconciler.core import volume_dump
-from reconciler.core.judge import part_of
 from reconciler.core.pipelines import Hop, Pipeline
+from reconciler.core.tiles import PARTS
 from reconciler.core.times import HOUR, NEVER, Micros, floor_to
 from reconciler.core.verdicts import Verdict
 from reconciler.core.volume_glance import Usual, usual
@@ -44,7 +44,7 @@ class Chosen:
 def chosen(view: View) -> Chosen:
     """`?pipeline=`, `?hop=`, `?source=` or `?number=`. Raises 404 and says what there is."""
     pipeline = view.pipeline()
-    hops = {part_of(hop): hop for hop in pipeline.hops}
+    hops = {hop.part: hop for hop in pipeline.hops}
     part = view.asked("hop") or next(iter(hops))
     if part not in hops:
         raise HTTPException(404, f"{pipeline.name} has no hop {words.name(part)!r}; there are: {', '.join(hops)}.")
@@ -100,17 +100,7 @@ def _ranges(found: Usual) -> list[tuple[int, int, int]]:
 
 def _cells(found: History) -> list[tuple[Micros, Verdict, dict[str, int]]]:
     """Bucket by bucket."""
-    names = (
-        "accepted",
-        "processed",
-        "accounted",
-        "retained",
-        "in_flight",
-        "passed_over",
-        "unproven",
-        "lost",
-        "surplus",
-    )
+    names = PARTS[: PARTS.index("misplaced")]
     return [
         (found.start + at * found.width, Verdict(int(code)), {name: int(found.part(name)[at]) for name in names})
         for at, code in enumerate(found.code)

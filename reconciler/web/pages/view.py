@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from reconciler import __version__
 from reconciler.core.pipelines import Pipeline
-from reconciler.core.times import DAY, MINUTE, Micros, floor_to, format_time, parse_duration, parse_time
+from reconciler.core.times import DAY, MINUTE, Micros, floor_to, format_time, parse_duration, parse_time, time_of
 from reconciler.errors import ConfigError
 from reconciler.serving import ServiceStore
 from reconciler.settings import Settings
@@ -155,7 +155,7 @@ class View:
         """An address that shows again what this page shows now, whatever is found out later."""
         as_of = self.as_of if self.as_of is not None else self.judged_at()
         fixed = {} if span is None else {"from": format_time(span.start), "to": format_time(span.end), "last": None}
-        return self.same(as_of=None if as_of is None else format_time(as_of), **fixed)
+        return self.same(as_of=time_of(as_of), **fixed)
 
     def page(self, template: str, title: str, code: int = 200, **values: Any) -> Response:
         """The page; the template finds `view`, `title` and the values."""

@@ -3,20 +3,16 @@
 from typing import Any
 
 from reconciler.core.times import DAY, HOUR, MINUTE, NEVER, SECOND, Micros, format_duration, format_time, to_datetime
+from reconciler.core.wording import visible
 
 NONE = "–"
 LONG = 72
 """Letters of a name that are shown where there are others beside it."""
 
 
-def plain(text: object) -> str:
-    """Anybody's text without what could steer a terminal or turn the direction of writing."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text))
-
-
 def name(text: object, most: int = LONG) -> str:
     """A name, its middle left out where it is long."""
-    whole = plain(text)
+    whole = visible(text)
     return whole if len(whole) <= most else f"{whole[: most - 16]}…{whole[-15:]}"
 
 
@@ -102,7 +98,7 @@ def explain(word: str) -> str:
 
 
 FILTERS: dict[str, Any] = {
-    "plain": plain,
+    "plain": visible,
     "name": name,
     "number": number,
     "share": share,
