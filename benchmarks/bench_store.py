@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sqlalchemy import update
 
 from reconciler.core.observations import Count, Observation, Progress
 from reconciler.core.pipelines import Pipeline
@@ -28,7 +29,7 @@ from reconciler.core.tiles import CHUNK, SPAN, CountTile, Ints, TileKey, Verdict
 from reconciler.core.times import MINUTE, SECOND
 from reconciler.ports import Horizon
 from reconciler.running.duties import ROWS
-from reconciler.store import SqlStore, migrate, open_store, tiles
+from reconciler.store import SqlStore, migrate, open_store, tables, tiles
 from reconciler.store.marks import advance, position_of
 from tests.postgres import running_postgres
 
@@ -128,6 +129,14 @@ def recording(url: str, sources: int, minutes: int) -> str:
         f"{usual:.3f} s a minute (first {spent[0]:.3f} s), {cells / usual:,.0f} observations/s; "
         f"again in one batch {len(everything) / again:,.0f}/s"
     )
+
+
+def told_anew(store: SqlStore) -> None:
+    """As if every count had been told once more: the next judgement judges all of it again."""
+    with store.database.writing() as connection:
+        position = position_of(connection) + 1
+        advance(connection, position)
+        connection.execute(update(tables.tile).where(tables.tile.c.kind == tiles.COUNT).values(touched=position))
 
 
 def laying_down(url: str, sources: int, hours: int, judged: bool = True) -> str:

@@ -12,16 +12,12 @@ import statistics
 import time
 from dataclasses import dataclass, field
 
-from sqlalchemy import update
-
-from benchmarks.bench_store import FIRST, PIPELINE, apart, database, laying_down, minute, opened
+from benchmarks.bench_store import FIRST, PIPELINE, apart, database, laying_down, minute, opened, told_anew
 from benchmarks.measuring import spent_seconds
 from reconciler.core.observations import Count
 from reconciler.core.tiles import SPAN
 from reconciler.core.times import MINUTE
 from reconciler.service import judge
-from reconciler.store import tables, tiles
-from reconciler.store.marks import advance, position_of
 
 PIPELINES = {"batch": PIPELINE}
 
@@ -79,10 +75,7 @@ def judging_the_day(url: str, sources: int, hours: int) -> str:
 def judging_it_again(url: str, sources: int, hours: int) -> str:
     """Judge all of it once more, as if every count had been told anew."""
     store = opened(url)
-    with store.database.writing() as connection:
-        position = position_of(connection) + 1
-        advance(connection, position)
-        connection.execute(update(tables.tile).where(tables.tile.c.kind == tiles.COUNT).values(touched=position))
+    told_anew(store)
     start = Clock(url)
     lines = judge(store, PIPELINE, (FIRST + hours * SPAN + 1) * MINUTE + MINUTE // 2)
     cells = sources * hours * SPAN
