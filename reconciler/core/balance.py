@@ -279,8 +279,13 @@ class _Splitter:
         if not self.surplus.any() and not cells.netted.any() and not facts.ahead:
             return
         missing = self.need + self.in_flight
+        # While a reporter is missing nothing is known anew: what was netted stays so, and those it was netted with too.
+        stays = np.where(self.open, 0, np.clip(cells.netted, -self.surplus, missing))
+        missing -= np.maximum(stays, 0)
+        self.surplus = self.surplus - np.maximum(-stays, 0)
+        self.misplaced += stays
         netting = Netting(
-            cells.source, cells.bucket, cells.accepted, missing, self.in_flight, self.surplus, cells.netted,
+            cells.source, cells.bucket, cells.accepted, missing, self.in_flight, self.surplus, cells.netted - stays,
             self.misplaced, self.wandering,
         )  # fmt: skip
         alike = self.open & ~cells.differs & ~cells.unequal

@@ -245,7 +245,7 @@ def _small(total: Ints, level: Ints, most: Floats, begin: Ints, end: Ints | None
     inside = begin if end is None else np.stack([begin, end], axis=1).ravel()
     step = 1 if end is None else 2
     low, high, mean = (
-        how.reduceat(np.append(one, 0), inside)[::step]
+        how.reduceat(np.append(one, one[-1:]), inside)[::step]
         for how, one in ((np.minimum, total), (np.maximum, total), (np.maximum, most))
     )
     found: Bools = (low >= level) | (high <= level)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from reconciler.core.balance import BucketFacts, Cells, Parts, split
+from reconciler.core.netting import Netting
 from reconciler.core.tiles import Bools, Ints
 
 BUCKETS = 200
@@ -29,14 +30,15 @@ def counted(share: float, ahead: bool, lost_a_bucket: int = 0, seed: int = 0) ->
 def judged(
     accepted: Ints, processed: Ints, netted: Ints = NOTHING, first: int = 0, *, recent: bool = True,
     reach: int = 2, carries: float = 2.0, newest: int = BUCKETS - 1, ahead: int = -1,
+    unreported: Bools | None = None,
 ) -> Parts:  # fmt: skip
     """What is said of the buckets from the first on, all of them older than lag explains."""
     at = np.arange(first, BUCKETS)
     no: Bools = np.zeros(BUCKETS, np.bool_)
     none, never = NOTHING[first:], no[first:]
     cells = Cells(
-        np.zeros_like(at), at, accepted[at], processed[at], none, none, none, none, never, never, never, none, none,
-        never, netted[at],
+        np.zeros_like(at), at, accepted[at], processed[at], none, none, none, none, never, never,
+        never if unreported is None else unreported[at], none, none, never, netted[at],
     )  # fmt: skip
     z = NOTHING
     facts = BucketFacts(
@@ -157,3 +159,23 @@ def test_it_is_waited_for_longer_once_the_clock_has_given_some_back() -> None:
 
 def test_nobody_waits_for_more_than_a_clock_can_take() -> None:
     assert beside([27, 90], newest=101, ahead=102).lost.sum() == 117
+
+
+@pytest.mark.parametrize("missing", [range(120, 150), range(100, BUCKETS), range(60)], ids=["amid", "newest", "oldest"])
+def test_what_was_netted_stays_so_while_a_reporter_of_some_of_it_is_missing(missing: range) -> None:
+    events = counted(0.3, ahead=True)
+    before = judged(*events)
+    unreported = np.isin(np.arange(BUCKETS), missing)
+    meanwhile = judged(*events, before.misplaced, unreported=unreported)
+    assert meanwhile.lost.sum() == 0
+    assert meanwhile.misplaced.tolist() == before.misplaced.tolist()
+    assert judged(*events, meanwhile.misplaced).misplaced.tolist() == before.misplaced.tolist()
+
+
+def test_what_a_clock_has_taken_is_waited_for_whatever_others_lack() -> None:
+    source, bucket, need = np.array([0, 1, 1]), np.array([5, 100, 101]), np.array([50, 27, 3])
+    none, yes = np.zeros((5, 3), np.int64), np.ones(3, np.bool_)
+    netting = Netting(source, bucket, np.full(3, 600), need, *none)
+    netting.run(yes, yes, yes, reach=1, carries=2 / 30, newest=101, ahead={1: 102})
+    assert netting.need.tolist() == [50, 0, 0]
+    assert netting.wandering.tolist() == [0, 27, 3]
