@@ -7,7 +7,7 @@ what was last said of it stays true to what was known. What lies behind the hori
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, delete, exists, func, select, tuple_
+from sqlalchemy import Connection, Select, Table, and_, bindparam, delete, exists, func, select, tuple_
 
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN
@@ -152,7 +152,12 @@ def _remove(connection: Connection, table: Table, query: Select[Any], most: int)
     """Delete the rows whose keys the query gives, at most so many."""
     if most <= 0:
         return 0
-    found = [tuple(row) for row in connection.execute(query.limit(most))]
-    for some in tiles.batches(found, 500):
-        connection.execute(delete(table).where(tuple_(*table.primary_key).in_(some)))
-    return len(found)
+    # Key by key: SQLite finds none of a list of keys of several columns by its index, but looks at every row there is.
+    keys = [
+        {f"key_{column}": value for column, value in row.items()}
+        for row in connection.execute(query.limit(most)).mappings()
+    ]
+    if keys:
+        here = [column == bindparam(f"key_{column.name}", type_=column.type) for column in table.primary_key]
+        connection.execute(delete(table).where(*here), keys)
+    return len(keys)
