@@ -94,10 +94,12 @@ def _judged(url: str, minute: int) -> Answer:
 
 
 def _again(url: str, data: Data) -> Answer:
-    from benchmarks.bench_store import told_anew
+    from benchmarks.bench_store import PIPELINE, told_anew
     from reconciler.store import open_store
 
     store = open_store(url)
+    if store.judged_at(PIPELINE) is None:
+        raise SystemExit("error: what was never judged is not judged again; ask for --only judged")
     told_anew(store)
     store.close()
     return _judged(url, data.now + 1)

@@ -86,9 +86,8 @@ def _help(command: click.Command, path: str) -> Iterator[str]:
     context = click.Context(
         command, info_name=path, max_content_width=100, terminal_width=100, **group.context_settings
     )
-    command._help_option = (
-        None  # click keeps the first that was asked for, and a test may have called the command alone
-    )
+    # click keeps the first help option that was asked for, and a test may have called the command alone, without -h.
+    command._help_option = None
     yield from ("", f"## {path}", "", "```", command.get_help(context), "```")
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

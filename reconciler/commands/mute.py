@@ -42,7 +42,7 @@ def command() -> None:
 @command.command("add", epilog="""Example: reconciler mute --kind delay --for 2h --author ann --reason "known" """)
 @config_option
 @click.option("--pipeline", default="", metavar="PATTERN", help="Of these pipelines only.")
-@click.option("--kind", default="", type=click.Choice(["", *deeds.KINDS]), metavar="KIND", help="Of this kind only.")
+@click.option("--kind", type=click.Choice(deeds.KINDS), metavar="KIND", help="Of this kind only.")
 @click.option(
     "--source", "sources", default="*", metavar="PATTERN", help="Only where no source is touched but such as these."
 )
@@ -55,15 +55,16 @@ def command() -> None:
 @author_option
 @reason_option
 def add(
-    config: str, until: Micros | None, span: str | None, since: Micros | None, author: str, reason: str, **matcher: Any
-) -> None:
+    config: str, until: Micros | None, span: str | None, since: Micros | None, author: str, reason: str,
+    kind: str | None, **matcher: Any,
+) -> None:  # fmt: skip
     """Tell nobody of incidents that fit, until an end. Without a pipeline, kind or source: of none at all."""
     moment = now()
     if (until is None) == (span is None):
         raise click.UsageError("a mute needs one end: --until TIME, or --for DURATION")
     end = until if until is not None else (since or moment) + read_duration(span or "")
     with opened(config) as app:
-        act = deeds.mute(app.store, author, reason, moment, end, since=since, **matcher)
+        act = deeds.mute(app.store, author, reason, moment, end, since=since, kind=kind or "", **matcher)
     say([f"from the next look on, until {format_time(end)}: {deeds.mute_text(act, moment)}"])
 
 

@@ -106,6 +106,9 @@ def test_what_the_commands_say_is_in_the_ledger_with_its_author(shell: Shell) ->
     [
         pytest.param(("ack", "loss-0", "--author", "a", "--reason", "b"), id="an incident that is not there"),
         pytest.param(("mute", "--author", "a", "--reason", "b"), id="a mute without an end"),
+        pytest.param(
+            ("mute", "--for", "2h", "--kind", "", "--author", "a", "--reason", "b"), id="a kind without a name"
+        ),
         pytest.param(("mute", "--for", "2h", "--reason", "b"), id="nobody who says so"),
         pytest.param(("mute", "end", "7", "--author", "a", "--reason", "b"), id="a mute that is not there"),
     ],
