@@ -81,6 +81,7 @@ def main() -> None:
 
 def day(store: SqlStore, url: str, pipeline: Pipeline, start: Micros, every: Micros, sources: int) -> Lived:
     """Live through one, then forget and learn."""
+    store.make_days(pipeline, start)
     spent = [tick(store, url, pipeline, start + number * every, every, sources) for number in range(DAY // every)]
     now, removing = start + DAY, 0.0
     removed = True

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import update
 
-from reconciler.core.observations import Count, Observation, Progress
+from reconciler.core.observations import Count, Observation, Progress, QueueSample
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import CHUNK, SPAN, CountTile, Ints, TileKey, VerdictTile
-from reconciler.core.times import MINUTE, SECOND
+from reconciler.core.times import DAY, HOUR, MINUTE, SECOND, Micros
 from reconciler.ports import Horizon
 from reconciler.running.duties import ROWS
 from reconciler.store import SqlStore, migrate, open_store, tables, tiles
@@ -37,6 +37,9 @@ PIPELINE = Pipeline("batch", ("ingress", "processed"), max_sources=1_000_000)
 HOP = "ingress>processed"
 FIRST = 27_000_000
 """Ordinal of the first minute; it begins a span."""
+NOT_MADE = FIRST * MINUTE // DAY * DAY
+MADE = NOT_MADE + DAY
+"""Days of looks at queues."""
 
 
 def main() -> None:
@@ -46,6 +49,8 @@ def main() -> None:
     parser.add_argument("--sources", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--minutes", type=int, default=10, help="minutes that are recorded one by one")
     parser.add_argument("--hours", type=int, default=24, help="hours of history that are loaded")
+    parser.add_argument("--partitions", type=int, default=5_000, help="partitions of a queue that are looked at")
+    parser.add_argument("--looks", type=int, default=60, help="looks at them, one a minute")
     asked = parser.parse_args()
     kinds = ["sqlite", "postgresql"] if asked.database == "both" else [asked.database]
     for kind in kinds:
@@ -59,6 +64,11 @@ def main() -> None:
                 apart(judging_everything, url, sources, asked.hours)
                 apart(judging_a_minute, url, sources, asked.hours)
                 apart(forgetting, url, sources, asked.hours)
+        print(f"{kind}, {asked.partitions:,} partitions of a queue", flush=True)
+        with database(kind) as fresh:
+            url = fresh()
+            apart(looking, url, asked.partitions, asked.looks)
+            apart(forgetting_looks, url)
 
 
 @contextmanager
@@ -240,7 +250,38 @@ def judging_a_minute(url: str, sources: int, hours: int) -> str:
 
 def forgetting(url: str, sources: int, hours: int) -> str:
     """Prune all of it as the service does, few rows in a transaction: a tick waits for one at the most."""
-    store, until = opened(url), (FIRST + hours * SPAN) * MINUTE
+    return pruned(opened(url), (FIRST + hours * SPAN) * MINUTE)
+
+
+def looking(url: str, partitions: int, looks: int) -> str:
+    """Look at each partition of a queue once a minute, on a day that is made ahead and on one that is not; then read
+    what a judgement reads of it."""
+    store, spent = opened(url), []
+    store.make_days(PIPELINE, MADE)
+    for day in (NOT_MADE, MADE):
+        for at in range(day, day + looks * MINUTE, MINUTE):
+            samples = [QueueSample(at, "batch", "events", number, 1, at // MINUTE, 5) for number in range(partitions)]
+            start = time.perf_counter()
+            assert store.record(samples, {"batch": PIPELINE}).kept == partitions
+            spent.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    with store.judging(PIPELINE, MADE + looks * MINUTE) as work:
+        read = len(work.ledger.samples)
+    return (
+        f"{statistics.median(spent):.3f} s to record a look; {time.perf_counter() - start:.3f} s to read the {read:,} "
+        "that a judgement may look back on"
+    )
+
+
+def forgetting_looks(url: str) -> str:
+    """Prune the looks of the day that was not made ahead, row by row, and then those of the other."""
+    store = opened(url)
+    told = [f"{name}: {pruned(store, day + DAY + HOUR)}" for name, day in (("not made", NOT_MADE), ("made", MADE))]
+    return "; ".join(told)
+
+
+def pruned(store: SqlStore, until: Micros) -> str:
+    """Forget what is older, as the service does."""
     spent, rows = [], 0
     start = time.perf_counter()
     while removed := store.prune(PIPELINE, Horizon(until, until), ROWS):

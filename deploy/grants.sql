@@ -30,6 +30,9 @@ ALTER DEFAULT PRIVILEGES FOR ROLE reconciler_owner IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO reconciler;
 ALTER DEFAULT PRIVILEGES FOR ROLE reconciler_owner IN SCHEMA public
     GRANT USAGE ON SEQUENCES TO reconciler;
+-- What makes and drops the days of looks at queues has the owner's rights, and does nothing else.
+ALTER DEFAULT PRIVILEGES FOR ROLE reconciler_owner IN SCHEMA public
+    GRANT EXECUTE ON FUNCTIONS TO reconciler;
 
 DO $$
 DECLARE

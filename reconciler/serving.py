@@ -129,8 +129,13 @@ class ServiceStore(Store, Protocol):
     def forget_drill(self, name: str) -> None:
         """Remove all of one of them."""
 
+    def make_days(self, pipeline: Pipeline, now: Micros) -> int:
+        """Make ready where looks at queues are kept by the day, from that of `now` on; how many days were not ready."""
+
     def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
         """Forget what lies before the horizon, at most so many rows, in one short transaction; how many there were.
+
+        A day of looks at queues that is dropped as a whole counts as one row.
 
         The horizon moves at once and never back. Counts of buckets before it are not stored any more.
         """

@@ -1,5 +1,6 @@
 """The ledger."""
 
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -78,8 +79,11 @@ def upgrade() -> None:
         sa.Column("exact", sa.Boolean(), nullable=False),
         sa.Column("epoch", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("pipeline", "queue_hash", "partition", "at", name="pk_queue_sample"),
+        postgresql_partition_by="RANGE (pipeline, at)",
+        comment="PostgreSQL keeps them by the day: days.py",
     )
     op.create_index("ix_queue_sample_at", "queue_sample", ["pipeline", "at"])
+    _keep_days()
     op.create_table(
         "reading",
         *_columns(sa.Text(), "pipeline stage"),
@@ -302,6 +306,13 @@ def _make_replays() -> None:
         op.execute(view)
 
 
+def _keep_days() -> None:
+    """The days of looks at queues, where the database can keep them so."""
+    if (bind := op.get_bind()).dialect.name == "postgresql":
+        schema = bind.scalar(sa.text("SELECT quote_ident(current_schema())"))
+        op.execute((Path(__file__).parent.parent / "days.sql").read_text().replace("<schema>", schema))
+
+
 def _create_sessions() -> None:
     op.create_table(
         "session",
@@ -374,6 +385,8 @@ def downgrade() -> None:
         op.execute(f"DROP VIEW {view}")
     for name in _TABLES.split():
         op.drop_table(name)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION queue_sample_make, queue_sample_drop, queue_sample_day")
 
 
 _TABLES = """report sending outbox session act replay_act replay reach model horizon retirement run lease token tile

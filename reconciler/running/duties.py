@@ -126,13 +126,15 @@ def learn_volume(turn: Turn) -> bool:
 
 
 def prune(turn: Turn) -> bool:
-    """Remove what is older than the retention, a little at a time."""
+    """Remove what is older than the retention, a little at a time; before it, make ready what is kept by the day."""
     if not turn.due("prune", turn.settings.schedule.prune):
         return False
     retention = turn.settings.retention
     horizon = Horizon(turn.now - retention.detail, turn.now - retention.verdicts)
     for name, pipeline in sorted(turn.settings.pipelines.items()):
         total = 0
+        if pipeline.queues and (days := turn.store.make_days(pipeline, turn.now)):
+            log.info("made ahead", extra={"pipeline": name, "days": days})
         while not turn.stopping.is_set() and (removed := turn.store.prune(pipeline, horizon, ROWS)):
             total += removed
             turn.meters.pruned(removed)

@@ -19,6 +19,7 @@ from reconciler.ports import Cursor, Horizon, Lease, Portion, Recorded, Retireme
 from reconciler.serving import Judgement, KeptReport, Reading, ServiceStore
 from reconciler.store import (
     archive,
+    days,
     drills,
     facts,
     findings,
@@ -222,6 +223,10 @@ class SqlStore(ServiceStore):
     def closed(self, pipeline: Pipeline) -> frozenset[str] | None:
         with self.database.reading() as connection:
             return self._directories.closed(connection, pipeline)
+
+    def make_days(self, pipeline: Pipeline, now: Micros) -> int:
+        with self._writing() as connection:
+            return days.make(connection, pipeline.name, now)
 
     def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
         with self._writing() as connection:

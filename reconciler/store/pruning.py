@@ -13,7 +13,7 @@ from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN
 from reconciler.core.times import floor_to
 from reconciler.ports import Horizon
-from reconciler.store import facts, tables, tiles
+from reconciler.store import days, facts, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.marks import horizon_of
 
@@ -87,10 +87,11 @@ def _reporters(connection: Connection, pipeline: Pipeline, horizon: Horizon, mos
 
 
 def _samples(connection: Connection, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
-    table = tables.queue_sample
     before = horizon.detail - pipeline.looks_back
+    dropped = days.drop(connection, pipeline.name, before, most)
+    table = days.by_row(connection)
     query = select(*table.primary_key).where(table.c.pipeline == pipeline.name, table.c.at < before)
-    return _remove(connection, table, query, most)
+    return dropped + _remove(connection, table, query, most - dropped)
 
 
 def _capacities(connection: Connection, _: Pipeline, horizon: Horizon, most: int) -> int:

@@ -161,18 +161,13 @@ queue_sample = Table(
     column("partition", BigInteger, key=True),
     column("at", BigInteger, key=True),
     column("queue", Text),
-    column("start_offset", BigInteger, null=True),
-    column("end_offset", BigInteger, null=True),
-    column("committed_offset", BigInteger, null=True),
-    column("depth", BigInteger, null=True),
-    column("oldest_at", BigInteger, null=True),
-    column("committed_at", BigInteger, null=True),
-    column("retention", BigInteger, null=True),
-    column("retention_bytes", BigInteger, null=True),
-    column("replicas", BigInteger, null=True),
-    column("in_sync_replicas", BigInteger, null=True),
+    *(column(name, BigInteger, null=True) for name in ("start_offset", "end_offset", "committed_offset", "depth")),
+    *(column(name, BigInteger, null=True) for name in ("oldest_at", "committed_at", "retention", "retention_bytes")),
+    *(column(name, BigInteger, null=True) for name in ("replicas", "in_sync_replicas")),
     column("exact", Boolean),
     column("epoch", Text, null=True),
+    postgresql_partition_by="RANGE (pipeline, at)",
+    comment="PostgreSQL keeps them by the day: days.py",
 )
 Index("ix_queue_sample_at", queue_sample.c.pipeline, queue_sample.c.at)
 
@@ -380,6 +375,7 @@ sending = Table(
     comment="What channels took of incidents, and what was given up, append-only",
 )
 Index("ix_sending_incident", sending.c.incident)
+
 act = Table(
     "act",
     metadata,

@@ -6,8 +6,10 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from reconciler.core.observations import QueueSample
 from reconciler.core.observations import parse as observation
-from reconciler.core.times import parse_time
+from reconciler.core.times import DAY, parse_time
+from reconciler.ports import Horizon
 from reconciler.service import judge
 from reconciler.settings import parse
 from reconciler.store import SqlStore, migrate, open_store
@@ -42,10 +44,13 @@ def test_each_role_can_do_its_work_and_no_more(postgres: Postgres, postgres_data
     _run(_as("reconciler_reader", url), "SELECT * FROM complete_through")
     for role, forbidden in (
         ("reconciler", "DROP TABLE token"),
+        ("reconciler", "DROP TABLE queue_sample_other"),
         ("reconciler", "CREATE TABLE mine (a int)"),
         ("reconciler", "UPDATE alembic_version SET version_num = 'x'"),
         ("reconciler_reader", "SELECT hash FROM token"),
         ("reconciler_reader", "SELECT * FROM incident"),
+        ("reconciler_reader", "SELECT queue_sample_drop('batch', '2100-01-01', 1)"),
+        ("reconciler_reader", "SELECT queue_sample_make('batch', '2100-01-01')"),
         ("reconciler_reader", "CREATE TEMPORARY TABLE mine (a int)"),
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -59,4 +64,9 @@ def _work(store: SqlStore) -> None:
     assert store.tokens.find(token) is not None
     taken = store.record([observation(COUNT, SETTINGS.pipelines)], SETTINGS.pipelines)
     assert taken.kept == 1
-    judge(store, SETTINGS.pipelines["batch"], now)
+    pipeline = SETTINGS.pipelines["batch"]
+    judge(store, pipeline, now)
+    store.make_days(pipeline, now)
+    store.record([QueueSample(now, "batch", "events", 0, 1, 6, 5)], SETTINGS.pipelines)
+    assert store.prune(pipeline, Horizon(now + 10 * DAY, 0), 100) >= 3
+    assert store.latest_samples("batch", 0, now, 1) == []

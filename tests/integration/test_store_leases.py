@@ -68,6 +68,7 @@ def _judge(store: SqlStore) -> None:
 WRITES: dict[str, Callable[[SqlStore], object]] = {
     "counts": lambda store: store.record([count(0, 5, at=minute(1))], pipelines()),
     "a judgement": _judge,
+    "a day of looks": lambda store: store.make_days(BATCH, minute(0)),
     "a removal": lambda store: store.prune(BATCH, Horizon(minute(0), 0), 10),
     "a note": lambda store: store.note_runs([Run("look", "", minute(1), 1)]),
 }

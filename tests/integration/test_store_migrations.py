@@ -24,7 +24,11 @@ def tables(url: str) -> set[str]:
     with database.reading() as connection:
         found = set(inspect(connection).get_table_names())
     database.engine.dispose()
-    return found - {"alembic_version"}
+    return found - {"alembic_version", "queue_sample_other"}
+
+
+def _of_the_program(name: str | None, kind: str, _: object) -> bool:
+    return kind != "table" or name != "queue_sample_other"  # a part of queue_sample, on PostgreSQL
 
 
 def test_up_down_up_leaves_the_tables_of_the_program(database_url: str) -> None:
@@ -42,7 +46,8 @@ def test_the_revisions_make_what_the_program_expects(database_url: str) -> None:
     migrate(database_url)
     database = Database(database_url)
     with database.reading() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        options = {"compare_type": True, "compare_server_default": True, "include_name": _of_the_program}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
     database.engine.dispose()
 
