@@ -84,7 +84,7 @@ def test_days_are_ready_before_they_begin_and_made_once(shared: SqlStore) -> Non
     assert shared.make_days(BATCH, TODAY + 23 * HOUR) == 0
     assert shared.make_days(BATCH, TODAY + DAY) == 1
     shared.record([look(TODAY + number * DAY) for number in range(5)], BOTH)
-    assert tables(shared) == {"20261124": 1, "20261125": 1, "20261127": 1, "other": 1}
+    assert tables(shared) == {"20261124": 1, "20261125": 1, "20261126": 1, "20261127": 1, "other": 1}
 
 
 @pytest.mark.postgres
