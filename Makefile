@@ -20,7 +20,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do "$$python" -c 'import ensurepip, 
 	>/dev/null 2>&1 && { command -v "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test spark long fuzz check format lock bench docs texts bom yanked audit manifests clean
+.PHONY: help demo test spark long fuzz check format lock bench docs texts bom yanked audit manifests image clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -94,6 +94,9 @@ audit: bom yanked  ## ask for known weaknesses of what is locked (needs PyPI's a
 manifests: $(VENV)/audit/bin/hadolint  ## hold deploy/ against the schemas of Kubernetes and the linter of Dockerfiles
 	@"$(VENV)/audit/bin/hadolint" deploy/Dockerfile
 	@"$(VENV)/audit/bin/kubernetes-validate" --strict --no-warn deploy/kubernetes/*.yaml
+
+image: $(DEV_STAMP)  ## build deploy/Dockerfile and try it, without a registry of images or a daemon (as root, on Debian)
+	@"$(BIN)/python" -m tests.image
 
 clean:  ## remove what these targets have made
 	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,7 @@
 """What pydantic found, in the words of this program."""
 
 from collections.abc import Collection
+from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,7 +13,7 @@ from reconciler.settings.document import Place, Problem
 _KEY = "[key]"
 _WORDS = {
     "missing": "is missing",
-    "string_type": "is not text; quotes make text of a number",
+    "string_type": "is not text",
     "bool_type": "is not true or false",
     "dict_type": "is not a mapping of names to values",
     "model_type": "is not a mapping of settings",
@@ -49,6 +50,8 @@ def _reason(found: ErrorDetails, known: Collection[str]) -> str:
     elif kind == "too_short":
         least = context["min_length"]
         reason = "is empty" if least == 1 else f"has fewer than {least} items"
+    elif kind == "string_type" and isinstance(found["input"], int | float | date):
+        reason = "is not text; quotes make text of it"
     else:
         reason = _WORDS.get(kind) or _plain(found, context)
     return f"is a name that {reason}" if _KEY in found["loc"] else reason

@@ -85,3 +85,11 @@ def test_whoever_is_told_without_a_public_address_is_told_so() -> None:
         line for line in as_text(read(channels + "service: {public_url: 'https://r.example/'}")) if "links" in line
     ]
     assert said == "links   https://r.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"), [("ledger: 5432", "; quotes make text of it"), ("ledger: {url: 'sqlite:///a.db'}", "")]
+)
+def test_only_of_what_quotes_make_text_quotes_are_advised(text: str, remedy: str) -> None:
+    (said,) = faults(MINIMAL + text)
+    assert said.endswith(f"ledger: is not text{remedy}")
