@@ -45,7 +45,9 @@ class Unpacker:
         while chunk and self._gzip is not None and not self.fault:
             if self._gzip.eof:
                 chunk = chunk.lstrip(b"\x00")  # some pad with zeros
-                self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if chunk else self._gzip
+                if not chunk:
+                    return
+                self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
             try:
                 piece = self._gzip.decompress(chunk, PIECE)
             except zlib.error as error:

@@ -151,6 +151,7 @@ def _bodies() -> Iterator[bytes]:
     yield b"[" + b",".join(NDJSON.split(b"\n")) + b"]"
     yield BOM + NDJSON.replace(b"\n", b"\r\n")
     yield gzip.compress(NDJSON, mtime=0)
+    yield gzip.compress(NDJSON, mtime=0) + bytes(512)
 
 
 def _tables() -> Iterator[bytes]:

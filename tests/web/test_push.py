@@ -92,6 +92,7 @@ BODIES = {
     "an array over many lines": lambda lines: b"\n " + json.dumps(lines, indent=2).encode(),
     "packed lines": lambda lines: gzip.compress(ndjson(lines)),
     "a packed array": lambda lines: gzip.compress(json.dumps(lines).encode()),
+    "packed and padded with zeros": lambda lines: gzip.compress(ndjson(lines)) + bytes(9),
     "packed in two parts": lambda lines: gzip.compress(ndjson(lines[:1]) + b"\n") + gzip.compress(ndjson(lines[1:])),
 }
 
