@@ -12,6 +12,7 @@ from reconciler.core.acts import Act
 from reconciler.core.cases import Incident
 from reconciler.core.directory import Directory
 from reconciler.core.ledger import Ledger
+from reconciler.core.looked import Looked
 from reconciler.core.observations import Observation, QueueSample, Refusal
 from reconciler.core.outbox import Post
 from reconciler.core.pipelines import Pipeline
@@ -112,6 +113,9 @@ class Judging(Protocol):
 
         An incident needs `id`, `kind` and `status`; a change needs `id`. Without `save` nothing is written.
         """
+
+    def keep_looked(self, come_to: Looked) -> None:
+        """Write what many looks at queues have come to, instead of what was kept of them before."""
 
     def keep(self, now: Micros, state: Mapping[str, Any], week: bytes) -> None:
         """Write what was learned; nothing is judged by it. `state` replaces the former state."""

@@ -75,6 +75,8 @@ def _judge(
         posts = telling.posts(pipeline, found.incidents)
         state = engine.dump() | engine.rules()
         work.save(now, found.dirty, said, engine.incidents(), found.incidents, state, posts)
+        if found.looked:
+            work.keep_looked(found.looked)
     for hop, changes in found.changes:
         told = changes if every else changes.take(~np.isin(changes.code, WELL))
         yield from verdict_lines(pipeline.name, hop, told, work.ledger.directory, now, engine.volume)

@@ -1,5 +1,6 @@
 """The engine of one pipeline: judges all its hops at an instant and keeps what it must remember in between."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from reconciler.core.incidents import KINDS, CellChange, Incident, Register
 from reconciler.core.judge import HopJudge
 from reconciler.core.lanes import Lane, lanes_of
 from reconciler.core.ledger import Ledger
+from reconciler.core.looked import MARGIN, SETTLED, WORTH, Looked
 from reconciler.core.objectives import Objectives
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.queues import QueueLedger
@@ -45,6 +47,8 @@ class Findings:
     """Lines of the contract for incidents opened, updated or resolved, by id."""
     dirty: list[TileKey]
     """Verdict tiles that differ from before."""
+    looked: Looked | None = None
+    """What many looks at queues have come to, to be kept for the next judgement."""
 
 
 class Engine:
@@ -68,12 +72,7 @@ class Engine:
 
     def tick(self, ledger: Ledger, now: Micros, acts: Sequence[Act] = ()) -> Findings:
         """Judge all that has changed or may have changed by time, take what people said, and say what is new."""
-        for sample in ledger.samples:
-            queue = self.queues.get(sample.queue)
-            if queue is None:
-                queue = self.queues[sample.queue] = QueueLedger(self.pipeline.queue(sample.queue), self.pipeline.width)
-            queue.observe(sample)
-        ledger.samples.clear()
+        looked = self._look(ledger, now)
         changes: list[tuple[str, Changes]] = []
         dirty: list[TileKey] = []
         self.objectives.move(now)
@@ -102,7 +101,31 @@ class Engine:
         self._weigh(now)
         told = self.register.settle(now)
         self._forget(ledger)
-        return Findings(changes, [self._tell(incident, ledger, now) for incident in told], dirty)
+        return Findings(changes, [self._tell(incident, ledger, now) for incident in told], dirty, looked)
+
+    def _look(self, ledger: Ledger, now: Micros) -> Looked | None:
+        """Go through the samples; returns what they come to, where they are so many that it is worth being kept."""
+        before, ledger.looked = ledger.looked, None
+        for name, (known, arrays) in before.queues.items() if before else ():
+            self._queue(name).restore(known, arrays)
+        settled = bisect_right(ledger.samples, now - SETTLED, key=lambda sample: sample.at)
+        for sample in ledger.samples[:settled]:
+            self._queue(sample.queue).observe(sample)
+        looked = None
+        if settled > WORTH:
+            since = max(before.since if before else ledger.samples_since, ledger.samples_since - MARGIN)
+            queues = {name: queue.dump(since // self.pipeline.width) for name, queue in self.queues.items()}
+            looked = Looked(since, now - SETTLED, queues)
+        for sample in ledger.samples[settled:]:
+            self._queue(sample.queue).observe(sample)
+        ledger.samples.clear()
+        return looked
+
+    def _queue(self, name: str) -> QueueLedger:
+        queue = self.queues.get(name)
+        if queue is None:
+            queue = self.queues[name] = QueueLedger(self.pipeline.queue(name), self.pipeline.width)
+        return queue
 
     def _weigh(self, now: Micros) -> None:
         """How severe each incident is that is not over."""

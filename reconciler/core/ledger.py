@@ -13,6 +13,7 @@ from statistics import median
 import numpy as np
 
 from reconciler.core.directory import Directory
+from reconciler.core.looked import Looked
 from reconciler.core.observations import Capacity, Count, Observation, Progress, QueueSample
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.replays import Due
@@ -80,7 +81,12 @@ class Ledger:
     reporters: dict[tuple[str, str], Reporter] = field(default_factory=dict)
     """By (stage, reporter)."""
     samples: list[QueueSample] = field(default_factory=list)
-    """Queue samples since the last judgement (or since the oldest open cell, after a load), in order of `at`."""
+    """Queue samples since the last judgement (or since `looked`, or the oldest open cell, after a load), in order of
+    `at`."""
+    looked: Looked | None = None
+    """What the samples before them have come to, where that was kept."""
+    samples_since: Micros = 0
+    """From when on a judgement needs them."""
     capacities: dict[str, list[Capacity]] = field(default_factory=dict)
     """By resource: the latest readings, oldest first."""
     dues: Callable[["Ledger"], list[Due]] = _no_dues

@@ -5,7 +5,9 @@ behind the consumer, and what was deleted before it was read. These are facts th
 a consumer restarts. All amounts are records; one record is one event where the queue is `exact`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,61 +15,29 @@ import numpy as np
 from reconciler.core.depths import Depths
 from reconciler.core.facts import Facts
 from reconciler.core.observations import QueueSample
+from reconciler.core.partitions import RATE_WINDOW, Partition
 from reconciler.core.pipelines import Queue
 from reconciler.core.strips import Strip
 from reconciler.core.tiles import Bools, Ints
-from reconciler.core.times import DAY, MINUTE, NEVER, SECOND, Micros
+from reconciler.core.times import DAY, NEVER, SECOND, Micros
 
 UNSET = -1
-RATE_WINDOW: Micros = 15 * MINUTE
-"""The forecast reads the consumer's speed over this time (contract §4)."""
-STALE_AFTER = 3
-"""A sample older than so many sampling intervals proves nothing."""
-
 OLDEST_ANCHOR: Micros = 100 * DAY
 """Records said to be older than this tell nothing: most often their time stamp is missing, and reads as 1970."""
 
 
 @dataclass(slots=True)
-class Partition:
-    """The latest sample of one partition, and how its consumer and its retention have moved."""
+class Known:
+    """What a queue ledger has made of its samples, without its arrays over buckets."""
 
-    row: int
-    seen: QueueSample
-    start: int
-    end: int
-    committed: int
-    """The next record to be read; the start of the queue where no consumer is known."""
-    read: list[tuple[Micros, int]]
-    """(at, records read so far) over the last `RATE_WINDOW`; jumps over deleted records are not reading."""
-    ptr: int
-    """Ordinal of the first bucket that the consumer has not passed."""
-    kept: list[Micros]
-    """Age of the oldest readable record after each of the latest deletions, µs."""
-    interval: Micros = 0
-    """Usual time between samples, µs; 0 until two have come."""
-
-    def fresh(self, now: Micros, width: Micros) -> bool:
-        """Whether the latest sample may still be believed."""
-        return now - self.seen.at <= STALE_AFTER * max(self.interval, 1 if self.interval else width)
-
-    def rate(self) -> float:
-        """Records read per µs lately; 0 where it has stood still since the sample before, with records waiting."""
-        if len(self.read) < 2 or self._stands_still():
-            return 0.0
-        (first, before), (last, after) = self.read[0], self.read[-1]
-        return (after - before) / (last - first)
-
-    def _stands_still(self) -> bool:
-        return self.end > self.committed and self.read[-1][1] == self.read[-2][1]
-
-    def retention(self) -> Micros | None:
-        """How long a record can be counted on: as configured, or as measured where deletion comes sooner."""
-        configured = self.seen.retention
-        if len(self.kept) < 3:
-            return configured
-        measured = sorted(self.kept)[len(self.kept) // 2]
-        return measured if configured is None else min(configured, measured)
+    exact: bool
+    expired_total: int
+    looks: tuple[Micros, Micros]
+    since: int
+    partitions: dict[int, Partition]
+    depths: Depths
+    firsts: dict[str, int]
+    """By array: the ordinal of its first bucket."""
 
 
 class QueueLedger:
@@ -343,9 +313,39 @@ class QueueLedger:
     def forget(self, before: int) -> None:
         """Drop the detail of buckets before this ordinal."""
         self._since = max(self._since, before)
-        strips = (self._edges, self._passed, self._written, self._edged)
-        for strip in (*strips, self._vague, self._blur, self._expired, self._overrun, self._purged):
-            strip.forget(before)
+        for name in _STRIPS:
+            self._strip(name).forget(before)
+        for part in self.partitions.values():
+            part.ptr = max(part.ptr, self._edges.base)  # whatever is forgotten is not waited for
+
+    def dump(self, first: int) -> tuple[Known, dict[str, Ints]]:
+        """All that it knows of buckets from this ordinal on, and its arrays by name: `(partitions, n)` or `(1, n)`."""
+        strips = {name: self._strip(name) for name in _STRIPS}
+        firsts = {name: max(strip.base, first) for name, strip in strips.items() if strip.end > max(strip.base, first)}
+        oldest = firsts.get("edges", first)
+        parts = {
+            number: replace(part, ptr=max(part.ptr, oldest), read=[*part.read])
+            for number, part in self.partitions.items()
+        }
+        depths = deepcopy(self.depths)
+        known = Known(self.exact, self.expired_total, self._looks, self._since, parts, depths, firsts)
+        return known, {name: strips[name].view(start, strips[name].end).copy() for name, start in firsts.items()}
+
+    def restore(self, known: Known, arrays: Mapping[str, Ints]) -> None:
+        """Take up what `dump` gave, instead of all samples until then."""
+        self.exact, self.expired_total, self._looks = known.exact, known.expired_total, known.looks
+        self._since, self.partitions, self.depths = known.since, known.partitions, known.depths
+        rows = len(self.partitions)
+        self._edges, self._passed = Strip(UNSET, rows=rows), Strip(NEVER, rows=rows)
+        for name, first in known.firsts.items():
+            self._strip(name).view(first, first + arrays[name].shape[1])[:] = arrays[name]
+
+    def _strip(self, name: str) -> Strip:
+        strip: Strip = getattr(self, f"_{name}")
+        return strip
+
+
+_STRIPS = ("edges", "passed", "written", "edged", "vague", "blur", "expired", "overrun", "purged")
 
 
 def _offsets(sample: QueueSample) -> tuple[int, int, int]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.core.incidents import Condition
 from reconciler.core.ledger import Ledger
+from reconciler.core.partitions import STALE_AFTER
 from reconciler.core.pipelines import Hop, Pipeline, Queue
-from reconciler.core.queues import STALE_AFTER, QueueLedger
+from reconciler.core.queues import QueueLedger
 from reconciler.core.stages import stage_now
 from reconciler.core.times import Micros
 

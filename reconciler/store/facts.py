@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Table, bindparam, select
 from reconciler.core.ledger import ADVANCES, CAPACITY_READINGS, Reporter
 from reconciler.core.observations import Capacity, Progress, QueueSample
 from reconciler.core.times import Micros
-from reconciler.store import tables
+from reconciler.store import looked, tables
 from reconciler.store.database import upsert
 from reconciler.store.directories import digest_of
 
@@ -33,7 +33,10 @@ def add_progress(connection: Connection, lines: Sequence[Progress]) -> int:
 def add_samples(connection: Connection, samples: Sequence[QueueSample]) -> int:
     """Store queue samples; returns how many said something new."""
     rows = [asdict(sample) | {"queue_hash": digest_of(sample.queue)} for sample in samples]
-    return _add(connection, tables.queue_sample, rows)
+    kept = _add(connection, tables.queue_sample, rows)
+    if kept:
+        looked.take_late(connection, samples)
+    return kept
 
 
 def add_capacities(connection: Connection, readings: Sequence[Capacity]) -> int:

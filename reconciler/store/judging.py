@@ -10,13 +10,14 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from reconciler.core.borders import TilePlace, borders, with_neighbours
 from reconciler.core.cases import Incident
 from reconciler.core.ledger import Ledger
+from reconciler.core.looked import Looked
 from reconciler.core.outbox import Post
 from reconciler.core.outlines import outline
 from reconciler.core.pipelines import Pipeline
 from reconciler.core.tiles import SPAN, CountTile, TileKey, VerdictTile
 from reconciler.core.times import Micros
 from reconciler.ports import Judging, Portion, Said
-from reconciler.store import acts, facts, findings, journal, outbox, reach, tables, tiles
+from reconciler.store import acts, facts, findings, journal, looked, outbox, reach, tables, tiles
 from reconciler.store.database import upsert
 from reconciler.store.directories import Directories
 from reconciler.store.journal import Place
@@ -124,6 +125,9 @@ class SqlJudging(Judging):
             "payload": tiles.pack_tile(tile),
         }
 
+    def keep_looked(self, come_to: Looked) -> None:
+        looked.save(self._connection, self._pipeline.name, come_to)
+
     def keep(self, now: Micros, state: Mapping[str, Any], week: bytes) -> None:
         findings.save_state(self._connection, self._pipeline.name, now, state)
         findings.save_week(self._connection, self._pipeline.name, now, week)
@@ -203,7 +207,11 @@ class SqlJudging(Judging):
     def _facts(self) -> None:
         connection, name, ledger = self._connection, self._pipeline.name, self.ledger
         ledger.reporters = facts.reporters(connection, name, self._now)
-        ledger.samples = facts.samples(connection, name, self._oldest() - self._pipeline.looks_back, self._now)
+        since = ledger.samples_since = self._oldest() - self._pipeline.looks_back
+        kept = looked.load(connection, name)
+        if kept and kept.serves(since, self._now):
+            ledger.looked, since = kept, kept.at + 1
+        ledger.samples = facts.samples(connection, name, since, self._now)
         self._deadlines = Deadlines(connection, self._pipeline, self._now)
         ledger.dues = self._deadlines.dues
         ledger.capacities = facts.capacities(connection, name, self._now)

@@ -1,14 +1,18 @@
 """The queue as a ledger: what its samples prove of the events of each bucket, and what they do not."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.core.facts import Facts
 from reconciler.core.observations import QueueSample
 from reconciler.core.pipelines import Hop, Queue
-from reconciler.core.queues import QueueLedger
+from reconciler.core.queues import Known, QueueLedger
 from reconciler.core.times import DAY, HOUR, MINUTE, NEVER, SECOND, parse_time
 
 START = parse_time("2021-07-20T18:00:00Z")
@@ -333,3 +337,55 @@ def test_whatever_happens_within_the_first_bucket_costs_no_memory_back_to_1970(r
     ledger = watched(*rows)
     kept = max(strip.end - strip.base for strip in (ledger._edges, ledger._passed, ledger._expired, ledger._edged))
     assert kept < 1000
+
+
+# --- kept from one judgement to the next ------------------------------------------------------------------------------
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[QueueSample]:
+    """Two partitions and one of a depth, looked at about once a minute: written to, read, deleted, read again, begun
+    anew."""
+    told: list[QueueSample] = []
+    for partition in range(2):
+        start, end, committed, epoch = 0, draw(st.integers(0, 50)), 0, "a"
+        for minute in range(draw(st.integers(0, 5)), 20):
+            start = min(end, start + draw(st.sampled_from([0, 0, 0, 7])))
+            end += draw(st.integers(0, 20))
+            committed = min(end, committed + draw(st.sampled_from([-5, 0, 9, 30]))) if draw(st.booleans()) else end
+            if draw(st.integers(0, 15)) == 0:
+                start, end, committed, epoch = 0, 3, 0, epoch + "a"
+            at = minute + draw(st.sampled_from([0.0, 0.25]))
+            told.append(sample(at, start, end, max(0, committed), partition=partition, retention=HOUR, epoch=epoch))
+    depth = [
+        QueueSample(START + minute * MINUTE, "batch", "q", 9, depth=minute % 4, oldest_at=START) for minute in range(20)
+    ]
+    return sorted(told + (depth if draw(st.booleans()) else []), key=lambda one: one.at)
+
+
+@given(histories(), st.integers(1, 19))
+def test_a_ledger_that_was_kept_goes_on_as_if_it_had_seen_everything(told: list[QueueSample], cut: int) -> None:
+    then, now = START + cut * MINUTE, START + 20 * MINUTE
+    whole, before = watched(*told), watched(*(one for one in told if one.at <= then))
+    known, arrays = before.dump(0)
+    for one in told:
+        before.observe(one)  # what was kept is nobody else's
+    stored = msgspec.msgpack.decode(msgspec.msgpack.encode(known), type=Known)
+    again = QueueLedger(whole.queue, MINUTE)
+    again.restore(stored, arrays)
+    for one in told:
+        if one.at > then:
+            again.observe(one)
+    for name, expected in asdict(whole.facts(FIRST, FIRST + 21, now, REACTION)).items():
+        np.testing.assert_array_equal(getattr(again.facts(FIRST, FIRST + 21, now, REACTION), name), expected, name)
+    assert (again.depths, again.partitions) == (whole.depths, whole.partitions)
+    assert (again.expired_total, again.sampled_at, again.exact) == (whole.expired_total, whole.sampled_at, whole.exact)
+
+
+def test_a_consumer_that_stood_in_what_is_forgotten_is_seen_to_pass_what_came_after() -> None:
+    stood = watched(*(sample(minute, 0, 10 * minute, 5) for minute in range(10)))
+    again = watched()
+    again.restore(*stood.dump(FIRST + 6))
+    again.observe(sample(10, 0, 100, 100))
+    passed = again.facts(FIRST + 6, FIRST + 10, START + 10 * MINUTE, REACTION).passed_at
+    assert passed.tolist() == [[START + 10 * MINUTE] * 4]
