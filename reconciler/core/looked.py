@@ -11,8 +11,9 @@ from reconciler.core.queues import Known
 from reconciler.core.tiles import Ints
 from reconciler.core.times import HOUR, MINUTE, Micros
 
-WORTH = 20_000
-"""Looks from which on what they come to is kept: a quarter of a second to go through."""
+WORTH = 5_000
+"""Looks from which on what they come to is kept. To go through so many takes 60 ms; to keep it and take it up again
+6 ms with 100 partitions and 170 ms with 5,000."""
 SETTLED: Micros = 2 * MINUTE
 """Looks younger than this are not kept in it: one that is told later than that makes it be done anew."""
 MARGIN: Micros = 2 * HOUR
