@@ -11,14 +11,17 @@ from sqlalchemy import Connection, delete, select
 from reconciler.core.looked import Looked
 from reconciler.core.observations import QueueSample
 from reconciler.core.queues import Known
+from reconciler.core.rules import VERSION
 from reconciler.core.times import Micros
 from reconciler.store import tables
 from reconciler.store.database import upsert
 from reconciler.store.packing import pack, unpack
 
 FORM = 1
-"""Of the payload; one of another form is not read, and made anew."""
+"""Of the payload."""
 _NAME = "looked."
+_OURS = f"{_NAME}{VERSION}."
+"""What another version has made of looks is not read: the next judgement goes through all of them by its own rules."""
 _KNOWN = "known"
 
 
@@ -33,7 +36,7 @@ def load(connection: Connection, pipeline: str) -> Looked | None:
     """What was kept last, if anything was and nothing has been told since that belongs into it."""
     table = tables.model.c
     query = select(table.at, table.payload).where(
-        table.pipeline == pipeline, table.name.startswith(_NAME), table.version == FORM
+        table.pipeline == pipeline, table.name.startswith(_OURS, autoescape=True)
     )
     queues, found = {}, None
     for at, payload in connection.execute(query.order_by(table.name)):
@@ -51,7 +54,7 @@ def save(connection: Connection, pipeline: str, looked: Looked) -> None:
     for number, (queue, (known, arrays)) in enumerate(looked.queues.items()):
         plain = zlib.compress(msgspec.msgpack.encode(_Row(queue, looked.since, known)), 1)
         payload = pack({**arrays, _KNOWN: np.frombuffer(plain, np.uint8)})
-        row = {"pipeline": pipeline, "name": f"{_NAME}{number:06}", "version": FORM}
+        row = {"pipeline": pipeline, "name": f"{_OURS}{number:06}", "version": FORM}
         rows.append(row | {"at": looked.at, "payload": payload})
     upsert(connection, tables.model, rows)
 

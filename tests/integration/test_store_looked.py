@@ -83,8 +83,8 @@ def test_the_same_is_said_as_where_nothing_is_kept(
 
 @pytest.mark.usefixtures("often")
 def test_only_the_looks_since_are_read(store: SqlStore) -> None:
-    lived(store, 100)
-    ledger = loaded(store, minute(100))
+    lived(store, 60)
+    ledger = loaded(store, minute(60))
     assert ledger.looked is not None
     assert set(ledger.looked.queues) == set(QUEUES)
     assert len(ledger.samples) <= 40 + 4 * 2 * PARTITIONS
@@ -93,15 +93,26 @@ def test_only_the_looks_since_are_read(store: SqlStore) -> None:
 
 @pytest.mark.usefixtures("often")
 def test_a_look_that_is_told_late_makes_it_be_done_anew(store: SqlStore) -> None:
-    lived(store, 100)
+    lived(store, 60)
     known = [one for one in arrivals(50) if isinstance(one, QueueSample)]
     store.record(known, pipelines(PIPELINE))
-    assert loaded(store, minute(100)).looked is not None  # nothing that was not known
+    assert loaded(store, minute(60)).looked is not None  # nothing that was not known
     late = replace(known[0], at=known[0].at + MINUTE // 2)
     store.record([late], pipelines(PIPELINE))
-    ledger = loaded(store, minute(100))
+    ledger = loaded(store, minute(60))
     assert ledger.looked is None
     assert late in ledger.samples
+
+
+@pytest.mark.usefixtures("often")
+def test_what_another_version_made_of_looks_is_not_read(store: SqlStore) -> None:
+    lived(store, 30)
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE model SET name = REPLACE(name, 'looked.', 'looked.0.0.0-'), payload = 'x'")
+    assert loaded(store, minute(30)).looked is None
+    store.record(arrivals(30), pipelines(PIPELINE))
+    judge(store, PIPELINE, minute(30, 20))
+    assert loaded(store, minute(31)).looked is not None
 
 
 @pytest.mark.usefixtures("often")
