@@ -1,12 +1,27 @@
 """The database: engines, transactions, and the translation of its errors."""
 
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, make_url, select
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    cast,
+    create_engine,
+    event,
+    func,
+    insert,
+    literal,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL
@@ -25,6 +40,8 @@ REACH_SECONDS = 10
 """How long a server may take to answer a connection."""
 COPY_FROM = 500
 """Rows from which COPY is worth its round trips."""
+ARRAYS_FROM = 100
+"""Rows from which PostgreSQL is given columns instead of a statement a row."""
 
 
 class Database:
@@ -195,11 +212,15 @@ def insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, An
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
-    """Insert rows, or change those whose key is known and whose values differ; returns how many did something."""
+    """Insert rows, or change those whose key is known and whose values differ; returns how many did something.
+
+    Of rows with one key the last counts.
+    """
     if not rows:
         return 0
     build = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     keys = [column.name for column in table.primary_key]
+    rows = list({tuple(row[name] for name in keys): row for row in rows}.values())
     values = [name for name in rows[0] if name not in keys]
     statement = build(table)
     differs = [table.c[name].is_distinct_from(statement.excluded[name]) for name in values]
@@ -208,10 +229,21 @@ def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
         changed = changed | one
     fresh = {name: statement.excluded[name] for name in values}
     statement = statement.on_conflict_do_update(index_elements=keys, set_=fresh, where=changed)
-    return connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
+    given: Sequence[dict[str, Any]] | None = rows
+    if connection.dialect.name == "postgresql" and len(rows) >= ARRAYS_FROM:
+        statement, given = statement.from_select(list(rows[0]), _as_columns(table, rows)), None
+    return connection.execute(statement, given, execution_options={"preserve_rowcount": True}).rowcount
+
+
+def _as_columns(table: Table, rows: Sequence[dict[str, Any]]) -> Select[Any]:
+    """Rows as one query, an array a column."""
+    kinds = {name: ARRAY(table.c[name].type) for name in rows[0]}
+    return select(
+        *(func.unnest(cast(literal([row[name] for row in rows], kind), kind)) for name, kind in kinds.items())
+    )
 
 
 def raw_cursor(connection: Connection) -> psycopg.Cursor[Any]:
     """The driver's own cursor in this transaction, binary both ways: for what SQLAlchemy has no words for."""
-    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    driver = typing.cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     return driver.cursor(binary=True)

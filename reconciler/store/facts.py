@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from reconciler.core.ledger import ADVANCES, CAPACITY_READINGS, Reporter
 from reconciler.core.observations import Capacity, Progress, QueueSample
@@ -20,7 +20,7 @@ from reconciler.store.directories import digest_of
 def add_progress(connection: Connection, lines: Sequence[Progress]) -> int:
     """Store lines of progress and what they come to; returns how many said something new."""
     rows = [asdict(line) | {"reporter_hash": digest_of(line.reporter)} for line in lines]
-    kept = _add(connection, tables.progress, rows)
+    kept = upsert(connection, tables.progress, rows)
     if kept:
         own: dict[str, list[Progress]] = defaultdict(list)
         for line in sorted(lines, key=lambda line: line.at):
@@ -33,7 +33,7 @@ def add_progress(connection: Connection, lines: Sequence[Progress]) -> int:
 def add_samples(connection: Connection, samples: Sequence[QueueSample]) -> int:
     """Store queue samples; returns how many said something new."""
     rows = [asdict(sample) | {"queue_hash": digest_of(sample.queue)} for sample in samples]
-    kept = _add(connection, tables.queue_sample, rows)
+    kept = upsert(connection, tables.queue_sample, rows)
     if kept:
         looked.take_late(connection, samples)
     return kept
@@ -45,14 +45,7 @@ def add_capacities(connection: Connection, readings: Sequence[Capacity]) -> int:
         asdict(reading) | {"pipelines": json.dumps(reading.pipelines), "resource_hash": digest_of(reading.resource)}
         for reading in readings
     ]
-    return _add(connection, tables.capacity, rows)
-
-
-def _add(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
-    """Write rows, of those with one key the last."""
-    keys = [column.name for column in table.primary_key]
-    latest = {tuple(row[name] for name in keys): row for row in rows}
-    return upsert(connection, table, list(latest.values()))
+    return upsert(connection, tables.capacity, rows)
 
 
 def _retell(connection: Connection, pipeline: str, lines: Sequence[Progress]) -> None:

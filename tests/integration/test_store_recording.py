@@ -113,6 +113,20 @@ def test_names_that_differ_by_a_letter_s_case_or_form_are_two(store: SqlStore) -
     assert store.directory(BATCH).sources == names
 
 
+@pytest.mark.parametrize("amount", [3, 300])
+def test_looks_are_kept_one_by_one_however_many_come_at_once(store: SqlStore, amount: int) -> None:
+    looks = [
+        QueueSample(minute(1), "batch", "events", number, number or None, 2 * number or None, depth=4)
+        for number in range(amount)
+    ]
+    again = replace(looks[1], end_offset=7, epoch="it's, {a} \\N")
+    assert store.record([*looks, again], pipelines()).kept == amount
+    told = [looks[0], again, *looks[2:]]
+    assert store.samples(BATCH, 0, minute(1)) == told
+    assert store.record(told, pipelines()).kept == 0
+    assert store.record([*looks[:1], replace(again, exact=False), *told[2:]], pipelines()).kept == 1
+
+
 def test_a_reader_of_a_trailing_window_may_leave_out_what_is_unchanged(store: SqlStore) -> None:
     store.record([count(0, 5, at=minute(1)), count(1, 6, at=minute(2))], pipelines())
     again = [count(0, 5, at=minute(3)), count(1, 7, at=minute(3))]
