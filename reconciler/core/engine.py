@@ -112,7 +112,7 @@ class Engine:
         for sample in ledger.samples[:settled]:
             self._queue(sample.queue).observe(sample)
         looked = None
-        if settled > WORTH:
+        if ledger.samples_since and settled > WORTH:
             since = max(before.since if before else ledger.samples_since, ledger.samples_since - MARGIN)
             queues = {name: queue.dump(since // self.pipeline.width) for name, queue in self.queues.items()}
             looked = Looked(since, now - SETTLED, queues)

@@ -86,7 +86,7 @@ class Ledger:
     looked: Looked | None = None
     """What the samples before them have come to, where that was kept."""
     samples_since: Micros = 0
-    """From when on a judgement needs them."""
+    """From when on a judgement needs them; 0: whoever judges remembers the others, and nothing is kept of them."""
     capacities: dict[str, list[Capacity]] = field(default_factory=dict)
     """By resource: the latest readings, oldest first."""
     dues: Callable[["Ledger"], list[Due]] = _no_dues

@@ -21,8 +21,9 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from reconciler.core.observations import Observation
-from reconciler.core.times import MINUTE
+from reconciler.core.times import DAY, MINUTE
 from reconciler.errors import OutOfReach
+from reconciler.ports import Horizon
 from reconciler.service import judge
 from reconciler.store import SqlStore, open_store
 from tests.integration.store_parts import BATCH, START, count, current, minute, pipelines, raw, some_of_everything
@@ -232,6 +233,7 @@ def programs(postgres: Postgres) -> Iterator[Any]:
 def test_a_backup_that_is_restored_is_the_ledger_as_it_was(
     store: SqlStore, request: pytest.FixtureRequest, tmp_path: Path, ledger_url: str
 ) -> None:
+    store.make_days(BATCH, minute(0))
     judge(store, BATCH, minute(100))
     before = raw(store)
     if store.database.sqlite:
@@ -255,4 +257,6 @@ def test_a_backup_that_is_restored_is_the_ledger_as_it_was(
     judge(store, BATCH, minute(120))
     assert current(again) == current(store)
     assert again.incidents() == store.incidents()
+    assert again.make_days(BATCH, minute(0) + DAY) == store.make_days(BATCH, minute(0) + DAY)
+    assert again.prune(BATCH, Horizon(minute(0) + 2 * DAY, 0), 1000) > 0
     again.close()
