@@ -81,7 +81,10 @@ def tables(folder: Path) -> Trial:
 
 
 def taken(body: bytes, size: int) -> Taken | str:
-    """What a push of this body comes to, told so many bytes at a time; or why nothing of it is kept."""
+    """What a push of this body comes to, told so many bytes at a time; or what is wrong with it as a whole.
+
+    Of what it has too much of, blank lines or others, may depend on the pieces.
+    """
     intake = Intake(
         PIPELINES, NOW, everything=True, size=1_000_000, observations=1000, kept_from={"batch": 0}, closed={}
     )
@@ -90,7 +93,7 @@ def taken(body: bytes, size: int) -> Taken | str:
             intake.feed(body[place : place + size])
         return intake.finish()
     except (TooMuch, NoArray) as error:
-        return str(error)
+        return type(error).__name__
 
 
 def pushes(_: Path) -> Trial:
