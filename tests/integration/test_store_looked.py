@@ -1,6 +1,6 @@
 """What many looks at queues have come to is kept, and judged from as if all of them had been gone through again."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,19 @@ def test_a_look_that_is_told_late_makes_it_be_done_anew(store: SqlStore) -> None
     ledger = loaded(store, minute(60))
     assert ledger.looked is None
     assert late in ledger.samples
+
+
+@pytest.mark.usefixtures("often")
+def test_of_a_judgement_that_breaks_off_nothing_is_kept(store: SqlStore) -> None:
+    lived(store, 30)
+    before = loaded(store, minute(30)).looked
+    assert before is not None
+    with suppress(RuntimeError), store.judging(PIPELINE, minute(30, 20)) as work:
+        work.keep_looked(replace(before, at=minute(30)))
+        raise RuntimeError
+    after = loaded(store, minute(31)).looked
+    assert after is not None
+    assert after.at == before.at
 
 
 @pytest.mark.usefixtures("often")
