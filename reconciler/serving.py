@@ -130,7 +130,7 @@ class ServiceStore(Store, Protocol):
         """Remove all of one of them."""
 
     def make_days(self, pipeline: Pipeline, now: Micros) -> int:
-        """Make ready where looks at queues are kept by the day, from that of `now` on; how many days were not ready."""
+        """Make ready where looks at queues are kept by the day, from that of `now` on; how many days it made."""
 
     def prune(self, pipeline: Pipeline, horizon: Horizon, most: int) -> int:
         """Forget what lies before the horizon, at most so many rows, in one short transaction; how many there were.

@@ -18,7 +18,7 @@ _OTHER = tables.queue_sample.to_metadata(MetaData(), name="queue_sample_other")
 
 
 def make(connection: Connection, pipeline: str, now: Micros) -> int:
-    """Make ready the day of `now` and those after it; how many were not ready."""
+    """Make ready the day of `now` and those after it; how many it made."""
     if connection.dialect.name != "postgresql":
         return 0
     days = [_day(now + number * DAY) for number in range(AHEAD + 1)]
