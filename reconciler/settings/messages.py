@@ -13,7 +13,7 @@ from reconciler.settings.document import Place, Problem
 _KEY = "[key]"
 _WORDS = {
     "missing": "is missing",
-    "string_type": "is not text",
+    "string_type": "is not text; give one value, such as those in the reference",
     "bool_type": "is not true or false",
     "dict_type": "is not a mapping of names to values",
     "model_type": "is not a mapping of settings",

@@ -88,7 +88,11 @@ def test_whoever_is_told_without_a_public_address_is_told_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "remedy"), [("ledger: 5432", "; quotes make text of it"), ("ledger: {url: 'sqlite:///a.db'}", "")]
+    ("text", "remedy"),
+    [
+        ("ledger: 5432", "; quotes make text of it"),
+        ("ledger: {url: 'sqlite:///a.db'}", "; give one value, such as those in the reference"),
+    ],
 )
 def test_only_of_what_quotes_make_text_quotes_are_advised(text: str, remedy: str) -> None:
     (said,) = faults(MINIMAL + text)
